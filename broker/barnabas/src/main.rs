@@ -1,0 +1,2 @@
+//! broker/barnabas
+fn main() {}

@@ -1,0 +1,9 @@
+//! The identifiers and numbers that every crate speaks in. Newtypes only: no behaviour, no I/O, no clock.
+
+mod numbers;
+mod topic;
+mod uuid;
+
+pub use numbers::{BrokerId, LeaderEpoch, Now, Offset, ProducerEpoch, ProducerId, Timestamp};
+pub use topic::{PartitionId, TopicIdPartition, TopicPartition};
+pub use uuid::{ParseUuidError, Uuid};
