@@ -1,1 +1,9 @@
-//! net
+//! Frames and sockets: length-prefixed frames in, lists of pieces (bytes or file regions) out. Knows no API and no Kafka type.
+
+mod frame;
+mod listen;
+mod write;
+
+pub use frame::{FrameError, FrameReader};
+pub use listen::{Listening, bind};
+pub use write::{Piece, write_pieces};
