@@ -1,0 +1,23 @@
+# Barnabas. `make help` lists what there is; `make up` and `make test` are the two to know.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Everything built lives outside the checkout, keyed by toolchain and lock file, so that a fresh clone is warm.
+CACHE ?= $(HOME)/.cache/barnabas
+export CARGO_TARGET_DIR ?= $(CACHE)/target-$(shell sha256sum rust-toolchain.toml .cargo/config.toml | sha256sum | cut -c1-12)
+
+.PHONY: help run test check test-format test-tidy test-clippy test-unit test-deny
+help: ## This list.
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
+
+run: ## A single broker without Kubernetes; DATA=dir and ARGS="--override key=value" as you like.
+	@cargo build -q --profile ci -p barnabas
+	@exec $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/ci/barnabas server --override log.dirs=$(or $(DATA),$(CURDIR)/target/data) $(ARGS)
+
+test: ## Everything that must hold before a change lands; ends with `N passed, N failed`.
+	@e2e/tools && e2e/run-stages
+
+check: ## The quick part of it: format, tidy, lints, unit tests.
+	@e2e/run-stages format tidy clippy unit
+
+test-format test-tidy test-clippy test-unit test-deny: test-%: ## One stage alone (test-unit, test-clients, test-e2e …).
+	@e2e/run-stages $*

@@ -1,0 +1,65 @@
+//! What `/metrics` shows, one file per component. Hot paths hold resolved handles; values per partition are read when
+//! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
+
+mod connections;
+mod requests;
+
+use prometheus::core::Collector;
+use prometheus::{Encoder, Registry, TextEncoder};
+
+pub use connections::ConnectionMetrics;
+pub use requests::RequestMetrics;
+
+/// All metrics of one node.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by API.
+    pub requests: RequestMetrics,
+    /// Connections and bytes by listener.
+    pub connections: ConnectionMetrics,
+}
+
+impl Metrics {
+    /// Registers everything, the figures of the process included.
+    ///
+    /// # Errors
+    /// Two metrics of the same name, which is a mistake in this crate.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let requests = RequestMetrics::new(&registry)?;
+        let connections = ConnectionMetrics::new(&registry)?;
+        Ok(Self { registry, requests, connections })
+    }
+
+    /// Adds figures that are read when somebody asks.
+    ///
+    /// # Errors
+    /// A metric of the same name exists.
+    pub fn register(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
+    }
+
+    /// The text that Prometheus scrapes.
+    ///
+    /// # Errors
+    /// A collector returned something that has no text form.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_shows_process_memory_and_processor_time() {
+        let text = String::from_utf8(Metrics::new().unwrap().render().unwrap()).unwrap();
+        assert!(text.contains("process_resident_memory_bytes "));
+        assert!(text.contains("process_cpu_seconds_total "));
+    }
+}

@@ -1,0 +1,96 @@
+//! The only seam to threads, clocks, randomness and blocking work. Everything else in this crate takes them from here,
+//! so that a whole node can run under another clock.
+
+use std::future::Future;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use barnabas_types::{Now, Timestamp, Uuid};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// Clocks, randomness and the two kinds of task a node has.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    started: Instant,
+    control: Handle,
+    data: Handle,
+}
+
+impl Runtime {
+    /// `control` runs quorum, controller, heartbeats and the admin port; `data` runs connections and handlers.
+    #[must_use]
+    pub fn new(control: Handle, data: Handle) -> Self {
+        Self { started: Instant::now(), control, data }
+    }
+
+    /// A runtime whose tasks all run on the current tokio runtime, for tests and tools.
+    #[must_use]
+    pub fn current() -> Self {
+        Self::new(Handle::current(), Handle::current())
+    }
+
+    /// Both clocks.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now { monotonic: self.started.elapsed(), wall: self.wall() }
+    }
+
+    /// The calendar's time.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment `delay` from now, for waits.
+    #[must_use]
+    pub fn deadline(&self, delay: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::now() + delay
+    }
+
+    /// A random version 4 UUID.
+    #[must_use]
+    pub fn random_uuid(&self) -> Uuid {
+        Uuid::from_random(self.random_bytes())
+    }
+
+    /// Random bytes of the operating system.
+    #[must_use]
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                // Linux has had the call since 3.17; a sandbox that forbids it would make every id guessable.
+                Err(error) => {
+                    tracing::error!(%error, "the system gives no random bytes; stopping, because ids would repeat");
+                    std::process::abort();
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Runs a task beside the quorum and the controller. It must not touch data files.
+    pub fn spawn_control<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.control.spawn(task)
+    }
+
+    /// Runs a task beside the connections.
+    pub fn spawn_data<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.data.spawn(task)
+    }
+
+    /// Runs work that may block (a sync, a scan of a log) on a thread of its own pool.
+    pub fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        self.data.spawn_blocking(work)
+    }
+}
