@@ -1,0 +1,207 @@
+//! The real file system with failures on demand: an error or a short write at a chosen call, and a power cut that takes away
+//! what was never synced. For tests only; it models appended bytes and lengths, not the order of a directory's renames.
+
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, RealFs};
+
+/// One failure to come.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The operation that fails.
+    pub operation: Operation,
+    /// It fails only on paths that contain this.
+    pub path_contains: &'static str,
+    /// How many matching calls succeed first.
+    pub after: u32,
+    /// The error number the calls then give; none makes a write short: it writes one byte only, with no error.
+    pub error_number: Option<i32>,
+    /// How many calls fail (`u32::MAX`: all that follow).
+    pub times: u32,
+}
+
+impl Fault {
+    /// `operation` fails with `error_number` from now on, on every path that contains `path_contains`.
+    #[must_use]
+    pub const fn always(operation: Operation, path_contains: &'static str, error_number: i32) -> Self {
+        Self { operation, path_contains, after: 0, error_number: Some(error_number), times: u32::MAX }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Vec<Fault>,
+    /// How many leading bytes of each file written here have been synced.
+    synced: HashMap<PathBuf, u64>,
+    counts: HashMap<Operation, u64>,
+}
+
+/// [`RealFs`] with [`Fault`]s.
+#[derive(Debug, Clone, Default)]
+pub struct FaultyFs {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    inner: Arc<dyn File>,
+    fs: FaultyFs,
+}
+
+impl FaultyFs {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a failure to come.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().faults.push(fault);
+    }
+
+    /// Takes all failures back: the disk is healthy again.
+    pub fn heal(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// How often `operation` was called.
+    #[must_use]
+    pub fn count(&self, operation: Operation) -> u64 {
+        self.lock().counts.get(&operation).copied().unwrap_or(0)
+    }
+
+    /// Takes from every file written through this file system the bytes past its last sync.
+    pub fn cut_power(&self) -> io::Result<()> {
+        for (path, synced) in std::mem::take(&mut self.lock().synced) {
+            match std::fs::OpenOptions::new().write(true).open(&path) {
+                Ok(file) if file.metadata()?.len() > synced => file.set_len(synced)?,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// `Ok(true)` asks for a short write.
+    fn check(&self, operation: Operation, path: &Path) -> Result<bool, IoError> {
+        let mut state = self.lock();
+        *state.counts.entry(operation).or_default() += 1;
+        let name = path.to_string_lossy();
+        for fault in &mut state.faults {
+            if fault.operation != operation || !name.contains(fault.path_contains) || fault.times == 0 {
+                continue;
+            }
+            if fault.after > 0 {
+                fault.after -= 1;
+                continue;
+            }
+            fault.times = if fault.times == u32::MAX { u32::MAX } else { fault.times - 1 };
+            return match fault.error_number {
+                Some(number) => Err(IoError::new(operation, path, io::Error::from_raw_os_error(number))),
+                None => Ok(true),
+            };
+        }
+        Ok(false)
+    }
+}
+
+impl File for FaultyFile {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn length(&self) -> Result<u64, IoError> {
+        self.fs.check(Operation::Stat, self.path())?;
+        self.inner.length()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> Result<usize, IoError> {
+        self.fs.check(Operation::Read, self.path())?;
+        self.inner.read_at(buffer, position)
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> Result<usize, IoError> {
+        let short = self.fs.check(Operation::Write, self.path())?;
+        {
+            let mut state = self.fs.lock();
+            let synced = state.synced.entry(self.path().to_path_buf()).or_insert(position);
+            *synced = (*synced).min(position);
+        }
+        match pieces.iter().find_map(|piece| piece.get(..1)).filter(|_| short) {
+            Some(first_byte) => self.inner.write_at(&[IoSlice::new(first_byte)], position),
+            None => self.inner.write_at(pieces, position),
+        }
+    }
+
+    fn set_length(&self, length: u64) -> Result<(), IoError> {
+        self.fs.check(Operation::SetLength, self.path())?;
+        self.inner.set_length(length)?;
+        if let Some(synced) = self.fs.lock().synced.get_mut(self.path()) {
+            *synced = (*synced).min(length);
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.fs.check(Operation::Sync, self.path())?;
+        let length = self.inner.length()?;
+        self.inner.sync()?;
+        self.fs.lock().synced.insert(self.path().to_path_buf(), length);
+        Ok(())
+    }
+
+    fn handle(&self) -> &Arc<std::fs::File> {
+        self.inner.handle()
+    }
+}
+
+impl Fs for FaultyFs {
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>, IoError> {
+        self.check(Operation::Open, path)?;
+        let inner = RealFs.open(path, mode)?;
+        if mode == OpenMode::Truncate {
+            self.lock().synced.insert(path.to_path_buf(), 0);
+        }
+        Ok(Arc::new(FaultyFile { inner, fs: self.clone() }))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, IoError> {
+        self.check(Operation::List, path)?;
+        RealFs.list(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> Result<(), IoError> {
+        self.check(Operation::CreateDirectory, path)?;
+        RealFs.create_directory(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        self.check(Operation::Rename, from)?;
+        RealFs.rename(from, to)?;
+        let mut state = self.lock();
+        match state.synced.remove(from) {
+            Some(synced) => _ = state.synced.insert(to.to_path_buf(), synced),
+            None => _ = state.synced.remove(to),
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), IoError> {
+        self.check(Operation::Remove, path)?;
+        self.lock().synced.remove(path);
+        RealFs.remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<(), IoError> {
+        self.check(Operation::Remove, path)?;
+        self.lock().synced.retain(|file, _| !file.starts_with(path));
+        RealFs.remove_directory(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> Result<(), IoError> {
+        self.check(Operation::Sync, path)?;
+        RealFs.sync_directory(path)
+    }
+}

@@ -1,0 +1,143 @@
+//! The operating system's files. Adds nothing but the path to each error; retries interrupted calls, and only those.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use barnabas_types::Timestamp;
+
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation};
+
+/// At most this many pieces go into one system call (Linux allows 1024).
+const PIECES_PER_CALL: usize = 1024;
+
+/// The file system of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealFs;
+
+#[derive(Debug)]
+struct RealFile {
+    path: PathBuf,
+    file: Arc<fs::File>,
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn timestamp(time: io::Result<SystemTime>) -> Timestamp {
+    let since_epoch = time.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since_epoch.map_or(Timestamp::NONE, |elapsed| Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+}
+
+impl RealFile {
+    fn context<T>(&self, operation: Operation, result: io::Result<T>) -> Result<T, IoError> {
+        result.map_err(|source| IoError::new(operation, &self.path, source))
+    }
+}
+
+impl File for RealFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn length(&self) -> Result<u64, IoError> {
+        self.context(Operation::Stat, self.file.metadata().map(|metadata| metadata.len()))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> Result<usize, IoError> {
+        self.context(Operation::Read, retry(|| self.file.read_at(buffer, position)))
+    }
+
+    fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> Result<usize, IoError> {
+        let pieces = pieces.get(..PIECES_PER_CALL).unwrap_or(pieces);
+        let written = retry(|| rustix::io::pwritev(&*self.file, pieces, position).map_err(io::Error::from));
+        self.context(Operation::Write, written)
+    }
+
+    fn set_length(&self, length: u64) -> Result<(), IoError> {
+        self.context(Operation::SetLength, retry(|| self.file.set_len(length)))
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        self.context(Operation::Sync, retry(|| self.file.sync_data()))
+    }
+
+    fn handle(&self) -> &Arc<fs::File> {
+        &self.file
+    }
+}
+
+impl Fs for RealFs {
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>, IoError> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => _ = options.write(true),
+            OpenMode::Create => _ = options.write(true).create(true).truncate(false),
+            OpenMode::Truncate => _ = options.write(true).create(true).truncate(true),
+        }
+        let file =
+            retry(|| options.open(path)).map_err(|source| IoError::new(Operation::Open, path.to_path_buf(), source))?;
+        Ok(Arc::new(RealFile { path: path.to_path_buf(), file: Arc::new(file) }))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<DirectoryEntry>, IoError> {
+        let listing = || -> io::Result<Vec<DirectoryEntry>> {
+            let mut entries = Vec::new();
+            for entry in fs::read_dir(path)? {
+                let entry = entry?;
+                let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
+                    continue;
+                };
+                entries.push(DirectoryEntry {
+                    name,
+                    is_directory: metadata.is_dir(),
+                    length: metadata.len(),
+                    modified: timestamp(metadata.modified()),
+                });
+            }
+            entries.sort_by(|left, right| left.name.cmp(&right.name));
+            Ok(entries)
+        };
+        listing().map_err(|source| IoError::new(Operation::List, path, source))
+    }
+
+    fn create_directory(&self, path: &Path) -> Result<(), IoError> {
+        fs::create_dir_all(path).map_err(|source| IoError::new(Operation::CreateDirectory, path, source))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        fs::rename(from, to).map_err(|source| IoError::new(Operation::Rename, from, source))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), IoError> {
+        absent_is_fine(fs::remove_file(path)).map_err(|source| IoError::new(Operation::Remove, path, source))
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<(), IoError> {
+        absent_is_fine(fs::remove_dir_all(path)).map_err(|source| IoError::new(Operation::Remove, path, source))
+    }
+
+    fn sync_directory(&self, path: &Path) -> Result<(), IoError> {
+        fs::File::open(path)
+            .and_then(|directory| retry(|| directory.sync_all()))
+            .map_err(|source| IoError::new(Operation::Sync, path, source))
+    }
+}

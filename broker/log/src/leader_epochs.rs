@@ -1,0 +1,205 @@
+//! At which offset each leader epoch of a partition began, kept in memory and in `leader-epoch-checkpoint`.
+//! With it a replica finds where its log and the leader's part (KIP-101, KIP-279). Elects nobody.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use barnabas_types::{LeaderEpoch, Offset};
+
+use crate::fs::{Fs, IoError};
+use crate::text::{TextFileError, read_entries, write_entries};
+
+/// The file's name in the partition's directory.
+pub const FILE_NAME: &str = "leader-epoch-checkpoint";
+
+/// An epoch and its first offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEntry {
+    /// The epoch, from 0.
+    pub epoch: LeaderEpoch,
+    /// The first offset written in it.
+    pub start_offset: Offset,
+}
+
+impl fmt::Display for EpochEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.epoch, self.start_offset)
+    }
+}
+
+/// The epochs of one log, both epochs and offsets growing from entry to entry.
+#[derive(Debug)]
+pub struct LeaderEpochs {
+    path: PathBuf,
+    entries: Vec<EpochEntry>,
+}
+
+fn parse(line: &str) -> Result<EpochEntry, &'static str> {
+    let (epoch, offset) = line.trim().split_once(' ').ok_or("expected epoch and start offset")?;
+    let epoch = epoch.parse::<i32>().ok().filter(|epoch| *epoch >= 0).ok_or("the epoch is not a number from 0")?;
+    let offset = offset.trim().parse::<i64>().ok().filter(|offset| *offset >= 0);
+    Ok(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset.ok_or("the offset is not a number from 0")?) })
+}
+
+impl LeaderEpochs {
+    /// Reads the epochs of the partition in `directory`; a missing file holds none.
+    pub fn load(fs: &dyn Fs, directory: &Path) -> Result<Self, TextFileError> {
+        let path = directory.join(FILE_NAME);
+        let mut epochs = Self { path: path.clone(), entries: Vec::new() };
+        for entry in read_entries(fs, &path, parse)?.unwrap_or_default() {
+            epochs.insert(entry);
+        }
+        Ok(epochs)
+    }
+
+    /// The epochs, oldest first.
+    #[must_use]
+    pub fn entries(&self) -> &[EpochEntry] {
+        &self.entries
+    }
+
+    /// The newest epoch, if any.
+    #[must_use]
+    pub fn latest(&self) -> Option<EpochEntry> {
+        self.entries.last().copied()
+    }
+
+    /// Takes `entry` in unless it says nothing new. Entries it contradicts, of a later epoch or a later start, are dropped.
+    fn insert(&mut self, entry: EpochEntry) -> bool {
+        let known = self.latest().is_some_and(|last| last.epoch == entry.epoch && last.start_offset <= entry.start_offset);
+        if known || entry.epoch.0 < 0 || entry.start_offset.0 < 0 {
+            return false;
+        }
+        self.entries.retain(|kept| kept.epoch < entry.epoch && kept.start_offset < entry.start_offset);
+        self.entries.push(entry);
+        true
+    }
+
+    /// Notes that `epoch` began at `start_offset`; durable when this returns.
+    pub fn assign(&mut self, fs: &dyn Fs, epoch: LeaderEpoch, start_offset: Offset) -> Result<(), IoError> {
+        if self.insert(EpochEntry { epoch, start_offset }) { self.save(fs) } else { Ok(()) }
+    }
+
+    /// As [`LeaderEpochs::assign`] but only in memory: recovery notes many and saves once.
+    pub(crate) fn assign_unsaved(&mut self, epoch: LeaderEpoch, start_offset: Offset) {
+        if self.latest().is_none_or(|last| epoch > last.epoch) {
+            self.insert(EpochEntry { epoch, start_offset });
+        }
+    }
+
+    /// Writes the file.
+    pub(crate) fn save(&self, fs: &dyn Fs) -> Result<(), IoError> {
+        write_entries(fs, &self.path, self.entries.iter())
+    }
+
+    /// Drops what starts at `end` or later, as the log is cut there. In memory: saved with the next assignment, or by `save`,
+    /// since an entry past the log's end is dropped again when the log is opened.
+    pub(crate) fn truncate_from_end(&mut self, end: Offset) {
+        self.entries.retain(|entry| entry.start_offset < end);
+    }
+
+    /// Drops what ended at or before `start`, as the log now starts there. The epoch that holds `start` begins there now.
+    pub(crate) fn truncate_from_start(&mut self, start: Offset) {
+        let first_kept = self.entries.partition_point(|entry| entry.start_offset <= start);
+        if let Some(last_dropped) = first_kept.checked_sub(1) {
+            self.entries.drain(..last_dropped);
+            if let Some(entry) = self.entries.first_mut() {
+                entry.start_offset = start;
+            }
+        }
+    }
+
+    /// Forgets all epochs.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// The largest epoch not above `epoch` and the offset at which it ended (`log_end` for the newest), as OffsetForLeaderEpoch
+    /// answers; none when `epoch` is newer than any known here.
+    #[must_use]
+    pub fn end_offset_for(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        if self.latest().is_some_and(|last| last.epoch == epoch) {
+            return Some((epoch, log_end));
+        }
+        let higher = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let end = self.entries.get(higher)?.start_offset;
+        // Older than all that is kept: it ended where the first one kept began.
+        let found = higher.checked_sub(1).and_then(|floor| self.entries.get(floor)).map_or(epoch, |entry| entry.epoch);
+        Some((found, end))
+    }
+
+    /// The epoch in which `offset` was written, if known.
+    #[must_use]
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let after = self.entries.partition_point(|entry| entry.start_offset <= offset);
+        self.entries.get(after.checked_sub(1)?).map(|entry| entry.epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::RealFs;
+
+    fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
+        let mut epochs = LeaderEpochs { path: PathBuf::new(), entries: Vec::new() };
+        for &(epoch, offset) in entries {
+            epochs.insert(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset) });
+        }
+        epochs
+    }
+
+    fn pairs(epochs: &LeaderEpochs) -> Vec<(i32, i64)> {
+        epochs.entries().iter().map(|entry| (entry.epoch.0, entry.start_offset.0)).collect()
+    }
+
+    #[test]
+    fn contradicted_entries_are_dropped() {
+        assert_eq!(pairs(&epochs(&[(1, 0), (2, 10), (3, 20), (2, 15)])), [(1, 0), (2, 15)]);
+        assert_eq!(pairs(&epochs(&[(1, 0), (2, 10), (3, 5)])), [(1, 0), (3, 5)]);
+        assert_eq!(pairs(&epochs(&[(1, 0), (1, 7)])), [(1, 0)]);
+        assert_eq!(pairs(&epochs(&[(1, 5), (1, 3)])), [(1, 3)]);
+        assert_eq!(pairs(&epochs(&[(-1, 5), (1, -3)])), []);
+    }
+
+    #[test]
+    fn the_end_of_an_epoch_is_the_start_of_the_next_one_kept() {
+        let epochs = epochs(&[(2, 10), (4, 20), (7, 30)]);
+        let end = |epoch| epochs.end_offset_for(LeaderEpoch(epoch), Offset(99)).map(|(epoch, end)| (epoch.0, end.0));
+        assert_eq!(end(1), Some((1, 10)));
+        assert_eq!(end(2), Some((2, 20)));
+        assert_eq!(end(3), Some((2, 20)));
+        assert_eq!(end(6), Some((4, 30)));
+        assert_eq!(end(7), Some((7, 99)));
+        assert_eq!(end(8), None);
+    }
+
+    #[test]
+    fn cutting_either_end_keeps_the_epoch_of_every_offset_that_remains() {
+        let mut epochs = epochs(&[(0, 0), (2, 10), (4, 20)]);
+        epochs.truncate_from_start(Offset(15));
+        assert_eq!(pairs(&epochs), [(2, 15), (4, 20)]);
+        epochs.truncate_from_end(Offset(20));
+        assert_eq!(pairs(&epochs), [(2, 15)]);
+        assert_eq!(epochs.epoch_of(Offset(14)), None);
+        assert_eq!(epochs.epoch_of(Offset(19)), Some(LeaderEpoch(2)));
+    }
+
+    #[test]
+    fn what_is_assigned_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut written = LeaderEpochs::load(&RealFs, dir.path()).unwrap();
+        written.assign(&RealFs, LeaderEpoch(0), Offset(0)).unwrap();
+        written.assign(&RealFs, LeaderEpoch(3), Offset(12)).unwrap();
+        let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+        assert_eq!(text, "0\n2\n0 0\n3 12\n");
+        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap()), [(0, 0), (3, 12)]);
+    }
+
+    #[test]
+    fn malformed_lines_are_refused() {
+        for line in ["", "1", "x 1", "1 x", "-1 0", "0 -1", "1 2 3"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}
