@@ -51,7 +51,8 @@ fn properties<'a>(text: &'a str, separator: char, path: &Path) -> Result<Propert
         if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
-        let (key, value) = line.split_once(separator).ok_or_else(|| malformed(path, index + 1, "expected key and value"))?;
+        let (key, value) =
+            line.split_once(separator).ok_or_else(|| malformed(path, index + 1, "expected key and value"))?;
         properties.insert(key.trim(), (index + 1, value.trim()));
     }
     Ok(properties)
@@ -76,9 +77,9 @@ impl MetaProperties {
         let cluster_id = get("cluster.id", "cluster.id is missing")?.1.to_owned();
         let directory_id = match found.get("directory.id") {
             None => None,
-            Some((line, id)) => {
-                Some(id.parse().map_err(|_| malformed(&path, *line, "directory.id is not 22 characters of base64url"))?)
-            }
+            Some((line, id)) => Some(
+                id.parse().map_err(|_| malformed(&path, *line, "directory.id is not 22 characters of base64url"))?,
+            ),
         };
         Ok(Some(Self { cluster_id, node_id, directory_id }))
     }

@@ -38,7 +38,10 @@ fn parse(line: &str) -> Result<EpochEntry, &'static str> {
     let (epoch, offset) = line.trim().split_once(' ').ok_or("expected epoch and start offset")?;
     let epoch = epoch.parse::<i32>().ok().filter(|epoch| *epoch >= 0).ok_or("the epoch is not a number from 0")?;
     let offset = offset.trim().parse::<i64>().ok().filter(|offset| *offset >= 0);
-    Ok(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset.ok_or("the offset is not a number from 0")?) })
+    Ok(EpochEntry {
+        epoch: LeaderEpoch(epoch),
+        start_offset: Offset(offset.ok_or("the offset is not a number from 0")?),
+    })
 }
 
 impl LeaderEpochs {
@@ -66,7 +69,8 @@ impl LeaderEpochs {
 
     /// Takes `entry` in unless it says nothing new. Entries it contradicts, of a later epoch or a later start, are dropped.
     fn insert(&mut self, entry: EpochEntry) -> bool {
-        let known = self.latest().is_some_and(|last| last.epoch == entry.epoch && last.start_offset <= entry.start_offset);
+        let known =
+            self.latest().is_some_and(|last| last.epoch == entry.epoch && last.start_offset <= entry.start_offset);
         if known || entry.epoch.0 < 0 || entry.start_offset.0 < 0 {
             return false;
         }
