@@ -2,9 +2,11 @@
 //! Decides nothing about replication and has no thread, no clock and no socket: time is an input, waiting is the caller's.
 
 pub mod checkpoint;
+mod files;
 pub mod fs;
 pub mod identity;
 pub mod leader_epochs;
+pub mod producer;
 mod text;
 
 pub use text::TextFileError;
