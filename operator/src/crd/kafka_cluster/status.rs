@@ -1,0 +1,118 @@
+//! What the operator reports about a KafkaCluster. Holds no logic: `cluster::status` computes it.
+
+use crate::crd::condition::Condition;
+use crate::crd::kafka_cluster::ListenerType;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The state of a cluster as last observed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaClusterStatus {
+    /// The generation of the spec that was last acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The Kafka cluster id, written into every volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// The broker image in use when spec.image is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Pods of the default pool.
+    #[serde(default)]
+    pub replicas: i32,
+    /// Nodes that the spec asks for, over all pools.
+    #[serde(default)]
+    pub desired_replicas: i32,
+    /// Nodes that are ready, over all pools.
+    #[serde(default)]
+    pub ready_replicas: i32,
+    /// Selects the pods of the default pool, for `kubectl scale` and autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<String>,
+    /// host:port for clients inside the Kubernetes cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<String>,
+    /// Every listener with its addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub listeners: Vec<ListenerStatus>,
+    /// Every pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub pools: Vec<PoolStatus>,
+    /// Nodes whose volume has been formatted. Such a node is never formatted again by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".to_string()]))]
+    pub formed_nodes: Vec<FormedNode>,
+    /// The replication of Kafka's internal topics, fixed when the cluster was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal_topics: Option<InternalTopics>,
+    /// Ready, Reconciling, Stalled, DataMissing, StorageReady, Paused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// A listener's addresses.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// The listener's name.
+    pub name: String,
+    /// How clients reach it.
+    #[serde(rename = "type")]
+    pub kind: ListenerType,
+    /// host:port for the first connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<String>,
+    /// What each broker tells clients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["nodeId".to_string()]))]
+    pub brokers: Vec<BrokerAddress>,
+}
+
+/// A broker's advertised address.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokerAddress {
+    /// The node.
+    pub node_id: i32,
+    /// host:port.
+    pub address: String,
+}
+
+/// A pool's nodes.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// The pool.
+    pub name: String,
+    /// Its first node id.
+    pub first_node_id: i32,
+    /// Pods that exist.
+    pub replicas: i32,
+    /// Pods that are ready.
+    pub ready_replicas: i32,
+}
+
+/// A node that holds data of this cluster.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormedNode {
+    /// The node id.
+    pub id: i32,
+    /// The uid of the claim that held the data when the node was last ready.
+    pub claim_uid: String,
+}
+
+/// Replication of `__consumer_offsets`, `__transaction_state` and `__share_group_state`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InternalTopics {
+    /// Copies of each partition.
+    pub replication_factor: i32,
+    /// Copies that have to have a record before it is acknowledged.
+    pub min_in_sync_replicas: i32,
+}
