@@ -1,1 +1,27 @@
-//! protocol
+//! Kafka's wire protocol: primitives, API keys, error codes, headers, messages and the records of the metadata and coordinator logs.
+//! Turns bytes into structs and back. Reads no socket and no file, decides nothing, knows no state.
+
+mod api_key;
+mod error_code;
+mod frame;
+mod header;
+mod message;
+pub mod messages;
+pub mod records;
+mod wire;
+
+pub use api_key::{ApiKey, Listener};
+pub use error_code::ErrorCode;
+pub use frame::{encode_request, encode_response};
+pub use header::{RequestHeader, ResponseHeader};
+pub use message::{Message, Request, Response};
+pub use wire::{
+    Decode, DecodeError, DecodeFault, DecodeNullable, Encode, EncodeError, EncodeFault, EncodeNullable, IntoOwned,
+    Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
+};
+
+/// What the derive's output refers to. Not for use by hand.
+#[doc(hidden)]
+pub mod derived {
+    pub use crate::wire::{must_be_default, read_nullable_struct, required, write_nullable_struct, write_tag};
+}

@@ -1,0 +1,64 @@
+//! Whole frames: length, header, message. Sizes are computed first, so that all bytes written here come from one allocation.
+
+use std::borrow::Cow;
+
+use barnabas_types::Segments;
+
+use crate::message::encodable;
+use crate::wire::{EncodeError, EncodeFault, SegmentWriter, Sink, Size, UnknownTags};
+use crate::{Request, RequestHeader, Response, ResponseHeader};
+
+/// The frame of `request` in version `version`, its length first.
+///
+/// # Errors
+/// When the version does not exist or cannot carry what the request says.
+pub fn encode_request<Q: Request>(
+    correlation_id: i32,
+    version: i16,
+    client_id: Option<&str>,
+    request: &Q,
+) -> Result<Segments, EncodeError> {
+    let at = encodable::<Q>(version)?;
+    let header = RequestHeader {
+        api_key: Q::KEY,
+        api_version: version,
+        correlation_id,
+        client_id: client_id.map(Cow::Borrowed),
+        unknown_tags: UnknownTags::default(),
+    };
+    let mut size = Size::default();
+    header.write(&mut size)?;
+    request.write(&mut size, at).map_err(|error| error.in_message(Q::NAME, version))?;
+    let mut writer = prefixed(size)?;
+    header.write(&mut writer)?;
+    request.write(&mut writer, at).map_err(|error| error.in_message(Q::NAME, version))?;
+    Ok(writer.finish())
+}
+
+/// The frame of `response` in version `version`, its length first.
+///
+/// # Errors
+/// When the version does not exist or cannot carry what the response says.
+pub fn encode_response<R: Response>(correlation_id: i32, version: i16, response: &R) -> Result<Segments, EncodeError> {
+    let at = encodable::<R>(version)?;
+    let header = ResponseHeader { correlation_id, unknown_tags: UnknownTags::default() };
+    let mut size = Size::default();
+    header.write(&mut size, R::KEY, version)?;
+    response.write(&mut size, at).map_err(|error| error.in_message(R::NAME, version))?;
+    let mut writer = prefixed(size)?;
+    header.write(&mut writer, R::KEY, version)?;
+    response.write(&mut writer, at).map_err(|error| error.in_message(R::NAME, version))?;
+    Ok(writer.finish())
+}
+
+/// A writer for a frame of `size`, which has the frame's length already.
+fn prefixed(size: Size) -> Result<SegmentWriter, EncodeError> {
+    let length = i32::try_from(size.total())
+        .map_err(|_| EncodeError::new(EncodeFault::TooLong { length: size.total(), max: i32::MAX as usize }))?;
+    let prefix = length.to_be_bytes();
+    let mut with_prefix = size;
+    with_prefix.put(&prefix);
+    let mut writer = SegmentWriter::for_size(with_prefix);
+    writer.put(&prefix);
+    Ok(writer)
+}

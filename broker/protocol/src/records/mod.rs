@@ -1,0 +1,1 @@
+//! Records that Kafka keeps in its own logs, as opposed to messages between nodes.

@@ -1,0 +1,26 @@
+//! The wire primitives that every message and record is made of: a bounded reader, sinks to write into, and the traits between them.
+//! Knows no message.
+
+mod decode;
+mod encode;
+mod error;
+mod into_owned;
+mod reader;
+mod record_set;
+#[cfg(test)]
+pub(crate) mod sample;
+mod sink;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub use decode::{Decode, DecodeNullable, read_nullable_struct};
+pub use encode::{Encode, EncodeNullable, must_be_default, required, write_nullable_struct};
+pub use error::{DecodeError, DecodeFault, EncodeError, EncodeFault};
+pub use into_owned::IntoOwned;
+pub use reader::Reader;
+pub use record_set::Records;
+pub use sink::{SegmentWriter, Sink, Size};
+pub use tags::{UnknownTags, write_tag};
+pub use version::{Version, VersionRange};

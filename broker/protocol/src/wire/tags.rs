@@ -1,0 +1,97 @@
+//! Tagged fields that a structure does not know, kept as they came so that they can be sent on. Never looks into their values.
+
+use std::borrow::Cow;
+
+use super::{Encode, EncodeError, EncodeFault, IntoOwned, Reader, Sink, Size, Version};
+
+/// The tagged fields of a structure whose meaning is not known here, as on the wire: tag, size, value, one after the other. Borrows from the
+/// frame, except where known fields stood between unknown ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTags<'a> {
+    fields: Cow<'a, [u8]>,
+    count: u32,
+}
+
+impl Default for UnknownTags<'_> {
+    fn default() -> Self {
+        Self { fields: Cow::Borrowed(&[]), count: 0 }
+    }
+}
+
+impl<'a> UnknownTags<'a> {
+    /// How many fields there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The fields as on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Adds the field that begins at `start` and ends with `frame`.
+    pub(crate) fn append(&mut self, frame: &'a [u8], start: usize) {
+        let field = frame.get(start..).unwrap_or_default();
+        self.count = self.count.saturating_add(1);
+        match &mut self.fields {
+            Cow::Borrowed([]) => self.fields = Cow::Borrowed(field),
+            Cow::Borrowed(before) if std::ptr::eq(before.as_ptr_range().end, field.as_ptr()) => {
+                let whole = start.checked_sub(before.len()).and_then(|first| frame.get(first..));
+                self.fields = Cow::Borrowed(whole.unwrap_or_default());
+            }
+            fields => fields.to_mut().extend_from_slice(field),
+        }
+    }
+
+    /// Fails when there are fields but the version has no place for them.
+    pub fn refuse(&self) -> Result<(), EncodeError> {
+        if self.count == 0 { Ok(()) } else { Err(EncodeError::new(EncodeFault::TagsInInflexibleVersion)) }
+    }
+
+    /// Writes the fields from byte `written` on whose tag is below `tag`, and returns up to which byte they are written now.
+    pub fn write_below<S: Sink>(&self, sink: &mut S, written: usize, tag: u32) -> usize {
+        let rest = self.fields.get(written..).unwrap_or_default();
+        let mut reader = Reader::new(rest);
+        let mut end = 0;
+        while let (Ok(next), Ok(size)) = (reader.unsigned_varint(), reader.unsigned_varint()) {
+            if next >= tag || reader.bytes(size as usize).is_err() {
+                break;
+            }
+            end = reader.position();
+        }
+        sink.put(rest.get(..end).unwrap_or_default());
+        written + end
+    }
+
+    /// Writes the fields from byte `written` on.
+    pub fn write_rest<S: Sink>(&self, sink: &mut S, written: usize) {
+        sink.put(self.fields.get(written..).unwrap_or_default());
+    }
+}
+
+/// Writes the tagged field `tag`, its size before it.
+///
+/// # Errors
+/// Those of the value.
+pub fn write_tag<S: Sink, T: Encode + ?Sized>(
+    sink: &mut S,
+    at: Version,
+    tag: u32,
+    value: &T,
+) -> Result<(), EncodeError> {
+    let mut size = Size::default();
+    value.write(&mut size, at)?;
+    sink.unsigned_varint(tag);
+    sink.size(size.total())?;
+    value.write(sink, at)
+}
+
+impl IntoOwned for UnknownTags<'_> {
+    type Owned = UnknownTags<'static>;
+
+    fn into_owned(self) -> UnknownTags<'static> {
+        UnknownTags { fields: Cow::Owned(self.fields.into_owned()), count: self.count }
+    }
+}
