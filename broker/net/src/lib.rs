@@ -1,4 +1,4 @@
-//! Frames and sockets: length-prefixed frames in, lists of pieces (bytes or file regions) out. Knows no API and no Kafka type.
+//! Frames and sockets: length-prefixed frames in, lists of segments (bytes or file regions) out. Knows no API and no Kafka type.
 
 mod frame;
 mod listen;
@@ -6,4 +6,4 @@ mod write;
 
 pub use frame::{FrameError, FrameReader};
 pub use listen::{Listening, bind};
-pub use write::{Piece, write_pieces};
+pub use write::write_segments;

@@ -4,55 +4,22 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
+use barnabas_types::{FileRegion, Segment, Segments};
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-/// A part of what is sent.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// Bytes in memory.
-    Bytes(Bytes),
-    /// A part of an open file.
-    Region {
-        /// Held open until sent, so that a segment deleted meanwhile can still be read.
-        file: Arc<File>,
-        /// Where the region begins, in bytes.
-        position: u64,
-        /// How long it is, in bytes.
-        length: usize,
-    },
-}
-
-impl Piece {
-    /// Bytes this piece adds to the stream.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Region { length, .. } => *length,
-        }
-    }
-
-    /// True when nothing would be sent.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Sends all pieces in their order. File regions go from the page cache to the socket without passing through user memory.
+/// Sends all segments in their order. File regions go from the page cache to the socket without passing through user memory.
 ///
 /// # Errors
 /// The socket's error, or `UnexpectedEof` when a file ends before its region does; the stream is broken then.
-pub async fn write_pieces(stream: &mut TcpStream, pieces: Vec<Piece>) -> io::Result<()> {
+pub async fn write_segments(stream: &mut TcpStream, segments: Segments) -> io::Result<()> {
     let mut run: Vec<Bytes> = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Bytes(bytes) => run.push(bytes),
-            Piece::Region { file, position, length } => {
+    for segment in segments {
+        match segment {
+            Segment::Bytes(bytes) => run.push(bytes),
+            Segment::File(FileRegion { file, position, length }) => {
                 write_run(stream, &mut run).await?;
                 send_region(stream, &file, position, length).await?;
             }
@@ -107,18 +74,21 @@ fn short_region(position: u64, length: usize, offset: u64) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::sync::Arc;
 
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
 
-    async fn sent(pieces: Vec<Piece>) -> (io::Result<()>, Vec<u8>) {
+    async fn sent(list: Vec<Segment>) -> (io::Result<()>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut receiver, _) = listener.accept().await.unwrap();
+        let mut segments = Segments::default();
+        list.into_iter().for_each(|segment| segments.push(segment));
         let writer = async move {
-            let result = write_pieces(&mut sender, pieces).await;
+            let result = write_segments(&mut sender, segments).await;
             drop(sender);
             result
         };
@@ -137,22 +107,23 @@ mod tests {
     #[tokio::test]
     async fn bytes_and_regions_arrive_in_order() {
         let big = vec![7_u8; 3 << 20];
-        let pieces = vec![
-            Piece::Bytes("head ".into()),
-            Piece::Bytes("".into()),
-            Piece::Bytes("more ".into()),
-            Piece::Region { file: file(b"0123456789"), position: 2, length: 5 },
-            Piece::Region { file: file(&big), position: 0, length: big.len() },
-            Piece::Bytes(" tail".into()),
+        let list = vec![
+            Segment::Bytes("head ".into()),
+            Segment::Bytes("".into()),
+            Segment::Bytes("more ".into()),
+            Segment::File(FileRegion { file: file(b"0123456789"), position: 2, length: 5 }),
+            Segment::File(FileRegion { file: file(&big), position: 0, length: big.len() }),
+            Segment::Bytes(" tail".into()),
         ];
-        let (result, received) = sent(pieces).await;
+        let (result, received) = sent(list).await;
         result.unwrap();
         assert_eq!(received, [b"head more 23456".as_slice(), &big, b" tail"].concat());
     }
 
     #[tokio::test]
     async fn a_region_past_the_end_of_its_file_is_an_error() {
-        let (result, received) = sent(vec![Piece::Region { file: file(b"0123"), position: 2, length: 5 }]).await;
+        let (result, received) =
+            sent(vec![Segment::File(FileRegion { file: file(b"0123"), position: 2, length: 5 })]).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(received, b"23");
     }
