@@ -5,6 +5,7 @@
 //! 4 last offset delta, 8 base timestamp, 8 max timestamp, 8 producer id, 2 producer epoch, 4 base sequence, 4 record count,
 //! then the records, compressed as one block. The CRC covers everything from the attributes on.
 
+pub mod compression;
 mod header;
 pub mod patch;
 mod view;

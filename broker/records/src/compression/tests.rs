@@ -1,0 +1,129 @@
+//! Codecs against each other and against damage.
+
+use std::io::Read;
+
+use super::*;
+use crate::header::Codec;
+
+const ALL: [Compression; 5] = [
+    Compression::None,
+    Compression::Gzip { level: 9 },
+    Compression::Snappy,
+    Compression::Lz4,
+    Compression::Zstd { level: -5 },
+];
+
+fn text(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|index| b"The messenger is on his way. "[(index + index / 977) % 29]).collect()
+}
+
+fn decompress(codec: Codec, stored: &[u8], limits: DecompressLimits) -> Result<Vec<u8>, DecompressError> {
+    let mut decompressor = Decompressor::new(codec, stored, limits)?;
+    let mut output = Vec::new();
+    match decompressor.read_to_end(&mut output) {
+        Ok(_) => Ok(output),
+        Err(error) => Err(decompressor.explain(error)),
+    }
+}
+
+#[test]
+fn every_codec_gives_back_what_went_in() {
+    for compression in ALL {
+        for size in [0, 1, 100, 32 << 10, (32 << 10) + 1, 300_000] {
+            let stored = compress(compression, &text(size)).unwrap();
+            let output = decompress(compression.codec(), &stored, DecompressLimits::default()).unwrap();
+            assert!(output == text(size), "{compression:?} of {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn every_codec_recompresses_into_every_other() {
+    let plain = text(200_000);
+    for from in ALL {
+        let stored = compress(from, &plain).unwrap();
+        for to in ALL {
+            let again = recompress(from.codec(), &stored, to, DecompressLimits::default()).unwrap();
+            assert!(
+                decompress(to.codec(), &again, DecompressLimits::default()).unwrap() == plain,
+                "{from:?} -> {to:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_raw_snappy_block_is_read_without_a_frame() {
+    let stored = snap::raw::Encoder::new().compress_vec(&text(100_000)).unwrap();
+    assert!(decompress(Codec::Snappy, &stored, DecompressLimits::default()).unwrap() == text(100_000));
+}
+
+#[test]
+fn a_snappy_stream_may_carry_further_headers() {
+    let one = compress(Compression::Snappy, b"first ").unwrap();
+    let two = compress(Compression::Snappy, b"second").unwrap();
+    let both = decompress(Codec::Snappy, &[one, two].concat(), DecompressLimits::default()).unwrap();
+    assert_eq!(both, b"first second");
+}
+
+#[test]
+fn output_ends_at_the_limit_and_not_one_byte_later() {
+    let limits = DecompressLimits { output_bytes: 5_000, ..DecompressLimits::default() };
+    for compression in ALL {
+        let within = compress(compression, &text(5_000)).unwrap();
+        assert_eq!(decompress(compression.codec(), &within, limits).unwrap().len(), 5_000);
+        let beyond = compress(compression, &text(5_001)).unwrap();
+        let error = decompress(compression.codec(), &beyond, limits).unwrap_err();
+        assert!(matches!(error, DecompressError::TooLarge { limit_bytes: 5_000, .. }), "{compression:?}: {error}");
+    }
+}
+
+#[test]
+fn a_zstd_window_beyond_the_limit_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(24).unwrap();
+    std::io::Write::write_all(&mut encoder, &text(100_000)).unwrap();
+    let stored = encoder.finish().unwrap();
+    assert!(decompress(Codec::Zstd, &stored, DecompressLimits::default()).is_ok());
+    let tight = DecompressLimits { zstd_window_log: 23, ..DecompressLimits::default() };
+    assert!(matches!(decompress(Codec::Zstd, &stored, tight), Err(DecompressError::Damaged { codec: "zstd", .. })));
+}
+
+#[test]
+fn a_snappy_block_that_declares_more_than_it_can_hold_is_refused_before_memory_is_taken() {
+    let mut block = vec![0xff, 0xff, 0xff, 0xff, 0x0f];
+    block.extend_from_slice(&[0; 20]);
+    assert!(matches!(
+        decompress(Codec::Snappy, &block, DecompressLimits::default()),
+        Err(DecompressError::Damaged { codec: "snappy", .. })
+    ));
+}
+
+#[test]
+fn damage_is_an_error_or_other_bytes_but_never_a_panic() {
+    for compression in ALL {
+        let good = compress(compression, &text(3_000)).unwrap();
+        for at in 0..good.len() {
+            let _ = decompress(compression.codec(), &good[..at], DecompressLimits::default());
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                let _ = decompress(compression.codec(), &bad, DecompressLimits::default());
+            }
+        }
+    }
+}
+
+#[test]
+fn levels_outside_the_codec_are_refused() {
+    for (compression, accepted) in [
+        (Compression::Gzip { level: 0 }, false),
+        (Compression::Gzip { level: 10 }, false),
+        (Compression::Gzip { level: 1 }, true),
+        (Compression::Zstd { level: 23 }, false),
+        (Compression::Zstd { level: 22 }, true),
+        (Compression::Zstd { level: -131_072 }, true),
+    ] {
+        assert_eq!(compress(compression, b"x").is_ok(), accepted, "{compression:?}");
+    }
+}
