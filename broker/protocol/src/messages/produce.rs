@@ -54,7 +54,7 @@ pub struct PartitionProduceData<'a> {
 #[derive(Clone, Debug, PartialEq, Message)]
 #[message(response_to = Produce)]
 pub struct ProduceResponse<'a> {
-    /// The results by topic.
+    /// By topic.
     pub responses: Vec<TopicProduceResponse<'a>>,
     /// How long the client is held back for exceeding a quota, in milliseconds; 0 when it is not.
     #[field(ignorable)]

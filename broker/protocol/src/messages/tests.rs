@@ -66,10 +66,34 @@ macro_rules! round_trips {
 }
 
 round_trips! {
+    alter_configs_reads_what_it_wrote: AlterConfigsRequest AlterConfigsResponse;
     api_versions_reads_what_it_wrote: ApiVersionsRequest ApiVersionsResponse;
+    create_partitions_reads_what_it_wrote: CreatePartitionsRequest CreatePartitionsResponse;
+    create_topics_reads_what_it_wrote: CreateTopicsRequest CreateTopicsResponse;
+    delete_groups_reads_what_it_wrote: DeleteGroupsRequest DeleteGroupsResponse;
+    delete_records_reads_what_it_wrote: DeleteRecordsRequest DeleteRecordsResponse;
+    delete_topics_reads_what_it_wrote: DeleteTopicsRequest DeleteTopicsResponse;
+    describe_cluster_reads_what_it_wrote: DescribeClusterRequest DescribeClusterResponse;
+    describe_configs_reads_what_it_wrote: DescribeConfigsRequest DescribeConfigsResponse;
+    describe_groups_reads_what_it_wrote: DescribeGroupsRequest DescribeGroupsResponse;
+    describe_log_dirs_reads_what_it_wrote: DescribeLogDirsRequest DescribeLogDirsResponse;
+    describe_topic_partitions_reads_what_it_wrote: DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
     fetch_reads_what_it_wrote: FetchRequest FetchResponse;
+    find_coordinator_reads_what_it_wrote: FindCoordinatorRequest FindCoordinatorResponse;
+    heartbeat_reads_what_it_wrote: HeartbeatRequest HeartbeatResponse;
+    incremental_alter_configs_reads_what_it_wrote: IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
+    init_producer_id_reads_what_it_wrote: InitProducerIdRequest InitProducerIdResponse;
+    join_group_reads_what_it_wrote: JoinGroupRequest JoinGroupResponse;
+    leave_group_reads_what_it_wrote: LeaveGroupRequest LeaveGroupResponse;
+    list_groups_reads_what_it_wrote: ListGroupsRequest ListGroupsResponse;
+    list_offsets_reads_what_it_wrote: ListOffsetsRequest ListOffsetsResponse;
     metadata_reads_what_it_wrote: MetadataRequest MetadataResponse;
+    offset_commit_reads_what_it_wrote: OffsetCommitRequest OffsetCommitResponse;
+    offset_delete_reads_what_it_wrote: OffsetDeleteRequest OffsetDeleteResponse;
+    offset_fetch_reads_what_it_wrote: OffsetFetchRequest OffsetFetchResponse;
+    offset_for_leader_epoch_reads_what_it_wrote: OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
     produce_reads_what_it_wrote: ProduceRequest ProduceResponse;
+    sync_group_reads_what_it_wrote: SyncGroupRequest SyncGroupResponse;
 }
 
 #[test]
