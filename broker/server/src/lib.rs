@@ -1,1 +1,9 @@
-//! server
+//! The broker as a library: listeners, one handler per API, the drivers of the pure cores, configuration, metrics. The
+//! binary only parses arguments. Start order and stop order are on one page, `node`.
+
+pub mod admin;
+pub mod logging;
+pub mod memory;
+pub mod metrics;
+pub mod runtime;
+pub mod waiting;
