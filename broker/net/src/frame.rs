@@ -7,6 +7,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// How much is reserved ahead of what has arrived, in bytes. A peer that declares 100 MiB and sends nothing costs this much.
 const RESERVE_AHEAD_BYTES: usize = 64 * 1024;
 
+/// What one read asks for when nothing is known yet, in bytes: most requests fit.
+const FIRST_READ_BYTES: usize = 4096;
+
 /// Reading a frame failed. The connection cannot be used further.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -45,6 +48,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, buffer: BytesMut::new(), limit_bytes }
     }
 
+    /// How many bytes the next frame has, once its length prefix has arrived; `None` when the peer closed between two
+    /// frames. Lets the caller find memory before the frame is read.
+    ///
+    /// # Errors
+    /// As [`FrameReader::next`].
+    pub async fn length_bytes(&mut self) -> Result<Option<usize>, FrameError> {
+        loop {
+            if let Some(length) = self.checked_length()? {
+                return Ok(Some(length));
+            }
+            self.buffer.reserve(FIRST_READ_BYTES);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return self.end_of_stream().map(|_| None);
+            }
+        }
+    }
+
     /// The next frame without its length prefix, or `None` when the peer closed between two frames.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
@@ -52,7 +72,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 return Ok(Some(frame));
             }
             let wanted = self.missing_bytes().min(RESERVE_AHEAD_BYTES);
-            self.buffer.reserve(wanted.max(4096));
+            self.buffer.reserve(wanted.max(FIRST_READ_BYTES));
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return self.end_of_stream();
             }
@@ -76,12 +96,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.declared().map_or(4, |length| (length + 4).saturating_sub(self.buffer.len()))
     }
 
-    fn take_buffered(&mut self) -> Result<Option<Bytes>, FrameError> {
+    fn checked_length(&self) -> Result<Option<usize>, FrameError> {
         let Some(raw) = self.declared_raw() else { return Ok(None) };
-        let length = match usize::try_from(raw) {
-            Ok(length) if length <= self.limit_bytes => length,
-            _ => return Err(FrameError::Length { length: raw, limit: self.limit_bytes }),
-        };
+        match usize::try_from(raw) {
+            Ok(length) if length <= self.limit_bytes => Ok(Some(length)),
+            _ => Err(FrameError::Length { length: raw, limit: self.limit_bytes }),
+        }
+    }
+
+    fn take_buffered(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(length) = self.checked_length()? else { return Ok(None) };
         if self.buffer.len() - 4 < length {
             return Ok(None);
         }

@@ -14,14 +14,17 @@ use tokio::net::TcpStream;
 ///
 /// # Errors
 /// The socket's error, or `UnexpectedEof` when a file ends before its region does; the stream is broken then.
-pub async fn write_segments(stream: &mut TcpStream, segments: Segments) -> io::Result<()> {
+pub async fn write_segments<W>(stream: &mut W, segments: Segments) -> io::Result<()>
+where
+    W: AsyncWrite + AsRef<TcpStream> + Unpin,
+{
     let mut run: Vec<Bytes> = Vec::new();
     for segment in segments {
         match segment {
             Segment::Bytes(bytes) => run.push(bytes),
             Segment::File(FileRegion { file, position, length }) => {
                 write_run(stream, &mut run).await?;
-                send_region(stream, &file, position, length).await?;
+                send_region((*stream).as_ref(), &file, position, length).await?;
             }
         }
     }
@@ -83,7 +86,7 @@ mod tests {
 
     async fn sent(list: Vec<Segment>) -> (io::Result<()>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_, mut sender) = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap().into_split();
         let (mut receiver, _) = listener.accept().await.unwrap();
         let mut segments = Segments::default();
         list.into_iter().for_each(|segment| segments.push(segment));

@@ -91,10 +91,7 @@ impl Admin {
             (_, "/metrics" | "/livez" | "/readyz" | "/startupz" | "/log-level") => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET (and /log-level PUT)\n".to_owned())
             }
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "try /metrics, /livez, /readyz, /startupz or /log-level\n".to_owned(),
-            ),
+            _ => text(StatusCode::NOT_FOUND, "try /metrics, /livez, /readyz, /startupz or /log-level\n".to_owned()),
         }
     }
 
@@ -192,7 +189,9 @@ mod tests {
     async fn the_log_level_can_be_changed_and_a_bad_one_is_refused() {
         let put = |filter: &str| {
             let length = filter.len();
-            format!("PUT /log-level HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{filter}")
+            format!(
+                "PUT /log-level HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{filter}"
+            )
         };
         assert!(ask(&put("debug")).await.ends_with("debug\n"));
         assert!(ask(&put("a=b=c")).await.starts_with("HTTP/1.1 400 "));

@@ -2,8 +2,11 @@
 //! binary only parses arguments. Start order and stop order are on one page, `node`.
 
 pub mod admin;
+pub mod api;
+pub mod connection;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod node;
 pub mod runtime;
 pub mod waiting;

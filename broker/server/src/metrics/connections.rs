@@ -40,7 +40,10 @@ impl ConnectionMetrics {
         Ok(Self {
             open,
             opened: counter("barnabas_connections_opened_total", "Connections accepted.")?,
-            rejected: counter("barnabas_connections_rejected_total", "Connections closed because a limit was reached.")?,
+            rejected: counter(
+                "barnabas_connections_rejected_total",
+                "Connections closed because a limit was reached.",
+            )?,
             received_bytes: counter("barnabas_received_bytes_total", "Bytes of requests.")?,
             sent_bytes: counter("barnabas_sent_bytes_total", "Bytes of replies.")?,
         })

@@ -2,16 +2,20 @@
 //! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
 
 mod connections;
+mod requests;
 
 use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
-pub use connections::ConnectionMetrics;
+pub use connections::{ConnectionMetrics, ListenerMetrics};
+pub use requests::RequestMetrics;
 
 /// All metrics of one node.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Requests by API.
+    pub requests: RequestMetrics,
     /// Connections and bytes by listener.
     pub connections: ConnectionMetrics,
 }
@@ -24,8 +28,9 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let requests = RequestMetrics::new(&registry)?;
         let connections = ConnectionMetrics::new(&registry)?;
-        Ok(Self { registry, connections })
+        Ok(Self { registry, requests, connections })
     }
 
     /// Adds figures that are read when somebody asks.

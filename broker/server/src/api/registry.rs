@@ -1,0 +1,70 @@
+//! Which APIs are served, in which versions, by which handler: one table. ApiVersions is answered from it, so nothing can
+//! be announced that is not served. Holds no logic of any API.
+
+use barnabas_protocol::messages::*;
+use barnabas_protocol::{ApiKey, Message, Reader, Request, Response, encode_response};
+use bytes::Bytes;
+use futures::FutureExt;
+
+use super::context::{Answer, Refusal, Reply, RequestContext};
+
+macro_rules! served {
+    ($($key:ident, $request:ident, $module:ident;)*) => {
+        /// Every API that is served.
+        pub const SERVED: &[ApiKey] = &[$(ApiKey::$key,)*];
+
+        /// Decodes, executes and encodes one request. The frame's memory is given back when the handler returns, not
+        /// when its reply leaves.
+        ///
+        /// # Errors
+        /// The connection is to be closed.
+        pub async fn dispatch(context: RequestContext, body: Bytes) -> Result<Answer, Refusal> {
+            match context.api_key {
+                // Each handler is boxed, so that a small request does not carry the state of the largest.
+                $(ApiKey::$key => async move {
+                    let Some(request) = decode::<$request<'_>>(&context, &body)? else {
+                        return super::api_versions::unsupported(context.correlation_id);
+                    };
+                    let reply: Reply<<$request<'_> as Request>::Response<'static>> =
+                        super::$module::handle(&context, request).await.into();
+                    answer(&context, reply)
+                }.boxed().await,)*
+                other => Err(Refusal::UnsupportedApi(other)),
+            }
+        }
+    };
+}
+
+served! {
+    ApiVersions, ApiVersionsRequest, api_versions;
+}
+
+/// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.
+fn decode<'a, Q>(context: &RequestContext, body: &'a [u8]) -> Result<Option<Q>, Refusal>
+where
+    Q: Request + barnabas_protocol::Decode<'a>,
+{
+    let (version, versions) = (context.api_version, Q::KEY.versions());
+    if !versions.contains(version) {
+        if Q::KEY == ApiKey::ApiVersions {
+            return Ok(None);
+        }
+        return Err(Refusal::UnsupportedVersion { api_key: Q::KEY, version, min: versions.min, max: versions.max });
+    }
+    let mut reader = Reader::new(body);
+    let request = <Q as Message>::decode(&mut reader, version)?;
+    reader.finish()?;
+    Ok(Some(request))
+}
+
+fn answer<R: Response + Send + 'static>(context: &RequestContext, reply: Reply<R>) -> Result<Answer, Refusal> {
+    let (correlation_id, version) = (context.correlation_id, context.api_version);
+    match reply {
+        Reply::Now(response) => Ok(Answer::Now(encode_response(correlation_id, version, &response)?)),
+        Reply::Later(response) => {
+            Ok(Answer::Later(async move { encode_response(correlation_id, version, &response.await) }.boxed()))
+        }
+        Reply::Nothing => Ok(Answer::Nothing),
+        Reply::Close(reason) => Err(Refusal::SilentFailure(reason)),
+    }
+}

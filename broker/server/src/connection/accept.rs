@@ -1,0 +1,121 @@
+//! Accepts connections on one listener, within the node's limits. Knows no request.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::serve::serve;
+use super::{Connection, ConnectionLimits};
+use crate::node::Node;
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name, as in `listeners`.
+    pub name: Arc<str>,
+    /// Its socket.
+    pub socket: TcpListener,
+}
+
+/// Open connections by address, to hold `max.connections.per.ip`.
+#[derive(Debug, Default)]
+pub struct OpenConnections {
+    by_host: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl OpenConnections {
+    /// Counts one more from `host`, or refuses.
+    fn admit(self: &Arc<Self>, host: IpAddr, limits: &ConnectionLimits) -> Option<Admitted> {
+        let mut by_host = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
+        let total: usize = by_host.values().sum();
+        let count = by_host.get(&host).copied().unwrap_or(0);
+        if total >= limits.max_connections || count >= limits.max_connections_per_ip {
+            return None;
+        }
+        by_host.insert(host, count + 1);
+        Some(Admitted { connections: Arc::clone(self), host })
+    }
+}
+
+/// One counted connection.
+struct Admitted {
+    connections: Arc<OpenConnections>,
+    host: IpAddr,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut by_host = self.connections.by_host.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_host.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                by_host.remove(&self.host);
+            }
+        }
+    }
+}
+
+/// Accepts until `stopping` turns true, then waits until every connection has answered what it had begun.
+pub async fn accept(
+    node: Arc<Node>,
+    listener: Listener,
+    limits: ConnectionLimits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let metrics = node.metrics.connections.listener(&listener.name);
+    let mut served = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.socket.accept() => accepted,
+            Some(_) = served.join_next(), if !served.is_empty() => continue,
+            _ = stopping.wait_for(|stop| *stop) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file handles, most likely: those that wait stay in the backlog.
+                tracing::warn!(listener = %listener.name, %error, "cannot accept a connection; trying again in 100 ms");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let connection = Connection { listener: Arc::clone(&listener.name), peer, metrics: metrics.clone() };
+        let Some(admitted) = node.open_connections.admit(connection.host(), &limits) else {
+            metrics.rejected.inc();
+            tracing::debug!(listener = %listener.name, %peer, "connection refused: a limit of connections is reached");
+            continue;
+        };
+        metrics.opened.inc();
+        metrics.open.inc();
+        let (node, limits, stopping) = (Arc::clone(&node), limits.clone(), stopping.clone());
+        served.spawn(async move {
+            let metrics = connection.metrics.clone();
+            serve_one(node, connection, stream, limits, stopping).await;
+            metrics.open.dec();
+            drop(admitted);
+        });
+    }
+    while served.join_next().await.is_some() {}
+}
+
+async fn serve_one(
+    node: Arc<Node>,
+    connection: Connection,
+    stream: TcpStream,
+    limits: ConnectionLimits,
+    stopping: watch::Receiver<bool>,
+) {
+    let (peer, listener) = (connection.peer, Arc::clone(&connection.listener));
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "cannot switch off delayed sending");
+    }
+    match serve(node, Arc::new(connection), stream, limits, stopping).await {
+        Ok(()) => {}
+        Err(error) if error.is_peers_choice() => tracing::debug!(%listener, %peer, %error, "connection closed"),
+        Err(error) => tracing::warn!(%listener, %peer, %error, "connection closed"),
+    }
+}

@@ -1,0 +1,44 @@
+//! Client connections: accepted within limits, one request executed at a time, replies in the order of requests.
+
+mod accept;
+mod serve;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use accept::{Listener, OpenConnections, accept};
+
+use crate::metrics::ListenerMetrics;
+
+/// Limits of connections, from the configuration.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// `max.connections`: open at once, over all listeners.
+    pub max_connections: usize,
+    /// `max.connections.per.ip`: open at once from one address.
+    pub max_connections_per_ip: usize,
+    /// `connections.max.idle.ms`: a connection that asks nothing for so long is closed.
+    pub max_idle: Duration,
+    /// `socket.request.max.bytes`: the longest request.
+    pub max_request_bytes: usize,
+}
+
+/// Who is connected, by which listener.
+#[derive(Debug)]
+pub struct Connection {
+    /// The listener's name, upper case, as in `listeners`.
+    pub listener: Arc<str>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The listener's figures.
+    pub metrics: ListenerMetrics,
+}
+
+impl Connection {
+    /// The client's address without its port, in one form for IPv4.
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+}

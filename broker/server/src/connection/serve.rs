@@ -1,0 +1,212 @@
+//! One connection: reads a request, executes it, replies in order. One request executes at a time, as in Kafka; a Produce
+//! that has been appended only waits, and its wait does not hold back the next request. Knows no API.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_net::{FrameError, FrameReader, write_segments};
+use barnabas_protocol::{DecodeError, EncodeError, Reader, RequestHeader};
+use barnabas_types::Segments;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+
+use super::{Connection, ConnectionLimits};
+use crate::api::{Answer, Refusal, RequestContext, dispatch};
+use crate::memory::Reservation;
+use crate::node::Node;
+
+/// Replies that may be outstanding on one connection before its next request is left unread.
+const MAX_OUTSTANDING: usize = 64;
+/// How long a connection may take to answer what it had begun when the node stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a connection was closed by us.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// No whole frame could be read.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The frame's header is no Kafka header.
+    #[error("request header cannot be read: {0}")]
+    Header(DecodeError),
+    /// The request was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A reply could not be written in the version that was asked for.
+    #[error("reply cannot be encoded: {0}")]
+    Encode(#[from] EncodeError),
+    /// The reply could not be sent.
+    #[error("reply cannot be sent: {0}")]
+    Send(std::io::Error),
+    /// The handler panicked: a defect of this broker. The panic itself is in the log.
+    #[error("the request could not be executed because of a defect; please report it with the panic in the log")]
+    Panic,
+    /// Nothing was asked for `connections.max.idle.ms`.
+    #[error("idle")]
+    Idle,
+}
+
+impl ConnectionError {
+    /// True when the peer went away or said nothing: no reason to warn.
+    pub(super) fn is_peers_choice(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::Idle | Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. }))
+    }
+}
+
+type Executing = BoxFuture<'static, Result<Answer, ConnectionError>>;
+type Waiting = BoxFuture<'static, Result<Segments, EncodeError>>;
+
+struct Session {
+    node: Arc<Node>,
+    connection: Arc<Connection>,
+    frames: FrameReader<OwnedReadHalf>,
+    out: OwnedWriteHalf,
+    executing: Option<Executing>,
+    /// Replies in the order of their requests.
+    waiting: VecDeque<Waiting>,
+}
+
+enum Event {
+    Request(Option<(Bytes, Reservation)>),
+    Executed(Answer),
+    Reply(Segments),
+    Stop,
+}
+
+/// Serves until the peer closes, an error, or `stopping` turns true and all that had begun is answered.
+pub async fn serve(
+    node: Arc<Node>,
+    connection: Arc<Connection>,
+    stream: TcpStream,
+    limits: ConnectionLimits,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<(), ConnectionError> {
+    let (input, out) = stream.into_split();
+    let frames = FrameReader::new(input, limits.max_request_bytes);
+    let mut session = Session { node, connection, frames, out, executing: None, waiting: VecDeque::new() };
+    loop {
+        let idle = session.is_idle();
+        let event = tokio::select! {
+            event = session.next_event(true) => event?,
+            () = tokio::time::sleep(limits.max_idle), if idle => return Err(ConnectionError::Idle),
+            _ = stopping.wait_for(|stop| *stop) => Event::Stop,
+        };
+        match event {
+            Event::Request(Some((frame, reservation))) => session.begin(frame, reservation)?,
+            Event::Executed(answer) => session.executed(answer).await?,
+            Event::Reply(segments) => session.send(segments).await?,
+            Event::Request(None) | Event::Stop => break,
+        }
+    }
+    match tokio::time::timeout(DRAIN_TIMEOUT, session.drain()).await {
+        Ok(drained) => drained,
+        Err(_) => Ok(()),
+    }
+}
+
+impl Session {
+    fn is_idle(&self) -> bool {
+        self.executing.is_none() && self.waiting.is_empty()
+    }
+
+    /// Cancelled, it loses nothing: the futures stay where they are, and bytes that arrived stay in the frame reader.
+    async fn next_event(&mut self, read: bool) -> Result<Event, ConnectionError> {
+        let read = read && self.executing.is_none() && self.waiting.len() < MAX_OUTSTANDING;
+        tokio::select! {
+            biased;
+            reply = front(&mut self.waiting) => {
+                self.waiting.pop_front();
+                Ok(Event::Reply(reply?))
+            }
+            answer = running(&mut self.executing) => {
+                self.executing = None;
+                Ok(Event::Executed(answer?))
+            }
+            request = next_request(&self.node, &mut self.frames), if read => Ok(Event::Request(request?)),
+        }
+    }
+
+    fn begin(&mut self, frame: Bytes, reservation: Reservation) -> Result<(), ConnectionError> {
+        self.connection.metrics.received_bytes.inc_by(frame.len() as u64 + 4);
+        let mut reader = Reader::new(&frame);
+        let header = RequestHeader::decode(&mut reader).map_err(ConnectionError::Header)?;
+        let body = frame.slice(reader.position()..);
+        let context = RequestContext {
+            node: Arc::clone(&self.node),
+            connection: Arc::clone(&self.connection),
+            api_key: header.api_key,
+            api_version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id.as_deref().unwrap_or_default().to_owned(),
+        };
+        let executing = async move {
+            let answer = AssertUnwindSafe(dispatch(context, body)).catch_unwind().await;
+            drop(reservation);
+            match answer {
+                Ok(answer) => Ok(answer?),
+                Err(_) => Err(ConnectionError::Panic),
+            }
+        };
+        self.executing = Some(executing.boxed());
+        Ok(())
+    }
+
+    async fn executed(&mut self, answer: Answer) -> Result<(), ConnectionError> {
+        match answer {
+            Answer::Now(segments) if self.waiting.is_empty() => self.send(segments).await?,
+            Answer::Now(segments) => self.waiting.push_back(std::future::ready(Ok(segments)).boxed()),
+            Answer::Later(reply) => self.waiting.push_back(reply),
+            Answer::Nothing => {}
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
+        self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
+        write_segments(&mut self.out, segments).await.map_err(ConnectionError::Send)
+    }
+
+    /// Answers what has begun, reads nothing more.
+    async fn drain(&mut self) -> Result<(), ConnectionError> {
+        while !self.is_idle() {
+            match self.next_event(false).await? {
+                Event::Executed(answer) => self.executed(answer).await?,
+                Event::Reply(segments) => self.send(segments).await?,
+                Event::Request(_) | Event::Stop => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The oldest waiting reply; never resolves when there is none.
+async fn front(waiting: &mut VecDeque<Waiting>) -> Result<Segments, EncodeError> {
+    match waiting.front_mut() {
+        Some(reply) => reply.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The answer of the request that executes; never resolves when there is none.
+async fn running(executing: &mut Option<Executing>) -> Result<Answer, ConnectionError> {
+    match executing {
+        Some(executing) => executing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next frame, after memory for all of it is reserved.
+async fn next_request(
+    node: &Node,
+    frames: &mut FrameReader<OwnedReadHalf>,
+) -> Result<Option<(Bytes, Reservation)>, FrameError> {
+    let Some(length) = frames.length_bytes().await? else { return Ok(None) };
+    let reservation = node.request_memory.reserve(length).await;
+    Ok(frames.next().await?.map(|frame| (frame, reservation)))
+}
