@@ -59,4 +59,4 @@ pub use produce::{ProduceRequest, ProduceResponse};
 pub use sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

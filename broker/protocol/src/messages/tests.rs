@@ -10,7 +10,7 @@ use crate::{ApiKey, DecodeFault, Encode, EncodeFault, IntoOwned, Message, Reader
 use crate::{ResponseHeader, encode_request, encode_response};
 
 /// Values per message and version.
-const SAMPLES: u64 = 40;
+pub(crate) const SAMPLES: u64 = 40;
 
 pub(crate) fn contiguous(segments: Segments) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(segments.len());
@@ -49,11 +49,13 @@ macro_rules! round_trip {
     };
 }
 
-fn check<M: Message + Encode + Debug>(message: &M, version: i16, seed: u64, read_back: impl Fn(&[u8])) {
+pub(crate) fn check<M: Message + Encode + Debug>(message: &M, version: i16, seed: u64, read_back: impl Fn(&[u8])) {
     let bytes = contiguous(message.encode(version).unwrap_or_else(|error| panic!("seed {seed}: {error}")));
     assert_eq!(message.size(version).unwrap(), bytes.len(), "{} version {version}, seed {seed}", M::NAME);
     read_back(&bytes);
 }
+
+pub(crate) use round_trip;
 
 macro_rules! round_trips {
     ($($test:ident: $request:ident $response:ident;)*) => {$(

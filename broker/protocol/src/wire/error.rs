@@ -97,6 +97,9 @@ pub enum EncodeFault {
         /// The longest that can be written.
         max: usize,
     },
+    /// Large records or a region of a file where one piece of memory is asked for.
+    #[error("the record batches in it are too large, or in a file, and cannot become one piece of memory")]
+    NotContiguous,
     /// Tagged fields in a version that is not flexible.
     #[error("unknown tagged fields cannot be written in a version without tagged fields")]
     TagsInInflexibleVersion,

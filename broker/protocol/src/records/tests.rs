@@ -1,0 +1,89 @@
+//! Records: frames, keys and prefixes as Kafka writes them, every version read back, and nothing accepted that is not whole.
+
+use barnabas_types::Uuid;
+
+use super::control::*;
+use super::coordinator::*;
+use super::metadata::*;
+use super::*;
+use crate::IntoOwned;
+use crate::messages::tests::{SAMPLES, check, contiguous, version_of};
+use crate::wire::sample::{Random, Sample};
+
+macro_rules! round_trips {
+    ($($test:ident: $($record:ident)*;)*) => {$(
+        #[test]
+        fn $test() {
+            $(crate::messages::tests::round_trip!($record);)*
+        }
+    )*};
+}
+
+round_trips! {
+    metadata_records_are_read_back_in_every_version: RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord
+        ConfigRecord PartitionChangeRecord RemoveTopicRecord FeatureLevelRecord ProducerIdsRecord BrokerRegistrationChangeRecord
+        NoOpRecord BeginTransactionRecord EndTransactionRecord AbortTransactionRecord RegisterControllerRecord;
+    control_records_are_read_back_in_every_version: LeaderChangeMessage SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord
+        VotersRecord;
+    group_records_are_read_back_in_every_version: OffsetCommitKey OffsetCommitValue LegacyOffsetCommitKey LegacyOffsetCommitValue
+        GroupMetadataKey GroupMetadataValue;
+}
+
+#[test]
+fn a_metadata_record_has_its_frame_before_it() {
+    let record =
+        MetadataRecord::from(TopicRecord { name: "t".into(), topic_id: Uuid::METADATA_TOPIC, ..Default::default() });
+    let mut expected = vec![1, 2, 0, 2, b't'];
+    expected.extend(Uuid::METADATA_TOPIC.0);
+    expected.push(0);
+    assert_eq!(record.encode(0).unwrap(), expected);
+    assert_eq!(MetadataRecord::decode(&expected).unwrap().into_owned(), record);
+}
+
+#[test]
+fn other_frames_types_versions_and_trailing_bytes_are_refused() {
+    for (value, fault) in [
+        (&[0, 20, 0, 0][..], DecodeFault::UnknownNumber { what: "metadata frame version", number: 0 }),
+        (&[1, 13, 0, 0], DecodeFault::UnknownNumber { what: "metadata record type", number: 13 }),
+        (&[1, 20, 9, 0], DecodeFault::UnsupportedVersion { supported: NoOpRecord::VERSIONS }),
+        (&[1, 20, 0, 0, 7], DecodeFault::TrailingBytes { remaining: 1 }),
+        (&[1, 20, 0], DecodeFault::Truncated { needed: 1, remaining: 0 }),
+    ] {
+        assert_eq!(MetadataRecord::decode(value).unwrap_err().fault(), &fault);
+    }
+}
+
+#[test]
+fn a_change_record_carries_only_what_changed() {
+    let change = PartitionChangeRecord { partition_id: 3, leader: 5, isr: Some(vec![5]), ..Default::default() };
+    let bytes = MetadataRecord::from(change).encode(2).unwrap();
+    assert_eq!(bytes[..7], [1, 5, 2, 0, 0, 0, 3]);
+    assert_eq!(bytes[23..], [2, 0, 5, 2, 0, 0, 0, 5, 1, 4, 0, 0, 0, 5]);
+}
+
+#[test]
+fn a_control_record_is_written_in_the_version_that_it_says() {
+    let voter = leader_change::Voter { voter_id: 1, voter_directory_id: Uuid::METADATA_TOPIC, ..Default::default() };
+    let message = LeaderChangeMessage { version: 1, leader_id: 1, voters: vec![voter], ..Default::default() };
+    let record = ControlRecord::LeaderChange(message);
+    let value = record.encode().unwrap();
+    assert_eq!((record.key(), value.len()), ([0, 0, 0, 2], 2 + 4 + 1 + 4 + 16 + 1 + 1 + 1));
+    assert_eq!(ControlRecord::decode(&record.key(), &value), Ok(record));
+    let error = ControlRecord::decode(&[0, 0, 0, 1], &value).unwrap_err();
+    assert_eq!(error.fault(), &DecodeFault::UnknownNumber { what: "control record type of the quorum", number: 1 });
+}
+
+#[test]
+fn a_group_record_has_its_type_before_the_key_and_its_version_before_the_value() {
+    let key = OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 1 };
+    let value = OffsetCommitValue { offset: 9, commit_timestamp: 5, ..Default::default() };
+    let record = GroupRecord::OffsetCommit { key, value: Some(value) };
+    let (key, value) = (record.encode_key().unwrap(), record.encode_value(3).unwrap());
+    assert_eq!(key[..], [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 1]);
+    assert_eq!(value.as_ref().unwrap()[..10], [0, 3, 0, 0, 0, 0, 0, 0, 0, 9]);
+    assert_eq!(GroupRecord::decode(&key, value.as_deref()).unwrap(), record);
+    let GroupRecord::OffsetCommit { value, .. } = GroupRecord::decode(&key, None).unwrap() else {
+        panic!("another type")
+    };
+    assert_eq!(value, None);
+}
