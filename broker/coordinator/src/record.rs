@@ -1,0 +1,149 @@
+//! The records of `__consumer_offsets` that a group shard writes and reads, and in which versions. Knows no group's state.
+
+use barnabas_protocol::records::GroupRecord;
+use barnabas_protocol::records::coordinator::{GroupMetadataKey, OffsetCommitKey};
+use barnabas_protocol::{DecodeError, EncodeError, IntoOwned};
+use thiserror::Error;
+
+/// Of an offset commit, the one version that says when it expires.
+const OFFSET_COMMIT_WITH_EXPIRY_VERSION: i16 = 1;
+/// Of an offset commit, the version that Kafka 4.3 writes otherwise: with leader epoch and topic id.
+const OFFSET_COMMIT_VERSION: i16 = 4;
+/// Of a classic group, the version that Kafka 4.3 writes: with static members.
+const GROUP_METADATA_VERSION: i16 = 3;
+
+/// A record of a group shard. Without a value it takes back what its key names.
+pub type Record = GroupRecord<'static>;
+
+/// A record's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRecord {
+    /// Never empty.
+    pub key: bytes::Bytes,
+    /// None in a tombstone.
+    pub value: Option<bytes::Bytes>,
+}
+
+impl EncodedRecord {
+    /// Bytes of key and value together.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, bytes::Bytes::len)
+    }
+}
+
+/// Bytes that are no record of this partition.
+#[derive(Debug, Error)]
+pub enum DecodeRecordError {
+    /// There is no key, or it is too short to say what kind of record it is.
+    #[error("the record's key has {bytes} bytes, too few for the number of its kind")]
+    NoKind {
+        /// The key's size.
+        bytes: usize,
+    },
+    /// Key or value are not what their number says.
+    #[error("the record cannot be read: {0}")]
+    Decode(#[from] DecodeError),
+    /// It can be read and makes no sense.
+    #[error("the record of group {group_id} contradicts itself: {what}")]
+    Contradiction {
+        /// The group.
+        group_id: Box<str>,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// The record's key and value, in the versions that Kafka 4.3 writes.
+///
+/// # Errors
+/// A string in it is longer than 32,767 bytes.
+pub fn encode(record: &Record) -> Result<EncodedRecord, EncodeError> {
+    let version = match record {
+        GroupRecord::LegacyOffsetCommit { .. } => 0,
+        GroupRecord::OffsetCommit { value: Some(value), .. } if value.expire_timestamp >= 0 => {
+            OFFSET_COMMIT_WITH_EXPIRY_VERSION
+        }
+        GroupRecord::OffsetCommit { .. } => OFFSET_COMMIT_VERSION,
+        GroupRecord::GroupMetadata { .. } => GROUP_METADATA_VERSION,
+    };
+    Ok(EncodedRecord { key: record.encode_key()?, value: record.encode_value(version)? })
+}
+
+/// The record that `key` and `value` say. None for a kind that is not known, which a later version or Kafka has written: it stays
+/// in the log and is not looked at.
+///
+/// # Errors
+/// The bytes are damaged or of a version that is not known.
+pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Option<Record>, DecodeRecordError> {
+    let key = key.unwrap_or_default();
+    let (kind, _) = key.split_first_chunk().ok_or(DecodeRecordError::NoKind { bytes: key.len() })?;
+    match i16::from_be_bytes(*kind) {
+        0..=2 => Ok(Some(GroupRecord::decode(key, value)?.into_owned())),
+        _ => Ok(None),
+    }
+}
+
+/// Takes back a group.
+pub(crate) fn group_tombstone(group_id: &str) -> Record {
+    GroupRecord::GroupMetadata { key: GroupMetadataKey { group: group_id.to_owned().into() }, value: None }
+}
+
+/// Takes back an offset.
+pub(crate) fn offset_tombstone(group_id: &str, topic: &str, partition: i32) -> Record {
+    let key = OffsetCommitKey { group: group_id.to_owned().into(), topic: topic.to_owned().into(), partition };
+    GroupRecord::OffsetCommit { key, value: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use barnabas_protocol::records::coordinator::OffsetCommitValue;
+
+    use super::*;
+
+    fn commit(expire_timestamp: i64) -> Record {
+        let key = OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3 };
+        let value = OffsetCommitValue {
+            offset: 5,
+            metadata: "m".into(),
+            commit_timestamp: 7,
+            expire_timestamp,
+            ..Default::default()
+        };
+        GroupRecord::OffsetCommit { key, value: Some(value) }
+    }
+
+    #[test]
+    fn an_offset_commit_is_written_as_kafka_writes_it() {
+        let encoded = encode(&commit(-1)).unwrap();
+        assert_eq!(&encoded.key[..], [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 3]);
+        let value = encoded.value.unwrap();
+        assert_eq!(&value[..2], [0, 4]);
+        let expected = [0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 255, 255, 255, 255, 2, b'm', 0, 0, 0, 0, 0, 0, 0, 7, 0];
+        assert_eq!(&value[..], expected);
+    }
+
+    #[test]
+    fn a_commit_that_says_when_it_expires_keeps_saying_so() {
+        let record = commit(9);
+        let encoded = encode(&record).unwrap();
+        assert_eq!(&encoded.value.as_ref().unwrap()[..2], [0, 1]);
+        assert_eq!(decode(Some(&encoded.key), encoded.value.as_deref()).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn kinds_that_are_not_known_are_passed_over() {
+        assert_eq!(decode(Some(&[0, 3, 1, 2]), None).unwrap(), None);
+    }
+
+    #[test]
+    fn damaged_records_are_refused() {
+        assert!(matches!(decode(None, None), Err(DecodeRecordError::NoKind { bytes: 0 })));
+        assert!(matches!(decode(Some(&[0]), None), Err(DecodeRecordError::NoKind { bytes: 1 })));
+        let encoded = encode(&commit(-1)).unwrap();
+        let value = encoded.value.unwrap();
+        for end in 0..value.len() {
+            assert!(decode(Some(&encoded.key), Some(&value[..end])).is_err(), "cut at {end}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Deadlines by key, on the monotonic clock. Reads no clock: it is asked what is due.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+/// At most one deadline per key. Deadlines that fall together come due in the order of their keys, so that a run can be repeated.
+#[derive(Debug)]
+pub struct Timers<K> {
+    by_deadline: BTreeSet<(Duration, K)>,
+    by_key: HashMap<K, Duration>,
+}
+
+impl<K: Ord + Hash + Clone> Timers<K> {
+    /// No deadlines.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { by_deadline: BTreeSet::new(), by_key: HashMap::new() }
+    }
+
+    /// Sets the deadline of `key`, in place of an earlier one.
+    pub fn schedule(&mut self, key: K, deadline: Duration) {
+        self.cancel(&key);
+        self.by_key.insert(key.clone(), deadline);
+        self.by_deadline.insert((deadline, key));
+    }
+
+    /// Forgets `key`.
+    pub fn cancel(&mut self, key: &K) {
+        if let Some((key, deadline)) = self.by_key.remove_entry(key) {
+            self.by_deadline.remove(&(deadline, key));
+        }
+    }
+
+    /// Takes out the earliest key whose deadline is not after `now`.
+    pub fn pop_due(&mut self, now: Duration) -> Option<K> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let (_, key) = self.by_deadline.pop_first()?;
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    /// The earliest deadline.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.by_deadline.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// How many keys have a deadline.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// True if nothing is scheduled.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+}
+
+impl<K: Ord + Hash + Clone> Default for Timers<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_due_in_order_and_once() {
+        let mut timers = Timers::new();
+        timers.schedule("b", Duration::from_millis(2));
+        timers.schedule("a", Duration::from_millis(2));
+        timers.schedule("c", Duration::from_millis(1));
+        assert_eq!(timers.pop_due(Duration::ZERO), None);
+        let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Duration::from_millis(2))).collect();
+        assert_eq!(due, ["c", "a", "b"]);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn a_later_deadline_replaces_an_earlier_one() {
+        let mut timers = Timers::new();
+        timers.schedule("a", Duration::from_millis(1));
+        timers.schedule("a", Duration::from_millis(5));
+        assert_eq!(timers.len(), 1);
+        assert_eq!(timers.next_deadline(), Some(Duration::from_millis(5)));
+        timers.cancel(&"a");
+        assert_eq!(timers.next_deadline(), None);
+        assert_eq!(timers.pop_due(Duration::MAX), None);
+    }
+}
