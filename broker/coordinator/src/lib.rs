@@ -5,9 +5,13 @@
 //! the records in order, holds back every reply until the records before it are committed, and throws the shard away and replays
 //! the partition when an append fails. That is why nothing here can be undone.
 
+pub mod group;
+pub mod offsets;
 pub mod record;
 mod route;
 mod shard;
+#[cfg(test)]
+mod testscripts;
 mod timer;
 
 pub use record::Record;
