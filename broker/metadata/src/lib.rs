@@ -1,1 +1,17 @@
-//! metadata
+//! The cluster's metadata: the image, how records change it, and what the controller decides. Pure: no file, no socket, no
+//! clock, no randomness of its own.
+
+mod controller;
+mod delta;
+mod image;
+pub mod placement;
+mod record_version;
+mod replay;
+pub mod snapshot;
+pub mod topic_name;
+
+pub use controller::*;
+pub use delta::{Delta, TopicDelta};
+pub use image::*;
+pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, record_version};
+pub use replay::{History, ReplayError};

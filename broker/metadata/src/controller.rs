@@ -1,0 +1,121 @@
+//! The controller: requests in, records and a response out. It decides on `head`, which runs ahead of what is committed, and
+//! changes it only by replaying the records it returned. Who may ask is checked before; what becomes of the records is not its
+//! business.
+
+mod brokers;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod elections;
+mod format;
+mod producer_ids;
+#[cfg(test)]
+mod tests;
+
+pub use brokers::{Heartbeat, HeartbeatReply, Registration, RegistrationError, StaleBrokerEpoch};
+pub use configs::{AlterConfigsError, ConfigOperation, ConfigRules, InvalidConfig};
+pub use create_partitions::CreatePartitionsError;
+pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
+pub use delete_topics::{DeleteTopicError, TopicSelector};
+pub use format::{BOOTSTRAP_FEATURES, bootstrap_records, first_batch};
+pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
+
+use std::collections::BTreeSet;
+
+use barnabas_protocol::records::metadata::MetadataRecord;
+use barnabas_types::{BrokerId, Offset, Uuid};
+
+use crate::{BrokerRegistration, Image, ReplayError};
+
+/// One request makes no more records than this, so that they fit one batch.
+pub const MAX_RECORDS_PER_REQUEST: usize = 10_000;
+
+/// What a decision needs beside the image.
+pub struct Context<'a> {
+    /// Which configurations are valid.
+    pub rules: &'a dyn ConfigRules,
+    /// 128 random bits at a time.
+    pub random: &'a mut dyn FnMut() -> u128,
+    /// `num.partitions`.
+    pub default_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// The offset that the next record will get.
+    pub next_offset: Offset,
+}
+
+impl Context<'_> {
+    /// A random id that is none of Kafka's reserved ones.
+    fn new_id(&mut self) -> Uuid {
+        Uuid::from_random((self.random)().to_be_bytes())
+    }
+
+    /// 64 random bits.
+    fn random_bits(&mut self) -> u64 {
+        u64::try_from((self.random)() & u128::from(u64::MAX)).unwrap_or(0)
+    }
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome<R> {
+    /// The records to append, as one batch or not at all.
+    pub records: Vec<MetadataRecord<'static>>,
+    /// What to answer once they are committed and applied.
+    pub response: R,
+}
+
+/// Decides on the newest state there is.
+#[derive(Clone, Debug, Default)]
+pub struct Controller {
+    head: Image,
+}
+
+impl Controller {
+    /// Takes over from `head`, the committed image.
+    #[must_use]
+    pub const fn new(head: Image) -> Self {
+        Self { head }
+    }
+
+    /// The state with everything that was decided, committed or not.
+    #[must_use]
+    pub const fn head(&self) -> &Image {
+        &self.head
+    }
+
+    /// Applies a record that was appended.
+    ///
+    /// # Errors
+    /// The record was not decided on this head.
+    pub fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+        self.head.replay(record)
+    }
+
+    /// The members of `replicas` that may lead.
+    fn active(&self, replicas: &[BrokerId]) -> Vec<BrokerId> {
+        replicas.iter().copied().filter(|&id| self.head.brokers.is_active(id)).collect()
+    }
+
+    /// The directory for a new replica on `broker`: its only one, or zero (the broker chooses and says so later).
+    fn default_directory(&self, broker: BrokerId) -> Uuid {
+        let Some(registered) = self.head.brokers.get(broker) else { return Uuid::ZERO };
+        let cordoned = registered.cordoned_log_dirs.as_deref().unwrap_or_default();
+        let mut open = registered.log_dirs.iter().filter(|directory| !cordoned.contains(directory));
+        match (open.next(), open.next()) {
+            (Some(&only), None) => only,
+            _ => Uuid::ZERO,
+        }
+    }
+
+    fn registered(&self, broker: BrokerId, epoch: i64) -> Option<&BrokerRegistration> {
+        self.head.brokers.get(broker).map(AsRef::as_ref).filter(|registered| registered.epoch == epoch)
+    }
+}
+
+/// The names that occur more than once.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut once = BTreeSet::new();
+    names.filter(|name| !once.insert(*name)).collect()
+}

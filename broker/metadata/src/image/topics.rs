@@ -1,0 +1,205 @@
+//! Topics by id and by name, and the state of each partition.
+
+use std::sync::Arc;
+
+use barnabas_types::{BrokerId, LeaderEpoch, PartitionId, TopicIdPartition, Uuid};
+use imbl::{OrdMap, OrdSet};
+
+/// Whether a partition's leader may have lost records in an unclean election and has still to agree with its followers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RecoveryState {
+    /// Nothing to recover.
+    #[default]
+    Recovered,
+    /// Elected uncleanly; its followers have to truncate to it first.
+    Recovering,
+}
+
+/// A partition as the controller last decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// The brokers that hold it, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// The log directory of each replica, in the order of `replicas`; zero where it is not assigned.
+    pub directories: Vec<Uuid>,
+    /// The replicas that count for the high watermark.
+    pub isr: Vec<BrokerId>,
+    /// Replicas that a reassignment removes.
+    pub removing_replicas: Vec<BrokerId>,
+    /// Replicas that a reassignment adds.
+    pub adding_replicas: Vec<BrokerId>,
+    /// Replicas outside the ISR that may still be elected without loss (KIP-966).
+    pub eligible_leader_replicas: Vec<BrokerId>,
+    /// The last members of an ISR that became empty (KIP-966).
+    pub last_known_elr: Vec<BrokerId>,
+    /// Who leads, or [`BrokerId::NONE`].
+    pub leader: BrokerId,
+    /// Whether the leader was elected cleanly.
+    pub leader_recovery_state: RecoveryState,
+    /// Grows with every change of the leader.
+    pub leader_epoch: LeaderEpoch,
+    /// Grows with every change of the partition.
+    pub partition_epoch: i32,
+}
+
+impl Partition {
+    /// True while a reassignment is under way.
+    #[must_use]
+    pub fn is_reassigning(&self) -> bool {
+        !self.removing_replicas.is_empty() || !self.adding_replicas.is_empty()
+    }
+
+    /// The directory that holds the replica of `broker`, if it has one and it is assigned.
+    #[must_use]
+    pub fn directory(&self, broker: BrokerId) -> Option<Uuid> {
+        let position = self.replicas.iter().position(|&replica| replica == broker)?;
+        self.directories.get(position).copied().filter(|directory| !directory.is_zero())
+    }
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id.
+    pub id: Uuid,
+    /// Its partitions by number.
+    pub partitions: OrdMap<PartitionId, Arc<Partition>>,
+}
+
+/// All topics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Topics {
+    by_id: OrdMap<Uuid, Arc<Topic>>,
+    by_name: OrdMap<Arc<str>, Uuid>,
+    /// Names that hold `.` or `_`, under the name with every `.` made `_`: metrics cannot tell such names apart.
+    colliding: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+}
+
+impl Topics {
+    /// The topic with `id`.
+    #[must_use]
+    pub fn get(&self, id: Uuid) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// The topic called `name`.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_id.get(self.by_name.get(name)?)
+    }
+
+    /// A partition by its topic's id.
+    #[must_use]
+    pub fn partition(&self, key: TopicIdPartition) -> Option<&Arc<Partition>> {
+        self.get(key.topic_id)?.partitions.get(&key.partition)
+    }
+
+    /// All topics, ordered by name.
+    pub fn by_name(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// The topics whose names are `from` or follow it, ordered by name.
+    pub fn by_name_from(&self, from: &str) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name
+            .range::<_, str>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded))
+            .filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// How many topics there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// True when there is no topic.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// An existing topic whose name differs from `name` only in `.` against `_`.
+    #[must_use]
+    pub fn collision(&self, name: &str) -> Option<&Arc<str>> {
+        self.colliding.get(collision_key(name)?.as_str())?.iter().find(|existing| existing.as_ref() != name)
+    }
+
+    /// The topics by id, for [`Delta`](crate::Delta).
+    pub(crate) fn by_id(&self) -> &OrdMap<Uuid, Arc<Topic>> {
+        &self.by_id
+    }
+
+    pub(crate) fn insert(&mut self, name: Arc<str>, id: Uuid) {
+        if let Some(key) = collision_key(&name) {
+            self.colliding.entry(key.into()).or_default().insert(Arc::clone(&name));
+        }
+        self.by_name.insert(Arc::clone(&name), id);
+        self.by_id.insert(id, Arc::new(Topic { name, id, partitions: OrdMap::new() }));
+    }
+
+    pub(crate) fn remove(&mut self, id: Uuid) -> Option<Arc<Topic>> {
+        let topic = self.by_id.remove(&id)?;
+        self.by_name.remove(&topic.name);
+        if let Some(key) = collision_key(&topic.name)
+            && let Some(names) = self.colliding.get_mut(key.as_str())
+        {
+            names.remove(&topic.name);
+            if names.is_empty() {
+                self.colliding.remove(key.as_str());
+            }
+        }
+        Some(topic)
+    }
+
+    pub(crate) fn insert_partition(&mut self, key: TopicIdPartition, partition: Partition) -> bool {
+        let Some(topic) = self.by_id.get_mut(&key.topic_id) else { return false };
+        Arc::make_mut(topic).partitions.insert(key.partition, Arc::new(partition));
+        true
+    }
+}
+
+/// The name with every `.` made `_`, for names that hold either.
+fn collision_key(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics(names: &[&str]) -> Topics {
+        let mut topics = Topics::default();
+        for (id, name) in (1..).zip(names) {
+            topics.insert((*name).into(), Uuid::from_u128(id));
+        }
+        topics
+    }
+
+    #[test]
+    fn names_that_metrics_cannot_tell_apart_collide_until_one_is_removed() {
+        let mut topics = topics(&["a.b", "plain"]);
+        assert_eq!(topics.collision("a_b").map(AsRef::as_ref), Some("a.b"));
+        assert_eq!(topics.collision("a.b"), None, "a name does not collide with itself");
+        assert_eq!(topics.collision("plain"), None);
+        topics.remove(Uuid::from_u128(1));
+        assert_eq!(topics.collision("a_b"), None);
+    }
+
+    #[test]
+    fn topics_are_listed_by_name_from_a_cursor() {
+        let topics = topics(&["c", "a", "b"]);
+        let names: Vec<_> = topics.by_name_from("b").map(|topic| topic.name.to_string()).collect();
+        assert_eq!(names, ["b", "c"]);
+        assert_eq!(topics.by_name().count(), 3);
+    }
+
+    #[test]
+    fn a_copy_keeps_what_the_original_loses() {
+        let mut now = topics(&["a"]);
+        let before = now.clone();
+        now.remove(Uuid::from_u128(1));
+        assert!(now.named("a").is_none() && before.named("a").is_some());
+    }
+}

@@ -1,0 +1,172 @@
+//! Records change the image here and nowhere else. Decides nothing. Records that the controller made replay without error;
+//! those from disk may contradict the image, and then say so.
+
+mod brokers;
+mod configs;
+mod controllers;
+mod topics;
+
+pub(crate) use topics::LEADER_UNCHANGED;
+
+use barnabas_protocol::records::metadata::MetadataRecord;
+use barnabas_types::{BrokerId, ProducerId, TopicIdPartition, Uuid};
+
+use crate::{Image, NextProducerId};
+
+/// A record that does not fit the image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A topic that is not there.
+    #[error("{record} names topic {topic_id}, which does not exist at this point of the log")]
+    UnknownTopic {
+        /// The record's type.
+        record: &'static str,
+        /// The topic.
+        topic_id: Uuid,
+    },
+    /// A partition that is not there.
+    #[error("{record} names partition {partition}, which does not exist at this point of the log")]
+    UnknownPartition {
+        /// The record's type.
+        record: &'static str,
+        /// The partition.
+        partition: TopicIdPartition,
+    },
+    /// A topic made twice.
+    #[error("topic '{name}' ({topic_id}) is made a second time")]
+    TopicExists {
+        /// Its name.
+        name: Box<str>,
+        /// Its id.
+        topic_id: Uuid,
+    },
+    /// A broker that is not registered, or not with this epoch.
+    #[error("{record} names broker {broker} of epoch {epoch}, which is not registered at this point of the log")]
+    UnknownBroker {
+        /// The record's type.
+        record: &'static str,
+        /// The broker.
+        broker: BrokerId,
+        /// The broker epoch.
+        epoch: i64,
+    },
+    /// A field with a value that means nothing.
+    #[error(
+        "{record} holds {value} in {field}, which this release does not know; it may have been written by a newer one"
+    )]
+    UnknownValue {
+        /// The record's type.
+        record: &'static str,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// The next producer id would go back.
+    #[error("the next producer id goes back from {current} to {next}: ids would be given out twice")]
+    ProducerIdsGoBack {
+        /// What the image holds.
+        current: ProducerId,
+        /// What the record says.
+        next: ProducerId,
+    },
+    /// A transaction inside another.
+    #[error("a metadata transaction begins inside another")]
+    NestedTransaction,
+    /// An end without a beginning.
+    #[error("{record} without a metadata transaction to end")]
+    NoTransaction {
+        /// The record's type.
+        record: &'static str,
+    },
+}
+
+impl Image {
+    /// Applies one record. Marks of metadata transactions change nothing here; [`History`] heeds them.
+    ///
+    /// # Errors
+    /// The record contradicts the image; the image is as it was.
+    pub fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+        match record {
+            MetadataRecord::RegisterBroker(record) => brokers::register(&mut self.brokers, record),
+            MetadataRecord::UnregisterBroker(record) => return brokers::unregister(&mut self.brokers, record),
+            MetadataRecord::BrokerRegistrationChange(record) => return brokers::change(&mut self.brokers, record),
+            MetadataRecord::Topic(record) => return topics::topic(&mut self.topics, record),
+            MetadataRecord::Partition(record) => return topics::partition(&mut self.topics, record),
+            MetadataRecord::PartitionChange(record) => return topics::change(&mut self.topics, record),
+            MetadataRecord::RemoveTopic(record) => return topics::remove(self, record),
+            MetadataRecord::Config(record) => return configs::config(&mut self.configs, record),
+            MetadataRecord::FeatureLevel(record) => self.features.set(&record.name, record.feature_level),
+            MetadataRecord::ProducerIds(record) => {
+                let (current, next) = (self.producer_ids.next_producer_id, ProducerId(record.next_producer_id));
+                if next < current {
+                    return Err(ReplayError::ProducerIdsGoBack { current, next });
+                }
+                self.producer_ids = NextProducerId {
+                    broker_id: BrokerId(record.broker_id),
+                    broker_epoch: record.broker_epoch,
+                    next_producer_id: next,
+                };
+            }
+            MetadataRecord::RegisterController(record) => controllers::register(&mut self.controllers, record),
+            MetadataRecord::NoOp(_)
+            | MetadataRecord::BeginTransaction(_)
+            | MetadataRecord::EndTransaction(_)
+            | MetadataRecord::AbortTransaction(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// An image that heeds metadata transactions: what is inside an open one is not visible, and an abort undoes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    image: Image,
+    before_transaction: Option<Image>,
+}
+
+impl History {
+    /// Continues from `image`, outside of any transaction.
+    #[must_use]
+    pub const fn new(image: Image) -> Self {
+        Self { image, before_transaction: None }
+    }
+
+    /// The image without what an open transaction has changed so far.
+    #[must_use]
+    pub fn visible(&self) -> &Image {
+        self.before_transaction.as_ref().unwrap_or(&self.image)
+    }
+
+    /// True inside a transaction.
+    #[must_use]
+    pub const fn in_transaction(&self) -> bool {
+        self.before_transaction.is_some()
+    }
+
+    /// Applies one record.
+    ///
+    /// # Errors
+    /// As [`Image::replay`], and for transaction marks out of order.
+    pub fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+        match record {
+            MetadataRecord::BeginTransaction(_) if self.in_transaction() => Err(ReplayError::NestedTransaction),
+            MetadataRecord::BeginTransaction(_) => {
+                self.before_transaction = Some(self.image.clone());
+                Ok(())
+            }
+            MetadataRecord::EndTransaction(_) => match self.before_transaction.take() {
+                Some(_) => Ok(()),
+                None => Err(ReplayError::NoTransaction { record: "EndTransactionRecord" }),
+            },
+            MetadataRecord::AbortTransaction(_) => {
+                self.image = self
+                    .before_transaction
+                    .take()
+                    .ok_or(ReplayError::NoTransaction { record: "AbortTransactionRecord" })?;
+                Ok(())
+            }
+            other => self.image.replay(other),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Records of topics and partitions.
+
+use std::sync::Arc;
+
+use barnabas_protocol::records::metadata::{PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
+use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
+
+use super::ReplayError;
+use crate::{ConfigResource, Image, Partition, RecoveryState, Topics};
+
+/// In a PartitionChangeRecord: the leader stays.
+pub(crate) const LEADER_UNCHANGED: i32 = -2;
+
+pub(super) fn topic(topics: &mut Topics, record: &TopicRecord<'_>) -> Result<(), ReplayError> {
+    if topics.get(record.topic_id).is_some() || topics.named(&record.name).is_some() {
+        return Err(ReplayError::TopicExists { name: record.name.as_ref().into(), topic_id: record.topic_id });
+    }
+    topics.insert(record.name.as_ref().into(), record.topic_id);
+    Ok(())
+}
+
+pub(super) fn remove(image: &mut Image, record: &RemoveTopicRecord) -> Result<(), ReplayError> {
+    let Some(topic) = image.topics.remove(record.topic_id) else {
+        return Err(ReplayError::UnknownTopic { record: "RemoveTopicRecord", topic_id: record.topic_id });
+    };
+    // A topic's configuration goes with it: there is no record for that.
+    image.configs.0.remove(&ConfigResource::topic(Arc::clone(&topic.name)));
+    Ok(())
+}
+
+pub(super) fn partition(topics: &mut Topics, record: &PartitionRecord) -> Result<(), ReplayError> {
+    let partition = Partition {
+        replicas: broker_ids(&record.replicas),
+        directories: directories(&record.directories, record.replicas.len()),
+        isr: broker_ids(&record.isr),
+        removing_replicas: broker_ids(&record.removing_replicas),
+        adding_replicas: broker_ids(&record.adding_replicas),
+        eligible_leader_replicas: broker_ids(record.eligible_leader_replicas.as_deref().unwrap_or_default()),
+        last_known_elr: broker_ids(record.last_known_elr.as_deref().unwrap_or_default()),
+        leader: BrokerId(record.leader),
+        leader_recovery_state: recovery_state("PartitionRecord", record.leader_recovery_state)?,
+        leader_epoch: LeaderEpoch(record.leader_epoch),
+        partition_epoch: record.partition_epoch,
+    };
+    let key = TopicIdPartition { topic_id: record.topic_id, partition: record.partition_id };
+    if topics.insert_partition(key, partition) {
+        Ok(())
+    } else {
+        Err(ReplayError::UnknownTopic { record: "PartitionRecord", topic_id: record.topic_id })
+    }
+}
+
+pub(super) fn change(topics: &mut Topics, record: &PartitionChangeRecord) -> Result<(), ReplayError> {
+    let key = TopicIdPartition { topic_id: record.topic_id, partition: record.partition_id };
+    let unknown = ReplayError::UnknownPartition { record: "PartitionChangeRecord", partition: key };
+    let Some(old) = topics.partition(key) else { return Err(unknown) };
+    let mut new = Partition::clone(old);
+    replace(&mut new.isr, record.isr.as_deref());
+    replace(&mut new.replicas, record.replicas.as_deref());
+    replace(&mut new.removing_replicas, record.removing_replicas.as_deref());
+    replace(&mut new.adding_replicas, record.adding_replicas.as_deref());
+    replace(&mut new.eligible_leader_replicas, record.eligible_leader_replicas.as_deref());
+    replace(&mut new.last_known_elr, record.last_known_elr.as_deref());
+    if record.directories.is_some() || record.replicas.is_some() {
+        let assigned = record.directories.as_deref().unwrap_or(&new.directories);
+        new.directories = directories(assigned, new.replicas.len());
+    }
+    if record.leader_recovery_state != -1 {
+        new.leader_recovery_state = recovery_state("PartitionChangeRecord", record.leader_recovery_state)?;
+    }
+    if record.leader != LEADER_UNCHANGED {
+        new.leader = BrokerId(record.leader);
+        new.leader_epoch = LeaderEpoch(new.leader_epoch.0.saturating_add(1));
+    }
+    new.partition_epoch = new.partition_epoch.saturating_add(1);
+    topics.insert_partition(key, new);
+    Ok(())
+}
+
+fn replace(field: &mut Vec<BrokerId>, ids: Option<&[i32]>) {
+    if let Some(ids) = ids {
+        *field = broker_ids(ids);
+    }
+}
+
+fn broker_ids(ids: &[i32]) -> Vec<BrokerId> {
+    ids.iter().copied().map(BrokerId).collect()
+}
+
+/// One directory per replica: older records have none, which reads as not assigned.
+fn directories(given: &[Uuid], replicas: usize) -> Vec<Uuid> {
+    given.iter().copied().chain(std::iter::repeat(Uuid::ZERO)).take(replicas).collect()
+}
+
+fn recovery_state(record: &'static str, value: i8) -> Result<RecoveryState, ReplayError> {
+    match value {
+        0 => Ok(RecoveryState::Recovered),
+        1 => Ok(RecoveryState::Recovering),
+        value => Err(ReplayError::UnknownValue { record, field: "leaderRecoveryState", value: value.into() }),
+    }
+}
