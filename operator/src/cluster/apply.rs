@@ -1,0 +1,124 @@
+//! Carries out a plan: server-side apply, deletes with the uid that was observed. Decides nothing but whether an object may
+//! be touched at all.
+
+use crate::cluster::error::ClusterError;
+use crate::cluster::observe::Observed;
+use crate::cluster::plan::{Plan, PruneKind, Restart, Step};
+use crate::k8s::desired::Desired;
+use crate::k8s::labels;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+/// The field manager of all that this operator applies. It never changes: fields would be left with their old owner.
+pub const FIELD_MANAGER: &str = "barnabas-operator";
+
+/// What was done, and what could not be.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Kind and name of what was written.
+    pub applied: Vec<(String, String)>,
+    /// Pods that were restarted.
+    pub restarted: Vec<(String, Restart)>,
+    /// Claims that could not be written; the rest went on.
+    pub claim_failures: Vec<ClusterError>,
+    /// The step that ended the pass.
+    pub failure: Option<ClusterError>,
+}
+
+/// Who applies, and for which resource.
+pub struct Applier<'a> {
+    pub client: &'a Client,
+    pub namespace: &'a str,
+    /// The KafkaCluster's name and uid.
+    pub cluster: &'a str,
+    pub uid: &'a str,
+}
+
+impl Applier<'_> {
+    /// Executes the steps in order.
+    pub async fn run(&self, plan: &Plan, observed: &Observed) -> Outcome {
+        let mut outcome = Outcome::default();
+        for step in &plan.steps {
+            let result = self.step(step, observed, &mut outcome).await;
+            let Err(error) = result else { continue };
+            if matches!(step, Step::Apply { essential: false, .. }) {
+                outcome.claim_failures.push(error);
+            } else {
+                outcome.failure = Some(error);
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn step(&self, step: &Step, observed: &Observed, outcome: &mut Outcome) -> Result<(), ClusterError> {
+        match step {
+            Step::Apply { desired, .. } => {
+                self.apply(desired, observed).await?;
+                outcome.applied.push((desired.resource.kind.clone(), desired.name.clone()));
+            }
+            Step::RestartPod { pod, uid, reason } => {
+                self.delete::<Pod>("Pod", pod, uid).await?;
+                outcome.restarted.push((pod.clone(), *reason));
+            }
+            Step::Prune { kind: PruneKind::ConfigMap, name, uid } => {
+                self.delete::<ConfigMap>("ConfigMap", name, uid).await?
+            }
+            Step::Prune { kind: PruneKind::Service, name, uid } => self.delete::<Service>("Service", name, uid).await?,
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, desired: &Desired, observed: &Observed) -> Result<(), ClusterError> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, &desired.resource);
+        let kind = || desired.resource.kind.clone();
+        let failed =
+            |source| ClusterError::Apply { kind: kind(), name: desired.name.clone(), source: Box::new(source) };
+        // What was observed carries our label. Anything else under this name may be somebody else's.
+        let live = match observed.find(&desired.resource.kind, &desired.name) {
+            Some(value) => serde_json::from_value(value).ok(),
+            None => api.get_opt(&desired.name).await.map_err(failed)?,
+        };
+        if live.is_some_and(|live: DynamicObject| !self.may_touch(&live)) {
+            return Err(ClusterError::NameTaken { kind: kind(), name: desired.name.clone() });
+        }
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch(&desired.name, &parameters, &Patch::Apply(&desired.value)).await.map_err(failed)?;
+        tracing::info!(kind = desired.resource.kind, name = desired.name, namespace = self.namespace, "applied");
+        Ok(())
+    }
+
+    /// Ours are objects with this cluster's label that no other object controls.
+    fn may_touch(&self, live: &DynamicObject) -> bool {
+        let labelled = live.labels().get(labels::CLUSTER).is_some_and(|cluster| cluster == self.cluster);
+        // A claim that the StatefulSet made has the selector's labels and no owner.
+        let controlled_by_another =
+            live.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid != self.uid);
+        labelled && !controlled_by_another
+    }
+
+    /// Deletes the very object that was observed, not one that took its name since.
+    async fn delete<K>(&self, kind: &'static str, name: &str, uid: &str) -> Result<(), ClusterError>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), self.namespace);
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        match api.delete(name, &parameters).await {
+            Ok(_) => {
+                tracing::info!(kind, name, namespace = self.namespace, "deleted");
+                Ok(())
+            }
+            // Gone already, or another object by now: observe again.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(source) => Err(ClusterError::Delete { kind, name: name.to_owned(), source: Box::new(source) }),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! ConfigMaps: the configuration that all nodes share, and the facts that belong to one node. Both are immutable and named
+//! by their content, so that a pod keeps what it was started with until it is restarted.
+
+use super::properties;
+use super::service::{HOST_ADDRESS, advertised_address};
+use crate::cluster::observe::Observed;
+use crate::cluster::validate::Resolved;
+use crate::crd::kafka_cluster::Listener;
+use crate::k8s::{desired, names};
+use k8s_openapi::api::core::v1::ConfigMap;
+use std::collections::BTreeMap;
+
+/// The key of the shared configuration, and the file's name in the pods.
+pub const SERVER_FILE: &str = "server.properties";
+/// Where a broker keeps its logs: below the volume's root, where some file systems put `lost+found`.
+pub const LOG_DIRECTORY: &str = "/var/lib/kafka/data/log";
+/// The volume of [`server`] in the pods.
+pub const CONFIG_VOLUME: &str = "config";
+/// The volume of [`nodes`] in the pods.
+pub const NODES_VOLUME: &str = "nodes";
+
+/// The configuration that all nodes share.
+pub fn server(cluster: &Resolved) -> ConfigMap {
+    let mut config = BTreeMap::from([
+        ("process.roles".to_owned(), "broker,controller".to_owned()),
+        ("log.dirs".to_owned(), LOG_DIRECTORY.to_owned()),
+        ("listeners".to_owned(), listeners(cluster)),
+        ("listener.security.protocol.map".to_owned(), protocols(cluster)),
+        ("controller.listener.names".to_owned(), "CONTROLLER".to_owned()),
+        ("controller.quorum.bootstrap.servers".to_owned(), quorum(cluster)),
+    ]);
+    if let Some(listener) = cluster.internal_listener() {
+        config.insert("inter.broker.listener.name".to_owned(), names::listener(&listener.name));
+    }
+    let factor = cluster.internal_topics.replication_factor.to_string();
+    let in_sync = cluster.internal_topics.min_in_sync_replicas.to_string();
+    for (key, value) in [
+        ("offsets.topic.replication.factor", &factor),
+        ("transaction.state.log.replication.factor", &factor),
+        ("transaction.state.log.min.isr", &in_sync),
+        ("share.coordinator.state.topic.replication.factor", &factor),
+        ("share.coordinator.state.topic.min.isr", &in_sync),
+    ] {
+        config.insert(key.to_owned(), value.clone());
+    }
+    config.extend(cluster.config.clone());
+    let text = properties::render(config.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    immutable(cluster, "config", BTreeMap::from([(SERVER_FILE.to_owned(), text)]))
+}
+
+/// What each node is told about itself, by node id.
+pub fn node_facts(cluster: &Resolved, observed: &Observed) -> BTreeMap<i32, String> {
+    let facts = |(id, pool)| {
+        let advertised: Vec<String> = cluster
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                let address = advertised_address(cluster, listener, id, pool, observed, HOST_ADDRESS)?;
+                Some(format!("{}://{address}", names::listener(&listener.name)))
+            })
+            .collect();
+        (id, properties::render([("advertised.listeners", advertised.join(",").as_str())]))
+    };
+    cluster.nodes().map(facts).collect()
+}
+
+/// The facts of all nodes; a node reads the file that has its id.
+pub fn nodes(cluster: &Resolved, facts: &BTreeMap<i32, String>) -> ConfigMap {
+    immutable(cluster, "nodes", facts.iter().map(|(id, text)| (node_file(*id), text.clone())).collect())
+}
+
+/// The file of a node's facts.
+pub fn node_file(id: i32) -> String {
+    format!("{id}.properties")
+}
+
+fn immutable(cluster: &Resolved, role: &str, data: BTreeMap<String, String>) -> ConfigMap {
+    let content: Vec<String> = data.iter().map(|(key, value)| format!("{}:{key}\n{value}", value.len())).collect();
+    let digest = desired::digest_of_bytes(content.concat().as_bytes());
+    ConfigMap {
+        metadata: super::of_cluster(cluster, format!("{}-{role}-{digest}", cluster.name)),
+        data: Some(data),
+        immutable: Some(true),
+        ..ConfigMap::default()
+    }
+}
+
+fn listeners(cluster: &Resolved) -> String {
+    let mut all: Vec<String> = cluster.listeners.iter().map(|l| bind(&names::listener(&l.name), l.port)).collect();
+    all.push(bind("CONTROLLER", names::CONTROLLER_PORT));
+    all.join(",")
+}
+
+fn bind(name: &str, port: i32) -> String {
+    format!("{name}://0.0.0.0:{port}")
+}
+
+fn protocols(cluster: &Resolved) -> String {
+    let plaintext = |listener: &Listener| format!("{}:PLAINTEXT", names::listener(&listener.name));
+    let mut all: Vec<String> = cluster.listeners.iter().map(plaintext).collect();
+    all.push("CONTROLLER:PLAINTEXT".to_owned());
+    all.join(",")
+}
+
+fn quorum(cluster: &Resolved) -> String {
+    let voter = |(id, pool)| format!("{}:{}", cluster.host(id, pool), names::CONTROLLER_PORT);
+    cluster.nodes().map(voter).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,122 @@
+//! Every object behind a cluster, one builder per file. Pure: the same input gives the same objects, byte for byte.
+
+mod claim;
+mod config_map;
+mod pdb;
+mod pod;
+pub mod properties;
+mod service;
+mod service_account;
+mod stateful_set;
+
+use crate::cluster::error::ClusterError;
+use crate::cluster::observe::Observed;
+use crate::cluster::validate::Resolved;
+use crate::k8s::desired::Desired;
+use crate::k8s::labels;
+use k8s_openapi::NamespaceResourceScope;
+use kube::Resource;
+use kube::api::ObjectMeta;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub use config_map::NODES_VOLUME;
+
+/// What a cluster should consist of.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// What everything else refers to: account and Services.
+    pub foundations: Vec<Desired>,
+    /// Configuration that pods mount, with claims. Empty while a NodePort is not known yet.
+    pub configuration: Vec<Desired>,
+    /// Volumes; a refusal (a class that cannot grow) must not hold back the rest.
+    pub claims: Vec<Desired>,
+    /// What runs the pods, and guards them.
+    pub workloads: Vec<Desired>,
+    /// Services whose NodePort Kubernetes has not picked yet.
+    pub ports_pending: Vec<String>,
+    /// What each node is told about itself, by node id.
+    pub node_facts: BTreeMap<i32, String>,
+    /// What each pool's pods carry as [`labels::POD_DIGEST`], by StatefulSet.
+    pub pod_digests: BTreeMap<String, String>,
+    /// Whether pods may format an empty volume.
+    pub format: &'static str,
+}
+
+/// Builds everything that can be built from what is known.
+///
+/// # Errors
+/// An object that cannot be written as JSON.
+pub fn build(cluster: &Resolved, observed: &Observed) -> Result<Built, ClusterError> {
+    let mut built = Built {
+        foundations: vec![desired(&service_account::service_account(cluster))?],
+        configuration: Vec::new(),
+        claims: Vec::new(),
+        workloads: vec![desired(&pdb::pod_disruption_budget(cluster))?],
+        ports_pending: Vec::new(),
+        node_facts: BTreeMap::new(),
+        pod_digests: BTreeMap::new(),
+        format: format_policy(cluster),
+    };
+    for service in service::services(cluster, observed) {
+        built.foundations.push(desired(&service)?);
+    }
+    built.ports_pending = service::ports_pending(cluster, observed);
+    for (id, pool) in cluster.nodes() {
+        built.claims.push(desired(&claim::claim(cluster, pool, id, observed))?);
+    }
+    if !built.ports_pending.is_empty() {
+        return Ok(built);
+    }
+    let config = config_map::server(cluster);
+    built.node_facts = config_map::node_facts(cluster, observed);
+    let nodes = config_map::nodes(cluster, &built.node_facts);
+    for pool in &cluster.pools {
+        let names = pod::ConfigMaps { server: name_of(&config), nodes: name_of(&nodes) };
+        let (template, digest) = pod::template(cluster, pool, &names, built.format)?;
+        built.pod_digests.insert(pool.stateful_set.clone(), digest);
+        built.workloads.push(desired(&stateful_set::stateful_set(cluster, pool, template, observed))?);
+    }
+    built.configuration = vec![desired(&config)?, desired(&nodes)?];
+    Ok(built)
+}
+
+/// A cluster that was formed is not formatted again, not even partly: which of its volumes is empty by mistake, nobody knows.
+fn format_policy(cluster: &Resolved) -> &'static str {
+    if cluster.nodes().any(|(id, _)| cluster.formed.contains(&id)) { "never" } else { "if-empty" }
+}
+
+/// The address that a node tells clients of a listener; `None` while its NodePort is not known.
+pub use service::advertised_address;
+/// Where clients connect first.
+pub use service::bootstrap_address;
+
+fn desired<K>(object: &K) -> Result<Desired, ClusterError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + k8s_openapi::Resource,
+{
+    Desired::new(object).map_err(|source| ClusterError::Build { object: K::KIND, source })
+}
+
+fn name_of<K: Resource>(object: &K) -> String {
+    object.meta().name.clone().unwrap_or_default()
+}
+
+/// Metadata of an object that goes when the KafkaCluster goes.
+fn owned(cluster: &Resolved, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(cluster.namespace.clone()),
+        labels: Some(labels),
+        owner_references: Some(vec![cluster.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Metadata of an object for the whole cluster.
+fn of_cluster(cluster: &Resolved, name: String) -> ObjectMeta {
+    owned(cluster, name, labels::of_cluster(&cluster.name))
+}
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,54 @@
+//! What can go wrong in a KafkaCluster's reconcile, by step. The step's name is the metric's label and the event's reason.
+
+/// A failed step.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error("read {kind} in namespace {namespace}: {source}; the operator needs the right to list it")]
+    Observe {
+        kind: String,
+        namespace: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("write {object} as JSON: {source}")]
+    Build {
+        object: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{kind} {name} exists and belongs to somebody else: remove or rename it, or rename the KafkaCluster")]
+    NameTaken { kind: String, name: String },
+    #[error("apply {kind} {name}: {source}")]
+    Apply {
+        kind: String,
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("delete {kind} {name}: {source}")]
+    Delete {
+        kind: &'static str,
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("write the status: {source}")]
+    Status {
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl ClusterError {
+    /// The step that failed: a metric label and an event reason.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Observe { .. } => "ObserveFailed",
+            Self::Build { .. } => "BuildFailed",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::Apply { .. } => "ApplyFailed",
+            Self::Delete { .. } => "DeleteFailed",
+            Self::Status { .. } => "StatusFailed",
+        }
+    }
+}

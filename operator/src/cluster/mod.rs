@@ -1,0 +1,152 @@
+//! The KafkaCluster controller: observe, validate, build, plan, apply, status. Holds the order of these steps and what wakes
+//! them; every decision is in the steps themselves.
+
+mod apply;
+mod build;
+mod error;
+mod observe;
+mod plan;
+mod status;
+mod template;
+mod validate;
+
+#[cfg(test)]
+mod fixture;
+
+pub use error::ClusterError;
+pub use validate::Settings;
+
+use crate::context::{Context, PASS_TIMEOUT, Retry};
+use crate::crd::condition::{ConditionStatus, find, kind, transitions};
+use crate::crd::kafka_cluster::{KafkaCluster, KafkaClusterStatus};
+use crate::k8s::labels;
+use apply::{Applier, Outcome};
+use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Resource as _, ResourceExt as _};
+use observe::Observed;
+use plan::Plan;
+use status::Progress;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The controller's name in metrics, events and logs.
+pub const CONTROLLER: &str = "KafkaCluster";
+/// A steady cluster is looked at this often, in case a watch missed something.
+const STEADY: Duration = Duration::from_secs(300);
+/// A cluster in motion wakes us by its watches; this is for what has no watch.
+const MOVING: Duration = Duration::from_secs(15);
+
+/// Runs until the shutdown is asked for.
+pub async fn run(context: Arc<Context>, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
+    let children = watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+    let pods = watcher::Config::default().labels(labels::CLUSTER);
+    Controller::new(context.api::<KafkaCluster>(), watcher::Config::default())
+        .with_config(Config::default().debounce(Duration::from_millis(100)).concurrency(8))
+        .owns(context.api::<StatefulSet>(), children.clone())
+        .owns(context.api::<Service>(), children.clone())
+        .owns(context.api::<ServiceAccount>(), children.clone())
+        .owns(context.api::<ConfigMap>(), children.clone())
+        .owns(context.api::<PodDisruptionBudget>(), children)
+        .watches(context.api::<Pod>(), pods.clone(), |pod: Pod| cluster_of(&pod))
+        .watches(context.api::<PersistentVolumeClaim>(), pods, |claim: PersistentVolumeClaim| cluster_of(&claim))
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile, on_error, context)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+fn cluster_of<K: kube::Resource>(object: &K) -> Option<ObjectRef<KafkaCluster>> {
+    let cluster = object.meta().labels.as_ref()?.get(labels::CLUSTER)?;
+    Some(ObjectRef::new(cluster).within(object.meta().namespace.as_deref()?))
+}
+
+async fn reconcile(cluster: Arc<KafkaCluster>, context: Arc<Context>) -> Result<Action, Retry<ClusterError>> {
+    // Children are removed by their owner references; nothing of ours has to run first.
+    if cluster.metadata.deletion_timestamp.is_some() {
+        context.forget(CONTROLLER, &*cluster);
+        return Ok(Action::await_change());
+    }
+    context.measured(CONTROLLER, &*cluster, PASS_TIMEOUT, ClusterError::step, pass(&cluster, &context)).await
+}
+
+fn on_error(cluster: Arc<KafkaCluster>, error: &Retry<ClusterError>, context: Arc<Context>) -> Action {
+    context.retry_after(CONTROLLER, &*cluster, error)
+}
+
+async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, ClusterError> {
+    let observed = Observed::read(&context.client, cluster).await?;
+    let resolved = match validate::validate(cluster, &observed, &context.settings) {
+        Ok(resolved) => resolved,
+        Err(invalid) => {
+            let status = status::compute(cluster, &observed, &Progress::Refused(&invalid), Timestamp::now());
+            publish(cluster, &status, context).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    if cluster.annotations().get(labels::PAUSE).is_some_and(|value| value == "true") {
+        let status = status::compute(cluster, &observed, &Progress::Paused(&resolved), Timestamp::now());
+        publish(cluster, &status, context).await?;
+        return Ok(Action::requeue(STEADY));
+    }
+    let built = build::build(&resolved, &observed)?;
+    let plan = plan::plan(&resolved, &built, &observed);
+    let applier = Applier {
+        client: &context.client,
+        namespace: &resolved.namespace,
+        cluster: &resolved.name,
+        uid: &resolved.uid,
+    };
+    let outcome = applier.run(&plan, &observed).await;
+    report(cluster, &outcome, context).await;
+    let status = status::compute(cluster, &observed, &Progress::Done(&resolved, &plan, &outcome), Timestamp::now());
+    publish(cluster, &status, context).await?;
+    finish(&status, &plan, outcome)
+}
+
+fn finish(status: &KafkaClusterStatus, plan: &Plan, outcome: Outcome) -> Result<Action, ClusterError> {
+    let refused = outcome.failure.or_else(|| outcome.claim_failures.into_iter().next());
+    if let Some(failure) = refused {
+        return Err(failure);
+    }
+    let ready = find(&status.conditions, kind::READY).is_some_and(|ready| ready.status == ConditionStatus::True);
+    Ok(Action::requeue(if ready && plan.steps.is_empty() { STEADY } else { MOVING }))
+}
+
+async fn report(cluster: &KafkaCluster, outcome: &Outcome, context: &Context) {
+    for (kind, _) in &outcome.applied {
+        context.metrics.applied(kind);
+    }
+    for (pod, reason) in &outcome.restarted {
+        context.event(&cluster.object_ref(&()), true, reason.name(), "RestartPod", format!("restarting {pod}")).await;
+    }
+}
+
+/// Writes the status when it differs, and an event for every condition that changed.
+async fn publish(cluster: &KafkaCluster, status: &KafkaClusterStatus, context: &Context) -> Result<(), ClusterError> {
+    if cluster.status.as_ref() == Some(status) {
+        return Ok(());
+    }
+    let namespace = cluster.namespace().unwrap_or_default();
+    let api = kube::Api::<KafkaCluster>::namespaced(context.client.clone(), &namespace);
+    let patch = context.status_patch(cluster, status);
+    let parameters = PatchParams::apply(crate::context::STATUS_MANAGER).force();
+    match api.patch_status(&cluster.name_any(), &parameters, &Patch::Apply(patch)).await {
+        Ok(_) => {}
+        // Deleted meanwhile.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(source) => return Err(ClusterError::Status { source: Box::new(source) }),
+    }
+    let before = cluster.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    for condition in transitions(before, &status.conditions) {
+        context.condition_event(&cluster.object_ref(&()), condition).await;
+    }
+    Ok(())
+}
