@@ -1,6 +1,13 @@
-//! The operator's binary: reads flags, then runs the operator or prints the resource definitions. Decides nothing else.
+//! The operator's binary: reads flags, then runs the operator or writes the resource definitions. Decides nothing else.
 
+mod admin;
+mod cluster;
+mod context;
 mod crd;
+mod k8s;
+mod leader;
+mod metrics;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,6 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the operator.
+    Run(run::Options),
     /// Write the custom resource definitions.
     Crds {
         /// The directory to write to.
@@ -23,8 +32,10 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Run(options) => run::run(options).await,
         Command::Crds { out } => crd::write(&out),
     }
 }

@@ -1,6 +1,8 @@
 //! The custom resources and their definitions for the API server. `crds/` holds what [`manifests`] renders, and a test fails
 //! when they differ. Talks to nobody.
 
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn(...) is a list of its own; clippy sees them as one")]
+
 pub mod cluster_ref;
 pub mod condition;
 pub mod consumer_group;

@@ -16,7 +16,7 @@ pub struct KafkaClusterStatus {
     /// The Kafka cluster id, written into every volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    /// The broker image in use when spec.image is not set.
+    /// The broker image in use. It stays when spec.image is not set, or no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Pods of the default pool.
