@@ -1,0 +1,80 @@
+# What every script of this directory agrees on: names, directories, and how progress is told. Sourced, never run.
+# It starts nothing and changes nothing.
+# shellcheck shell=bash disable=SC2034  # read by the scripts that source it
+
+set -euo pipefail
+cluster_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# One machine can hold several clusters: everything that one makes carries its name.
+cluster=${BARNABAS_CLUSTER:-barnabas}
+if ! [[ $cluster =~ ^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$ ]]; then
+    echo "BARNABAS_CLUSTER=$cluster: at most 20 of a-z, 0-9 and -, a letter first" >&2
+    exit 2
+fi
+clusters=${BARNABAS_CLUSTERS:-/var/lib/barnabas-clusters}
+state=$clusters/$cluster
+cache=${BARNABAS_CACHE:-$HOME/.cache/barnabas}
+kubeconfig=$state/kubeconfig
+
+kubernetes_version=v1.34.2
+kind_version=v0.30.0
+packages=(etcd-server containerd runc containernetworking-plugins iptables conntrack socat ethtool buildah busybox-static bash-static)
+
+# Binaries are kept under a key of all that went into them.
+binaries() {
+    local key
+    key=$(cd "$cluster_dir" && { cat kubernetes/* local-path-provisioner/*; go version; } | sha256sum)
+    echo "$cache/kubernetes-$kubernetes_version-${key:0:12}"
+}
+
+# kind where a Docker engine answers, else a node of our own.
+provider() {
+    if [[ -f $state/provider ]]; then cat "$state/provider"
+    elif [[ -n ${BARNABAS_PROVIDER:-} ]]; then echo "$BARNABAS_PROVIDER"
+    elif docker info --format '{{.ServerVersion}}' >/dev/null 2>&1; then echo kind
+    else echo node; fi
+}
+
+# The addresses of a node, once it has been given some.
+link='' host_address='' node_address='' bridge_address='' pod_range='' service_range='' kubernetes_service_address=''
+# shellcheck source=/dev/null  # written by `up`
+read_addresses() { . "$state/node.env"; }
+
+# The host's id of the node's first process, or nothing. A number alone would do for a stranger after a restart of
+# the machine, so the process must also carry our state directory as its last argument.
+node_pid() {
+    local pid
+    pid=$(cat "$state/pid" 2>/dev/null) || return 0
+    if [[ -r /proc/$pid/cmdline ]] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "node/init $state "; then echo "$pid"; fi
+}
+
+in_node() { nsenter --target "$(node_pid)" --mount --uts --ipc --net --pid -- "$@"; }
+
+step_name=
+step_started=
+steps_started=$(date +%s%N)
+seconds_since() { local ms=$((($(date +%s%N) - $1) / 1000000)); printf '%d.%d' $((ms / 1000)) $((ms % 1000 / 100)); }
+step() { step_name=$1; step_started=$(date +%s%N); printf '  %-46s ' "$1"; }
+step_ends() { printf '%6s s  %s\n' "$(seconds_since "$step_started")" "${1:-}"; step_name=; }
+fail() {
+    [[ -z $step_name ]] || printf '%6s s  FAILED\n' "$(seconds_since "$step_started")"
+    printf '\n%s\n' "$1" >&2
+    shift
+    local log
+    for log; do
+        [[ -f $log ]] || continue
+        printf '\nthe end of %s:\n' "$log" >&2
+        tail -n 25 "$log" | cut -c1-400 | sed 's/^/    /' >&2
+    done
+    exit 1
+}
+
+# wait_until SECONDS COMMAND…: asks until it succeeds; 1 when the time is up or the node has ended.
+wait_until() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.2
+    done
+}
