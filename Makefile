@@ -5,6 +5,8 @@ SHELL := /bin/bash
 CACHE ?= $(HOME)/.cache/barnabas
 export CARGO_TARGET_DIR ?= $(CACHE)/target-$(shell sha256sum rust-toolchain.toml .cargo/config.toml | sha256sum | cut -c1-12)
 
+include $(wildcard e2e/*.mk)
+
 .PHONY: help run test check test-format test-tidy test-clippy test-unit test-deny
 help: ## This list.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
