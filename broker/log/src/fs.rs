@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use barnabas_types::Timestamp;
 
+pub(crate) use atomic::TEMPORARY_SUFFIX;
 pub use atomic::{read_bounded, replace};
 pub use disk::Disk;
 #[cfg(any(test, feature = "faulty"))]

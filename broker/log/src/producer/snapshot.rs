@@ -100,7 +100,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Result<Vec<(ProducerId, ProducerEntry)
         return Err("the CRC does not match");
     }
     let count = take(bytes).map(i32::from_be_bytes).ok_or("too short")?;
-    if usize::try_from(count).ok() != Some(bytes.len() / ENTRY_BYTES) || bytes.len() % ENTRY_BYTES != 0 {
+    if usize::try_from(count).ok() != Some(bytes.len() / ENTRY_BYTES) || !bytes.len().is_multiple_of(ENTRY_BYTES) {
         return Err("the count does not match the length");
     }
     let mut entries = Vec::with_capacity(bytes.len() / ENTRY_BYTES);

@@ -1,0 +1,45 @@
+//! What a log needs to know of its topic's configuration. Resolves nothing: defaults and overrides are the caller's.
+
+/// Settings of one partition's log, named as Kafka's topic configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment grows to at most this size, unless one batch is larger. At most `i32::MAX`.
+    pub segment_bytes: u32,
+    /// `segment.ms`: a batch this much newer than the segment's first goes to a new segment.
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`: up to this much is taken off `segment_ms`, differently for each segment.
+    pub segment_jitter_ms: i64,
+    /// `segment.index.bytes`: an index grows to at most this size.
+    pub segment_index_bytes: u32,
+    /// `index.interval.bytes`: an index entry is added after more than this many bytes of batches.
+    pub index_interval_bytes: u32,
+    /// `retention.ms`: records older than this go; below 0 none does.
+    pub retention_ms: i64,
+    /// `retention.bytes`: the oldest segments go while the rest is at least this large; below 0 none does.
+    pub retention_bytes: i64,
+    /// `cleanup.policy` contains `delete`.
+    pub delete: bool,
+    /// `cleanup.policy` contains `compact`.
+    pub compact: bool,
+    /// `producer.id.expiration.ms`: producers silent for so long are forgotten.
+    pub producer_id_expiration_ms: i64,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+        Self {
+            segment_bytes: 1024 * 1024 * 1024,
+            segment_ms: WEEK_MS,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 * 1024 * 1024,
+            index_interval_bytes: 4096,
+            retention_ms: WEEK_MS,
+            retention_bytes: -1,
+            delete: true,
+            compact: false,
+            producer_id_expiration_ms: 24 * 60 * 60 * 1000,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Making a log durable: what has to be synced is noted under the lock, the syncing happens outside it, then the log is told.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use barnabas_types::Offset;
+
+use crate::fs::{Disk, File, IoError, OpenMode};
+use crate::log::{Dirty, Log};
+
+/// What has to be synced so that the log is durable up to an offset. Says nothing until it is run and handed back.
+#[derive(Debug)]
+#[must_use = "a flush counts only once it was run and handed to Log::flushed"]
+pub struct FlushTicket {
+    disk: Arc<Disk>,
+    items: Vec<Dirty>,
+    /// The number of the first item that this ticket does not cover.
+    next: usize,
+    active: Arc<dyn File>,
+    directory: Arc<Path>,
+    end: Offset,
+    cuts: u64,
+    result: Option<Result<(), IoError>>,
+}
+
+impl FlushTicket {
+    /// The log end that becomes durable.
+    #[must_use]
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// Syncs; blocks for as long as the disk takes.
+    pub fn run(mut self) -> Self {
+        self.result = Some(self.sync());
+        self
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        let fs = self.disk.fs();
+        for item in &self.items {
+            match item {
+                Dirty::File(file) => file.sync()?,
+                Dirty::Directory => fs.sync_directory(&self.directory)?,
+                Dirty::Path(path) => match fs.open(path, OpenMode::Write) {
+                    Ok(file) => file.sync()?,
+                    // A snapshot that retention removed meanwhile.
+                    Err(error) if error.is_not_found() => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        self.active.sync()
+    }
+}
+
+impl Log {
+    /// What has to be synced for everything appended so far to be durable; none when it is.
+    pub fn prepare_flush(&self) -> Option<FlushTicket> {
+        if self.offline || (self.log_end() == self.durable_end && self.unsynced.items.is_empty()) {
+            return None;
+        }
+        Some(FlushTicket {
+            disk: Arc::clone(&self.disk),
+            items: self.unsynced.items.clone(),
+            next: self.unsynced.next(),
+            active: Arc::clone(&self.active.file),
+            directory: Arc::clone(&self.directory),
+            end: self.log_end(),
+            cuts: self.cuts,
+            result: None,
+        })
+    }
+
+    /// Takes a ticket back: returns the new durable end. Tickets may
+    /// overlap; one that was not run changes nothing. After a failed sync the log is offline: the system may have dropped the bytes and would call the next sync a success.
+    pub fn flushed(&mut self, ticket: FlushTicket) -> Result<Offset, IoError> {
+        match ticket.result {
+            Some(Ok(())) => {
+                self.unsynced.take_out(ticket.next);
+                if ticket.cuts == self.cuts {
+                    self.durable_end = self.durable_end.max(ticket.end);
+                }
+                Ok(self.durable_end)
+            }
+            Some(Err(error)) => {
+                self.offline = true;
+                Err(error)
+            }
+            None => Ok(self.durable_end),
+        }
+    }
+
+    /// Syncs at once, for callers that may block: the quorum's log, recovery, shutdown.
+    pub fn flush(&mut self) -> Result<Offset, IoError> {
+        match self.prepare_flush() {
+            Some(ticket) => self.flushed(ticket.run()),
+            None => Ok(self.durable_end),
+        }
+    }
+
+    /// Leaves the log so that it can be opened without a scan: indexes complete, producers in a snapshot, everything synced.
+    pub fn close(&mut self) -> Result<(), IoError> {
+        self.active.write_indexes()?;
+        if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
+            self.unsynced.add(Dirty::Path(path));
+        }
+        self.epochs.save(self.disk.fs())?;
+        self.unsynced.add_files(self.active.files());
+        self.unsynced.add(Dirty::Directory);
+        self.flush().map(drop)
+    }
+}

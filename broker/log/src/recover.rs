@@ -1,0 +1,327 @@
+//! Opening a log. After a clean shutdown the files are believed and nothing is scanned; otherwise every segment that may hold
+//! unsynced bytes is read and checked, a torn tail is cut off, and indexes and producers are built anew. A batch that was synced
+//! and is damaged is never cut off silently: the log does not open.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use barnabas_records::BATCH_HEADER_BYTES;
+use barnabas_types::{Offset, Timestamp};
+
+use crate::LogConfig;
+use crate::error::{OpenError, ReadError};
+use crate::files;
+use crate::fs::{Disk, IoError};
+use crate::leader_epochs::LeaderEpochs;
+use crate::leftovers::{self, FoundSegment};
+use crate::log::{Dirty, Log, Unsynced};
+use crate::markers;
+use crate::old_format;
+use crate::producer::ProducerState;
+use crate::read::damaged;
+use crate::segment::{
+    ActiveSegment, SEQUENTIAL_BYTES, ScanError, Scanner, SealedSegment, Span, Stop, batch_at_or_after,
+};
+
+/// How to open a log.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The partition's directory; made when it is missing.
+    pub directory: PathBuf,
+    /// The settings in force.
+    pub config: LogConfig,
+    /// From the recovery point checkpoint: everything below was synced.
+    pub recovery_point: Offset,
+    /// From the log start offset checkpoint, 0 when it names no other.
+    pub log_start: Offset,
+    /// The broker stopped cleanly: everything was synced and closed.
+    pub clean: bool,
+    /// Wall-clock time.
+    pub now: Timestamp,
+}
+
+/// What opening a log took, for the log line that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Segments read from start to end.
+    pub scanned_segments: usize,
+    /// Bytes read so.
+    pub scanned_bytes: u64,
+    /// Bytes that were cut off because they were no sound batch, or followed one.
+    pub cut_bytes: u64,
+    /// Segments whose indexes were missing or wrong and were rebuilt.
+    pub rebuilt_indexes: usize,
+    /// Batches from which producer state was rebuilt.
+    pub replayed_batches: u64,
+    /// The log ends below the recovery point: synced records are missing. Their number.
+    pub missing_records: i64,
+}
+
+/// What is found of a log before epochs and producers.
+struct Segments {
+    sealed: Vec<Arc<SealedSegment>>,
+    active: Option<ActiveSegment>,
+    /// Files to sync: recovery has read them, perhaps from memory that a power cut would take.
+    unsynced: Unsynced,
+}
+
+struct Opening<'a> {
+    disk: &'a Disk,
+    directory: Arc<Path>,
+    options: &'a OpenOptions,
+    epochs: LeaderEpochs,
+    recovery: Recovery,
+}
+
+impl Log {
+    /// Opens the log, recovering it as needed; everything it then holds is durable.
+    pub fn open(disk: &Arc<Disk>, options: &OpenOptions) -> Result<(Self, Recovery), OpenError> {
+        let fs = disk.fs();
+        let directory: Arc<Path> = options.directory.as_path().into();
+        let found = leftovers::clear(fs, &directory)?;
+        let epochs = LeaderEpochs::load(fs, &directory)?;
+        let mut opening =
+            Opening { disk, directory: Arc::clone(&directory), options, epochs, recovery: Recovery::default() };
+        let mut segments = opening.segments(&found.segments)?;
+        let active = match segments.active.take() {
+            Some(active) if active.next_offset >= options.log_start => active,
+            // Nothing there, or all of it lies below the log's start.
+            _ => opening.begin(&mut segments)?,
+        };
+        let Opening { epochs, recovery, .. } = opening;
+        let first = segments.sealed.first().map_or(active.base_offset, |segment| segment.base_offset);
+        let mut log = Self {
+            disk: Arc::clone(disk),
+            directory: Arc::clone(&directory),
+            config: options.config,
+            sealed: segments.sealed,
+            log_start: options.log_start.max(first),
+            durable_end: active.next_offset,
+            active,
+            epochs,
+            producers: ProducerState::new(&directory, found.snapshots),
+            unsynced: segments.unsynced,
+            cuts: 0,
+            offline: false,
+        };
+        let recovery = log.finish_opening(options, recovery)?;
+        Ok((log, recovery))
+    }
+
+    fn finish_opening(&mut self, options: &OpenOptions, mut recovery: Recovery) -> Result<Recovery, OpenError> {
+        recovery.missing_records = options.recovery_point.0.saturating_sub(self.log_end().0).max(0);
+        let fs = self.disk.fs();
+        let before = self.epochs.entries().to_vec();
+        self.epochs.truncate_from_end(self.log_end());
+        self.epochs.truncate_from_start(self.log_start);
+        if before != self.epochs.entries() || recovery.scanned_segments > 0 {
+            self.epochs.save(fs)?;
+        }
+        let bases: BTreeSet<Offset> = self.segment_base_offsets().collect();
+        let last = self.active.base_offset;
+        self.producers.remove_snapshots(fs, |offset| offset < last && !bases.contains(&offset))?;
+        recovery.replayed_batches = self.reload_producers(options.now)?;
+        self.flush()?;
+        Ok(recovery)
+    }
+}
+
+impl Opening<'_> {
+    /// Opens or recovers every segment found.
+    fn segments(&mut self, found: &[FoundSegment]) -> Result<Segments, OpenError> {
+        let mut segments = Segments { sealed: Vec::new(), active: None, unsynced: Unsynced::default() };
+        let point = self.options.recovery_point;
+        for (index, segment) in found.iter().enumerate() {
+            let next = found.get(index + 1);
+            if segment.size > i32::MAX as u64 {
+                return Err(OpenError::TooLarge { path: self.path(segment.base_offset), size: segment.size });
+            }
+            let synced = self.options.clean || next.is_some_and(|next| next.base_offset <= point);
+            if synced && self.open_sound(segment, next, &mut segments)? {
+                continue;
+            }
+            self.recovery.rebuilt_indexes += usize::from(synced);
+            if self.scan(segment, next, &mut segments)? {
+                self.remove(found.get(index + 1..).unwrap_or_default())?;
+                break;
+            }
+        }
+        Ok(segments)
+    }
+
+    fn path(&self, base_offset: Offset) -> PathBuf {
+        files::path(&self.directory, base_offset, files::LOG)
+    }
+
+    /// Takes up a segment that was closed or synced; false when its indexes do not fit it.
+    fn open_sound(
+        &self,
+        found: &FoundSegment,
+        next: Option<&FoundSegment>,
+        segments: &mut Segments,
+    ) -> Result<bool, OpenError> {
+        let (base, size) = (found.base_offset, (found.size, found.modified));
+        match next {
+            Some(next) => {
+                let offsets = [base, next.base_offset];
+                match SealedSegment::open(self.disk, &self.directory, offsets, size) {
+                    Ok(Some(sealed)) => segments.sealed.push(Arc::new(sealed)),
+                    Ok(None) | Err(ScanError::Batch { .. }) => return Ok(false),
+                    Err(ScanError::Io(error)) => return Err(error.into()),
+                }
+            }
+            None => match ActiveSegment::open(self.disk.fs(), &self.directory, base, found.size, found.modified)? {
+                Some(active) => segments.active = Some(active),
+                None => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
+
+    /// Reads a segment from start to end. True when the log ends in it, though more segments may follow.
+    fn scan(
+        &mut self,
+        found: &FoundSegment,
+        next: Option<&FoundSegment>,
+        segments: &mut Segments,
+    ) -> Result<bool, OpenError> {
+        self.recovery.scanned_segments += 1;
+        self.recovery.scanned_bytes += found.size;
+        let epochs = &mut self.epochs;
+        let (mut segment, stop) = ActiveSegment::rebuild(
+            self.disk.fs(),
+            &self.directory,
+            found.base_offset,
+            (found.size, found.modified),
+            &self.options.config,
+            |header| epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset),
+        )?;
+        let mut ends = next.is_none();
+        if let Some(stop) = stop {
+            self.may_cut(&segment, stop)?;
+            self.recovery.cut_bytes += found.size - segment.size;
+            segment.file.set_length(segment.size)?;
+            ends = true;
+        }
+        // A sealed segment that ends early at the edge of a batch has lost its tail; what follows was never durable.
+        if let Some(next) = next
+            && !self.options.config.compact
+            && segment.next_offset < next.base_offset
+            && segment.next_offset >= self.options.recovery_point
+        {
+            ends = true;
+        }
+        segment.write_indexes()?;
+        segments.unsynced.add_files(segment.files());
+        match next.filter(|_| !ends) {
+            Some(next) => segments.sealed.push(Arc::new(segment.seal(next.base_offset, found.modified))),
+            None => segments.active = Some(segment),
+        }
+        Ok(ends)
+    }
+
+    /// Only what was never synced may be cut off.
+    fn may_cut(&self, segment: &ActiveSegment, stop: Stop) -> Result<(), OpenError> {
+        let path = self.path(segment.base_offset);
+        if let Some(magic) = old_format::magic_at(&*segment.file, stop.position)? {
+            return Err(OpenError::OldFormat { path, position: stop.position, magic });
+        }
+        let recovery_point = self.options.recovery_point;
+        if segment.next_offset < recovery_point {
+            let (position, offset) = (stop.position, segment.next_offset);
+            return Err(OpenError::Damaged { path, position, offset, recovery_point, error: stop.error });
+        }
+        Ok(())
+    }
+
+    /// Removes segments that follow the log's end, newest first.
+    fn remove(&mut self, found: &[FoundSegment]) -> Result<(), IoError> {
+        for segment in found.iter().rev() {
+            self.recovery.cut_bytes += segment.size;
+            remove_segment_files(self.disk, &self.directory, segment.base_offset)?;
+        }
+        Ok(())
+    }
+
+    /// Begins an empty log at its start offset.
+    fn begin(&mut self, segments: &mut Segments) -> Result<ActiveSegment, IoError> {
+        while let Some(segment) = segments.sealed.pop() {
+            remove_segment_files(self.disk, &self.directory, segment.base_offset)?;
+        }
+        segments.unsynced.add(Dirty::Directory);
+        leftovers::remove_logs(self.disk.fs(), &self.directory)?;
+        ActiveSegment::create(self.disk.fs(), &self.directory, self.options.log_start, self.options.now)
+    }
+}
+
+/// Removes all files of a segment.
+pub(crate) fn remove_segment_files(disk: &Disk, directory: &Path, base_offset: Offset) -> Result<(), IoError> {
+    for suffix in [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
+        let path = files::path(directory, base_offset, suffix);
+        disk.forget(&path);
+        disk.fs().remove_file(&path)?;
+    }
+    Ok(())
+}
+
+/// Makes a sealed segment active again.
+pub(crate) fn reopen(
+    disk: &Disk,
+    directory: &Arc<Path>,
+    sealed: &SealedSegment,
+    config: &LogConfig,
+) -> Result<ActiveSegment, IoError> {
+    for suffix in [files::LOG, files::INDEX, files::TIME_INDEX] {
+        disk.forget(&sealed.path(suffix));
+    }
+    let (base, size) = (sealed.base_offset, (sealed.size, sealed.modified));
+    match ActiveSegment::open(disk.fs(), directory, base, sealed.size, sealed.modified)? {
+        Some(active) => Ok(active),
+        None => Ok(ActiveSegment::rebuild(disk.fs(), directory, base, size, config, |_| {})?.0),
+    }
+}
+
+/// Notes the producers of all batches from the producer state's end to the log's end; returns how many batches there were.
+pub(crate) fn replay_producers(log: &mut Log, now: Timestamp) -> Result<u64, ReadError> {
+    let from = log.producers.end();
+    let sealed: Vec<Arc<SealedSegment>> = log.sealed_from(from).map(Arc::clone).collect();
+    let mut replayed = 0;
+    for segment in sealed {
+        let file = segment.open_file(&log.disk)?;
+        let hint = segment.hint(&log.disk, from)?;
+        replayed += replay_span(&mut log.producers, segment.span(&*file), hint, from, now)
+            .map_err(|error| damaged(error, || segment.path(files::LOG)))?;
+    }
+    let file = Arc::clone(&log.active.file);
+    let span = Span { file: &*file, ..log.active.span() };
+    let hint = log.active.hint(from);
+    replayed += replay_span(&mut log.producers, span, hint, from, now)
+        .map_err(|error| damaged(error, || file.path().to_path_buf()))?;
+    Ok(replayed)
+}
+
+fn replay_span(
+    producers: &mut ProducerState,
+    span: Span<'_>,
+    hint: u64,
+    from: Offset,
+    now: Timestamp,
+) -> Result<u64, ScanError> {
+    let Some(first) = batch_at_or_after(span, hint, from)? else {
+        return Ok(0);
+    };
+    let mut scanner = Scanner::new(span.file, first.position, span.size, SEQUENTIAL_BYTES);
+    let mut replayed = 0;
+    while let Some(batch) = scanner.next()? {
+        let mut marker = None;
+        if batch.header.attributes.is_control() && batch.header.has_producer() {
+            let bytes = scanner.read(&batch)?;
+            marker = markers::coordinator_epoch(&batch.header, bytes.get(BATCH_HEADER_BYTES..).unwrap_or_default());
+        }
+        // Replayed long after they were written: a producer is as old as its records, or else none would ever expire.
+        producers.note(&batch.header, marker, batch.header.max_timestamp.min(now));
+        replayed += 1;
+    }
+    Ok(replayed)
+}

@@ -1,0 +1,41 @@
+//! Rolling: the active segment is sealed and a new one begins at the log's end.
+
+use std::sync::Arc;
+
+use barnabas_types::{Offset, Timestamp};
+
+use crate::fs::IoError;
+use crate::log::{Dirty, Log};
+use crate::segment::ActiveSegment;
+
+impl Log {
+    /// Begins a new segment at the log's end, unless the active one is still empty.
+    pub fn roll(&mut self, now: Timestamp) -> Result<(), IoError> {
+        self.roll_at(self.log_end(), now)
+    }
+
+    pub(crate) fn roll_at(&mut self, base_offset: Offset, now: Timestamp) -> Result<(), IoError> {
+        if base_offset == self.active.base_offset {
+            return Ok(());
+        }
+        self.active.write_indexes()?;
+        // A log opened from here on replays producers from this snapshot, not through the sealed segments.
+        self.producers.skip_to(base_offset);
+        if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
+            self.unsynced.add(Dirty::Path(path));
+        }
+        let next = ActiveSegment::create(self.disk.fs(), &self.directory, base_offset, now)?;
+        let sealed = std::mem::replace(&mut self.active, next);
+        self.unsynced.add(Dirty::Directory);
+        if sealed.size > 0 {
+            self.unsynced.add_files(sealed.files());
+            self.sealed.push(Arc::new(sealed.seal(base_offset, now)));
+        } else {
+            // An empty segment from a lower offset: a follower's log begins further ahead.
+            for path in sealed.paths() {
+                self.disk.fs().remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! A segment: one file of batches with its two indexes. One is active and grows; the others are sealed and only ever read,
+//! renamed or removed. A segment knows no other segment.
+
+mod active;
+mod index;
+mod lookup;
+mod offset_index;
+mod scan;
+mod sealed;
+mod time_index;
+
+pub(crate) use active::{ActiveSegment, Stop};
+pub(crate) use lookup::{Span, batch_at_or_after, limit_position};
+pub(crate) use scan::{LOOKUP_BYTES, Located, SEQUENTIAL_BYTES, ScanError, Scanner};
+pub(crate) use sealed::SealedSegment;
+pub(crate) use time_index::Newest;

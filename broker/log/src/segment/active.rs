@@ -1,0 +1,344 @@
+//! The segment that is appended to: indexes in memory, file open. Knows when it is full; who rolls it is the log.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use barnabas_records::{BatchError, BatchHeader};
+use barnabas_types::{Offset, Timestamp};
+
+use super::index::{Entry, GrowingIndex};
+use super::lookup::Span;
+use super::offset_index::OffsetEntry;
+use super::scan::{LOOKUP_BYTES, SEQUENTIAL_BYTES, ScanError, Scanner};
+use super::sealed::SealedSegment;
+use super::time_index::{Newest, TimeEntry};
+use crate::LogConfig;
+use crate::files;
+use crate::fs::{File, Fs, IoError, OpenMode, write_all_at};
+
+/// The active segment.
+#[derive(Debug)]
+pub(crate) struct ActiveSegment {
+    pub(crate) base_offset: Offset,
+    /// The offset that the next batch gets at least.
+    pub(crate) next_offset: Offset,
+    pub(crate) file: Arc<dyn File>,
+    /// Bytes of whole batches; what the file may hold beyond is not the log's.
+    pub(crate) size: u64,
+    pub(crate) newest: Newest,
+    /// The largest timestamp of the first batch, none while empty.
+    first_timestamp: Option<Timestamp>,
+    created: Timestamp,
+    directory: Arc<Path>,
+    offsets: GrowingIndex<OffsetEntry>,
+    times: GrowingIndex<TimeEntry>,
+    bytes_since_index_entry: u64,
+}
+
+/// What made [`ActiveSegment::rebuild`] stop before the end of the file.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// Where the bytes begin that are no batch.
+    pub(crate) position: u64,
+    /// Why they are none.
+    pub(crate) error: BatchError,
+}
+
+impl ActiveSegment {
+    /// An empty segment from `base_offset` on; what lay under its names before is gone.
+    pub(crate) fn create(
+        fs: &dyn Fs,
+        directory: &Arc<Path>,
+        base_offset: Offset,
+        now: Timestamp,
+    ) -> Result<Self, IoError> {
+        let path = |suffix| files::path(directory, base_offset, suffix);
+        Ok(Self {
+            base_offset,
+            next_offset: base_offset,
+            file: fs.open(&path(files::LOG), OpenMode::Truncate)?,
+            size: 0,
+            newest: Newest { timestamp: Timestamp::NONE, offset: base_offset },
+            first_timestamp: None,
+            created: now,
+            directory: Arc::clone(directory),
+            offsets: GrowingIndex::open(fs, &path(files::INDEX), OpenMode::Truncate)?,
+            times: GrowingIndex::open(fs, &path(files::TIME_INDEX), OpenMode::Truncate)?,
+            bytes_since_index_entry: 0,
+        })
+    }
+
+    /// Takes up the segment of `size` bytes whose files lie under its names.
+    fn attach(
+        fs: &dyn Fs,
+        directory: &Arc<Path>,
+        base_offset: Offset,
+        modified: Timestamp,
+        [offsets, times]: [OpenMode; 2],
+    ) -> Result<Self, IoError> {
+        let path = |suffix| files::path(directory, base_offset, suffix);
+        Ok(Self {
+            base_offset,
+            next_offset: base_offset,
+            file: fs.open(&path(files::LOG), OpenMode::Write)?,
+            size: 0,
+            newest: Newest { timestamp: Timestamp::NONE, offset: base_offset },
+            first_timestamp: None,
+            created: modified,
+            directory: Arc::clone(directory),
+            offsets: GrowingIndex::open(fs, &path(files::INDEX), offsets)?,
+            times: GrowingIndex::open(fs, &path(files::TIME_INDEX), times)?,
+            bytes_since_index_entry: 0,
+        })
+    }
+
+    /// Opens the segment of `size` bytes after a clean shutdown, trusting its indexes as far as they can be checked: walks only
+    /// the batches after the last index entry. None when that shows that indexes or batches are not sound.
+    pub(crate) fn open(
+        fs: &dyn Fs,
+        directory: &Arc<Path>,
+        base_offset: Offset,
+        size: u64,
+        modified: Timestamp,
+    ) -> Result<Option<Self>, IoError> {
+        let mut segment = Self::attach(fs, directory, base_offset, modified, [OpenMode::Create; 2])?;
+        segment.size = size;
+        match segment.find_end() {
+            Ok(true) => Ok(Some(segment)),
+            Ok(false) | Err(ScanError::Batch { .. }) => Ok(None),
+            Err(ScanError::Io(error)) => Err(error),
+        }
+    }
+
+    fn find_end(&mut self) -> Result<bool, ScanError> {
+        let last = self.offsets.entries().last().map_or(0, |entry| u64::from(entry.position));
+        if last >= self.size && self.size > 0 {
+            return Ok(false);
+        }
+        let mut scanner = Scanner::new(&*self.file, last, self.size, LOOKUP_BYTES);
+        let mut expected = None;
+        while let Some(batch) = scanner.next()? {
+            let header = &batch.header;
+            if header.base_offset < expected.unwrap_or(self.base_offset) || header.last_offset_delta < 0 {
+                return Ok(false);
+            }
+            expected = Some(header.next_offset());
+        }
+        self.next_offset = expected.unwrap_or(self.base_offset);
+        if let Some(first) = Scanner::new(&*self.file, 0, self.size, LOOKUP_BYTES).next()? {
+            self.first_timestamp = Some(first.header.max_timestamp);
+        }
+        let entries = self.times.entries();
+        let sorted = entries.is_sorted_by(|left, right| left.timestamp < right.timestamp);
+        let inside =
+            entries.iter().all(|entry| self.base_offset.plus(i64::from(entry.relative_offset)) < self.next_offset);
+        if sorted && inside {
+            self.find_newest()?;
+        }
+        Ok(sorted && inside)
+    }
+
+    /// Reads the whole segment of at most `size` bytes, checks every batch, and builds its indexes anew. Stops at the first
+    /// bytes that are no sound batch in sequence; what follows them is not the segment's. `note` sees every sound batch.
+    pub(crate) fn rebuild(
+        fs: &dyn Fs,
+        directory: &Arc<Path>,
+        base_offset: Offset,
+        (size, modified): (u64, Timestamp),
+        config: &LogConfig,
+        mut note: impl FnMut(&BatchHeader),
+    ) -> Result<(Self, Option<Stop>), IoError> {
+        let mut segment = Self::attach(fs, directory, base_offset, modified, [OpenMode::Truncate; 2])?;
+        let file = Arc::clone(&segment.file);
+        let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
+        loop {
+            let batch = scanner.next().and_then(|batch| match batch {
+                Some(batch) => scanner.check_crc(&batch).map(|()| Some(batch)),
+                None => Ok(None),
+            });
+            let batch = match batch {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Ok((segment, None)),
+                Err(ScanError::Io(error)) => return Err(error),
+                Err(ScanError::Batch { position, error }) => return Ok((segment, Some(Stop { position, error }))),
+            };
+            let header = &batch.header;
+            let relative = header.last_offset().0.saturating_sub(base_offset.0);
+            if header.base_offset < segment.next_offset
+                || header.last_offset_delta < 0
+                || relative > i64::from(i32::MAX)
+            {
+                let error = BatchError::Length { position: 0, length: header.last_offset_delta };
+                return Ok((segment, Some(Stop { position: batch.position, error })));
+            }
+            segment.note(config, header);
+            note(header);
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span<'_> {
+        Span { file: &*self.file, base_offset: self.base_offset, size: self.size }
+    }
+
+    /// True when a batch of `size` bytes with this `header` must go to a new segment.
+    pub(crate) fn must_roll(&self, config: &LogConfig, header: &BatchHeader, size: u64, now: Timestamp) -> bool {
+        if self.size == 0 {
+            return false;
+        }
+        let waited = match self.first_timestamp {
+            Some(first) if first.0 >= 0 => header.max_timestamp.0.saturating_sub(first.0),
+            _ => now.0.saturating_sub(self.created.0),
+        };
+        let relative = header.last_offset().0.saturating_sub(self.base_offset.0);
+        let index_bytes = config.segment_index_bytes as usize;
+        self.size.saturating_add(size) > u64::from(config.segment_bytes)
+            || waited > config.segment_ms.saturating_sub(self.jitter_ms(config))
+            || relative > i64::from(i32::MAX)
+            || self.offsets.size_bytes() + OffsetEntry::BYTES > index_bytes
+            || self.times.size_bytes() + 2 * TimeEntry::BYTES > index_bytes
+    }
+
+    /// Spreads the rolls of segments that began together. Derived from the names, so that it needs no randomness.
+    fn jitter_ms(&self, config: &LogConfig) -> i64 {
+        let mut seed = self.base_offset.0.cast_unsigned();
+        for byte in self.directory.as_os_str().as_encoded_bytes() {
+            seed = (seed ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        match config.segment_jitter_ms.min(config.segment_ms) {
+            limit if limit > 0 => (seed >> 1).cast_signed() % limit,
+            _ => 0,
+        }
+    }
+
+    /// Appends the batch of `header`, whose bytes, header included, are `pieces`; nothing is noted unless all were written.
+    pub(crate) fn append(
+        &mut self,
+        config: &LogConfig,
+        header: &BatchHeader,
+        pieces: &mut [IoSlice<'_>],
+    ) -> Result<(), IoError> {
+        if let Err(error) = write_all_at(&*self.file, pieces, self.size) {
+            // What did get written lies past the log's end: the next append overwrites it and recovery cuts it off.
+            _ = self.file.set_length(self.size);
+            return Err(error);
+        }
+        self.note(config, header);
+        Ok(())
+    }
+
+    fn relative(&self, offset: Offset) -> u32 {
+        u32::try_from(offset.0.saturating_sub(self.base_offset.0)).unwrap_or(u32::MAX)
+    }
+
+    fn note(&mut self, config: &LogConfig, header: &BatchHeader) {
+        let (position, size) = (self.size, header.size_bytes() as u64);
+        self.size += size;
+        self.next_offset = header.next_offset();
+        self.first_timestamp.get_or_insert(header.max_timestamp);
+        if header.max_timestamp > self.newest.timestamp {
+            self.newest = Newest { timestamp: header.max_timestamp, offset: header.last_offset() };
+        }
+        let due = self.bytes_since_index_entry > u64::from(config.index_interval_bytes);
+        self.bytes_since_index_entry = if due { size } else { self.bytes_since_index_entry + size };
+        if due {
+            let position = u32::try_from(position).unwrap_or(u32::MAX);
+            self.offsets.push(OffsetEntry { relative_offset: self.relative(header.last_offset()), position });
+            self.note_time();
+        }
+    }
+
+    /// Adds the newest record to the time index unless it is there.
+    fn note_time(&mut self) {
+        let last = self.times.entries().last().map_or(-1, |entry| entry.timestamp);
+        if self.newest.timestamp.0 > last {
+            let relative_offset = self.relative(self.newest.offset);
+            self.times.push(TimeEntry { timestamp: self.newest.timestamp.0, relative_offset });
+        }
+    }
+
+    /// Where to start looking for `offset`.
+    pub(crate) fn hint(&self, offset: Offset) -> u64 {
+        let relative = self.relative(offset);
+        let entries = self.offsets.entries();
+        let after = entries.partition_point(|entry| entry.relative_offset <= relative);
+        after.checked_sub(1).and_then(|index| entries.get(index)).map_or(0, |entry| u64::from(entry.position))
+    }
+
+    /// An offset at or before which no record of this segment has `timestamp` or a later one.
+    pub(crate) fn offset_before(&self, timestamp: Timestamp) -> Offset {
+        let entries = self.times.entries();
+        let after = entries.partition_point(|entry| entry.timestamp < timestamp.0);
+        let entry = after.checked_sub(1).and_then(|index| entries.get(index));
+        entry.map_or(self.base_offset, |entry| self.base_offset.plus(i64::from(entry.relative_offset)))
+    }
+
+    /// Writes the indexes out, complete: the newest record closes the time index.
+    pub(crate) fn write_indexes(&mut self) -> Result<(), IoError> {
+        self.note_time();
+        self.offsets.write_out()?;
+        self.times.write_out()
+    }
+
+    /// The files that make the segment durable, once [`ActiveSegment::write_indexes`] has run.
+    pub(crate) fn files(&self) -> [Arc<dyn File>; 3] {
+        [Arc::clone(&self.file), Arc::clone(self.offsets.file()), Arc::clone(self.times.file())]
+    }
+
+    /// What remains when another segment becomes the active one.
+    pub(crate) fn seal(&self, end_offset: Offset, now: Timestamp) -> SealedSegment {
+        SealedSegment {
+            base_offset: self.base_offset,
+            end_offset,
+            size: self.size,
+            index_entries: self.offsets.entries().len() as u64,
+            time_index_entries: self.times.entries().len() as u64,
+            newest: self.newest,
+            modified: now,
+            directory: Arc::clone(&self.directory),
+        }
+    }
+
+    /// Cuts the segment at `position`, where the batch with `next_offset` or a later one began.
+    pub(crate) fn truncate(&mut self, position: u64, next_offset: Offset) -> Result<(), ScanError> {
+        let relative = self.relative(next_offset);
+        self.file.set_length(position)?;
+        self.size = position;
+        self.next_offset = next_offset;
+        let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);
+        self.offsets.truncate(kept)?;
+        let kept = self.times.entries().partition_point(|entry| entry.relative_offset < relative);
+        self.times.truncate(kept)?;
+        self.bytes_since_index_entry = 0;
+        self.find_newest()?;
+        if position == 0 {
+            self.first_timestamp = None;
+        }
+        Ok(())
+    }
+
+    /// What the time index knows, and whatever newer batch follows its last entry.
+    fn find_newest(&mut self) -> Result<(), ScanError> {
+        self.newest = match self.times.entries().last() {
+            Some(last) => Newest {
+                timestamp: Timestamp(last.timestamp),
+                offset: self.base_offset.plus(i64::from(last.relative_offset)),
+            },
+            None => Newest { timestamp: Timestamp::NONE, offset: self.base_offset },
+        };
+        let mut newest = self.newest;
+        let mut scanner = Scanner::new(&*self.file, self.hint(newest.offset), self.size, LOOKUP_BYTES);
+        while let Some(batch) = scanner.next()? {
+            if batch.header.max_timestamp > newest.timestamp {
+                newest = Newest { timestamp: batch.header.max_timestamp, offset: batch.header.last_offset() };
+            }
+        }
+        self.newest = newest;
+        Ok(())
+    }
+
+    /// The paths of the segment's files.
+    pub(crate) fn paths(&self) -> [PathBuf; 3] {
+        [self.file.path().to_path_buf(), self.offsets.path().to_path_buf(), self.times.path().to_path_buf()]
+    }
+}

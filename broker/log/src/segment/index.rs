@@ -1,0 +1,133 @@
+//! What the two indexes share: entries of a fixed size, sorted, in a file. The active segment's are in memory and written out
+//! behind the appends; a sealed segment's are searched in the file. An index is a hint: whoever uses an entry checks it.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fs::{File, Fs, IoError, OpenMode, Operation, read_exact_at, write_all_at};
+
+/// An entry of an index.
+pub(crate) trait Entry: Copy {
+    /// Its size in the file.
+    const BYTES: usize;
+    /// Appends the entry's bytes.
+    fn encode(self, bytes: &mut Vec<u8>);
+    /// Reads an entry from exactly [`Entry::BYTES`] bytes.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+/// An index has at most one entry per batch of a 2 GiB segment: 61-byte batches give 35 million entries of 12 bytes.
+const LIMIT_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes of new entries that are worth a write.
+const WRITE_OUT_BYTES: usize = 4096;
+/// A search in a file reads this many bytes at once when the range has become small enough.
+const SEARCH_BYTES: u64 = 4096;
+
+/// The index of the active segment.
+#[derive(Debug)]
+pub(crate) struct GrowingIndex<E> {
+    path: PathBuf,
+    file: Arc<dyn File>,
+    entries: Vec<E>,
+    /// How many of them are in the file.
+    written: usize,
+}
+
+fn decode_all<E: Entry>(bytes: &[u8]) -> Vec<E> {
+    bytes.chunks_exact(E::BYTES).filter_map(E::decode).collect()
+}
+
+impl<E: Entry> GrowingIndex<E> {
+    /// The index at `path`; [`OpenMode::Truncate`] makes it empty. An entry cut short at its end is dropped.
+    pub(crate) fn open(fs: &dyn Fs, path: &Path, mode: OpenMode) -> Result<Self, IoError> {
+        let file = fs.open(path, mode)?;
+        let length = file.length()?;
+        if length > LIMIT_BYTES {
+            return Err(IoError::new(Operation::Read, path, std::io::ErrorKind::FileTooLarge.into()));
+        }
+        let whole = usize::try_from(length).unwrap_or(0) / E::BYTES * E::BYTES;
+        let mut bytes = vec![0; whole];
+        read_exact_at(&*file, &mut bytes, 0)?;
+        let entries = decode_all(&bytes);
+        if length != whole as u64 {
+            file.set_length(whole as u64)?;
+        }
+        Ok(Self { path: path.to_path_buf(), file, written: entries.len(), entries })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    pub(crate) fn entries(&self) -> &[E] {
+        &self.entries
+    }
+
+    /// Bytes of all entries.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.entries.len() * E::BYTES
+    }
+
+    /// Adds an entry; writes out when a page of them has come together.
+    pub(crate) fn push(&mut self, entry: E) {
+        self.entries.push(entry);
+        if (self.entries.len() - self.written) * E::BYTES >= WRITE_OUT_BYTES {
+            // The batch is in the log already. What cannot be written now is tried again with the next entry, and whoever
+            // seals the segment hears of a failure.
+            _ = self.write_out();
+        }
+    }
+
+    /// Writes the entries that are not in the file yet.
+    pub(crate) fn write_out(&mut self) -> Result<(), IoError> {
+        let mut bytes = Vec::new();
+        for entry in self.entries.iter().skip(self.written) {
+            entry.encode(&mut bytes);
+        }
+        write_all_at(&*self.file, &mut [IoSlice::new(&bytes)], (self.written * E::BYTES) as u64)?;
+        self.written = self.entries.len();
+        Ok(())
+    }
+
+    /// Keeps the first `count` entries.
+    pub(crate) fn truncate(&mut self, count: usize) -> Result<(), IoError> {
+        self.entries.truncate(count);
+        if self.written > self.entries.len() {
+            self.written = self.entries.len();
+            self.file.set_length(self.size_bytes() as u64)?;
+        }
+        Ok(())
+    }
+}
+
+/// In the first `count` entries of a sorted index file: the last entry that `below` says yes to, as it would be found by
+/// reading from the start to the first no.
+pub(crate) fn last_below<E: Entry>(
+    file: &dyn File,
+    count: u64,
+    below: impl Fn(&E) -> bool,
+) -> Result<Option<E>, IoError> {
+    let entry_bytes = E::BYTES as u64;
+    let (mut low, mut high, mut found) = (0, count, None);
+    let mut buffer = [0; SEARCH_BYTES as usize];
+    while low < high {
+        let whole = (high - low) * entry_bytes <= SEARCH_BYTES;
+        let (from, take) = if whole { (low, high - low) } else { (low + (high - low) / 2, 1) };
+        let bytes = buffer.get_mut(..(take * entry_bytes) as usize).unwrap_or_default();
+        read_exact_at(file, bytes, from * entry_bytes)?;
+        if whole {
+            let last = bytes.chunks_exact(E::BYTES).filter_map(E::decode).take_while(|entry| below(entry)).last();
+            return Ok(last.or(found));
+        }
+        match E::decode(bytes).filter(|entry| below(entry)) {
+            Some(entry) => (low, found) = (from + 1, Some(entry)),
+            None => high = from,
+        }
+    }
+    Ok(found)
+}

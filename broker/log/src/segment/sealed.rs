@@ -1,0 +1,147 @@
+//! A segment that grows no more. Keeps names and numbers in memory, its files are opened when somebody reads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use barnabas_records::BATCH_HEADER_BYTES;
+use barnabas_types::{Offset, Timestamp};
+
+use super::index::{Entry, last_below};
+use super::lookup::Span;
+use super::offset_index::OffsetEntry;
+use super::scan::{ScanError, Scanner};
+use super::time_index::{Newest, TimeEntry};
+use crate::files;
+use crate::fs::{Disk, File, IoError, OpenMode};
+
+/// The number of entries in an index file and the last one; none when its length is not one of whole entries.
+fn last_entry<E: Entry>(file: &dyn File) -> Result<Option<(u64, Option<E>)>, IoError> {
+    let length = file.length()?;
+    let count = length / E::BYTES as u64;
+    if !length.is_multiple_of(E::BYTES as u64) {
+        return Ok(None);
+    }
+    Ok(Some((count, last_below(file, count, |_| true)?)))
+}
+
+/// A sealed segment.
+#[derive(Debug)]
+pub(crate) struct SealedSegment {
+    pub(crate) base_offset: Offset,
+    /// The next segment's base offset.
+    pub(crate) end_offset: Offset,
+    /// Bytes of batches.
+    pub(crate) size: u64,
+    /// Entries of the offset index.
+    pub(crate) index_entries: u64,
+    /// Entries of the time index.
+    pub(crate) time_index_entries: u64,
+    pub(crate) newest: Newest,
+    /// When the file was last written; stands in for the newest record's time where records have none.
+    pub(crate) modified: Timestamp,
+    pub(crate) directory: Arc<Path>,
+}
+
+impl SealedSegment {
+    /// Takes up a sealed segment whose indexes look sound: of whole entries, the last of which lie inside the segment and say
+    /// what the batch there says. None when they do not, so that they have to be rebuilt.
+    pub(crate) fn open(
+        disk: &Disk,
+        directory: &Arc<Path>,
+        [base_offset, end_offset]: [Offset; 2],
+        (size, modified): (u64, Timestamp),
+    ) -> Result<Option<Self>, ScanError> {
+        let newest = Newest { timestamp: Timestamp::NONE, offset: base_offset };
+        let directory = Arc::clone(directory);
+        let mut segment = Self {
+            base_offset,
+            end_offset,
+            size,
+            index_entries: 0,
+            time_index_entries: 0,
+            newest,
+            modified,
+            directory,
+        };
+        let open = |suffix| match disk.fs().open(&segment.path(suffix), OpenMode::Read) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        };
+        let (Some(index), Some(times)) = (open(files::INDEX)?, open(files::TIME_INDEX)?) else {
+            return Ok(None);
+        };
+        let (Some(last), Some(newest)) = (last_entry::<OffsetEntry>(&*index)?, last_entry::<TimeEntry>(&*times)?)
+        else {
+            return Ok(None);
+        };
+        (segment.index_entries, segment.time_index_entries) = (last.0, newest.0);
+        if let Some(entry) = newest.1 {
+            let offset = base_offset.plus(i64::from(entry.relative_offset));
+            segment.newest = Newest { timestamp: Timestamp(entry.timestamp), offset };
+        }
+        if segment.newest.offset >= end_offset && newest.1.is_some() {
+            return Ok(None);
+        }
+        let sound = match last.1 {
+            Some(entry) => segment.agrees(&*segment.open_file(disk)?, entry)?,
+            None => true,
+        };
+        Ok(sound.then_some(segment))
+    }
+
+    fn agrees(&self, file: &dyn File, entry: OffsetEntry) -> Result<bool, ScanError> {
+        let offset = self.base_offset.plus(i64::from(entry.relative_offset));
+        let at = u64::from(entry.position);
+        if at >= self.size || offset >= self.end_offset {
+            return Ok(false);
+        }
+        match Scanner::new(file, at, self.size, BATCH_HEADER_BYTES).next() {
+            Ok(batch) => Ok(batch.is_some_and(|batch| batch.header.last_offset() == offset)),
+            Err(ScanError::Batch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn path(&self, suffix: &str) -> PathBuf {
+        files::path(&self.directory, self.base_offset, suffix)
+    }
+
+    /// The batches, open for reading.
+    pub(crate) fn open_file(&self, disk: &Disk) -> Result<Arc<dyn File>, IoError> {
+        disk.reader(&self.path(files::LOG))
+    }
+
+    /// What may be looked at of `file`, which is this segment's.
+    pub(crate) fn span<'f>(&self, file: &'f dyn File) -> Span<'f> {
+        Span { file, base_offset: self.base_offset, size: self.size }
+    }
+
+    /// Where to start looking for `offset`.
+    pub(crate) fn hint(&self, disk: &Disk, offset: Offset) -> Result<u64, IoError> {
+        if self.index_entries == 0 {
+            return Ok(0);
+        }
+        let index = disk.reader(&self.path(files::INDEX))?;
+        let relative = u32::try_from(offset.0.saturating_sub(self.base_offset.0)).unwrap_or(u32::MAX);
+        let count = self.index_entries.min(index.length()? / OffsetEntry::BYTES as u64);
+        let entry = last_below(&*index, count, |entry: &OffsetEntry| entry.relative_offset <= relative)?;
+        Ok(entry.map_or(0, |entry| u64::from(entry.position)))
+    }
+
+    /// An offset at or before which no record of this segment has `timestamp` or a later one.
+    pub(crate) fn offset_before(&self, disk: &Disk, timestamp: Timestamp) -> Result<Offset, IoError> {
+        if self.time_index_entries == 0 {
+            return Ok(self.base_offset);
+        }
+        let index = disk.reader(&self.path(files::TIME_INDEX))?;
+        let count = self.time_index_entries.min(index.length()? / TimeEntry::BYTES as u64);
+        let entry = last_below(&*index, count, |entry: &TimeEntry| entry.timestamp < timestamp.0)?;
+        Ok(entry.map_or(self.base_offset, |entry| self.base_offset.plus(i64::from(entry.relative_offset))))
+    }
+
+    /// The age that retention goes by.
+    pub(crate) fn retention_timestamp(&self) -> Timestamp {
+        if self.newest.timestamp.0 >= 0 { self.newest.timestamp } else { self.modified }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the tests of this crate share: batches and a log in a directory of its own. Tests of other files build logs only here.
+
+use std::sync::Arc;
+
+use barnabas_records::{BatchBuilder, BatchView, Compression};
+use barnabas_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
+use tempfile::TempDir;
+
+use crate::fs::{Disk, FaultyFs};
+use crate::{AppendError, AppendOrigin, Appended, Log, LogConfig, OpenError, OpenOptions, ReadLimits, Recovery};
+
+/// A batch to be built.
+#[derive(Clone, Debug)]
+pub(crate) struct TestBatch {
+    pub(crate) values: Vec<String>,
+    pub(crate) timestamp: i64,
+    pub(crate) producer: Option<(i64, i16, i32)>,
+    pub(crate) base_offset: i64,
+    pub(crate) epoch: i32,
+}
+
+impl Default for TestBatch {
+    fn default() -> Self {
+        Self { values: vec!["value".into()], timestamp: 1000, producer: None, base_offset: 0, epoch: 0 }
+    }
+}
+
+impl TestBatch {
+    pub(crate) fn build(&self) -> Vec<u8> {
+        let mut builder =
+            BatchBuilder::new(Offset(self.base_offset), Compression::None).leader_epoch(LeaderEpoch(self.epoch));
+        if let Some((id, epoch, sequence)) = self.producer {
+            builder = builder.producer(ProducerId(id), ProducerEpoch(epoch), sequence);
+        }
+        for (index, value) in self.values.iter().enumerate() {
+            let timestamp = Timestamp(self.timestamp + index as i64);
+            builder.append(timestamp, Some(b"key"), Some(value.as_bytes()), &[]).unwrap();
+        }
+        builder.build().unwrap()
+    }
+}
+
+/// A log, its disk and the directory they live in.
+pub(crate) struct LogContext {
+    _root: TempDir,
+    pub(crate) fs: FaultyFs,
+    pub(crate) options: OpenOptions,
+    log: Option<Log>,
+}
+
+impl LogContext {
+    pub(crate) fn new(config: LogConfig) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let options = OpenOptions {
+            directory: root.path().join("topic-0"),
+            config,
+            recovery_point: Offset(0),
+            log_start: Offset(0),
+            clean: false,
+            now: Timestamp(1_000_000),
+        };
+        let mut context = Self { _root: root, fs: FaultyFs::default(), options, log: None };
+        context.open().unwrap();
+        context
+    }
+
+    /// Segments of about 1000 bytes, an index entry for every batch but the first.
+    pub(crate) fn small() -> Self {
+        Self::new(small_segments())
+    }
+
+    pub(crate) fn log(&mut self) -> &mut Log {
+        self.log.as_mut().unwrap()
+    }
+
+    /// Opens the log as `options` say, after whatever happened to its files.
+    pub(crate) fn open(&mut self) -> Result<Recovery, OpenError> {
+        self.log = None;
+        let disk = Arc::new(Disk::new(Arc::new(self.fs.clone()), 4));
+        let (log, recovery) = Log::open(&disk, &self.options)?;
+        self.log = Some(log);
+        Ok(recovery)
+    }
+
+    /// Stops as a killed process does: nothing is written that was not.
+    pub(crate) fn kill(&mut self) {
+        self.log = None;
+        self.options.clean = false;
+    }
+
+    /// Stops cleanly.
+    pub(crate) fn close(&mut self) {
+        let mut log = self.log.take().unwrap();
+        log.close().unwrap();
+        self.options.clean = true;
+        self.options.recovery_point = log.log_end();
+        self.options.log_start = log.log_start();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.options.directory.join(name)
+    }
+
+    pub(crate) fn append(&mut self, batch: &TestBatch) -> Result<Appended, AppendError> {
+        let bytes = batch.build();
+        let view = BatchView::parse(&bytes).unwrap();
+        let epoch = LeaderEpoch(batch.epoch);
+        let now = Timestamp(batch.timestamp);
+        self.log().append_as_leader(view.header(), view.stored_records(), epoch, AppendOrigin::Client, now)
+    }
+
+    /// Appends `count` batches of one record, `v<offset>` at time 1000 times the offset.
+    pub(crate) fn fill(&mut self, count: i64) {
+        for _ in 0..count {
+            let offset = self.log().log_end().0;
+            let values = vec![format!("v{offset}")];
+            self.append(&TestBatch { values, timestamp: 1000 * offset, ..TestBatch::default() }).unwrap();
+        }
+    }
+
+    /// All batches' base offsets and last offsets, read from `offset` to the end one region after the other.
+    pub(crate) fn offsets_from(&mut self, offset: i64) -> Vec<(i64, i64)> {
+        let mut found = Vec::new();
+        let mut next = Offset(offset);
+        let limits = ReadLimits { end: self.log().log_end(), max_bytes: 300, at_least_one_batch: true };
+        while let Some(region) = self.log().read(next, limits).unwrap() {
+            let bytes = region.bytes().unwrap();
+            let mut whole = 0;
+            for batch in barnabas_records::batches(&bytes).map_while(Result::ok) {
+                batch.check_crc().unwrap();
+                let header = batch.header();
+                found.push((header.base_offset.0, header.last_offset().0));
+                next = header.next_offset();
+                whole += 1;
+            }
+            assert!(whole > 0, "a region without a whole batch at {next}");
+        }
+        found
+    }
+
+    /// Asserts that the log holds batches of one record each from `first` to `end`, found from every offset.
+    pub(crate) fn assert_holds(&mut self, first: i64, end: i64) {
+        assert_eq!(self.log().log_end(), Offset(end));
+        let expected: Vec<(i64, i64)> = (first..end).map(|offset| (offset, offset)).collect();
+        assert_eq!(self.offsets_from(first), expected);
+        let limits = ReadLimits { end: Offset(end), max_bytes: 1, at_least_one_batch: true };
+        for offset in first..end {
+            let region = self.log().read(Offset(offset), limits).unwrap().unwrap();
+            let bytes = region.bytes().unwrap();
+            assert_eq!(BatchView::parse(&bytes).unwrap().header().base_offset, Offset(offset));
+        }
+    }
+}
+
+pub(crate) fn small_segments() -> LogConfig {
+    LogConfig { segment_bytes: 1000, index_interval_bytes: 0, ..LogConfig::default() }
+}

@@ -1,0 +1,8 @@
+//! The log as its users see it.
+
+mod append;
+mod faults;
+mod recovery;
+mod retention;
+mod timestamps;
+mod truncate;

@@ -1,0 +1,56 @@
+use barnabas_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
+
+use crate::testing::{LogContext, TestBatch};
+
+#[test]
+fn a_log_cut_at_any_offset_holds_what_is_below_and_goes_on_there() {
+    for offset in (0..=60).step_by(3) {
+        let mut context = LogContext::small();
+        context.fill(60);
+        assert_eq!(context.log().truncate_to(Offset(offset), Timestamp(0)).unwrap(), Offset(offset));
+        context.assert_holds(0, offset);
+        context.fill(5);
+        context.assert_holds(0, offset + 5);
+        context.kill();
+        context.open().unwrap();
+        context.assert_holds(0, offset + 5);
+    }
+}
+
+#[test]
+fn a_cut_inside_a_batch_drops_the_batch() {
+    let mut context = LogContext::small();
+    context.fill(2);
+    context.append(&TestBatch { values: vec!["a".into(), "b".into(), "c".into()], ..TestBatch::default() }).unwrap();
+    assert_eq!(context.log().truncate_to(Offset(4), Timestamp(0)).unwrap(), Offset(2));
+    context.assert_holds(0, 2);
+}
+
+#[test]
+fn epochs_and_producers_are_as_they_were_at_the_cut() {
+    let mut context = LogContext::small();
+    let batch = |sequence, epoch| TestBatch { producer: Some((7, 0, sequence)), epoch, ..TestBatch::default() };
+    for sequence in 0..20 {
+        context.append(&batch(sequence, sequence / 10)).unwrap();
+    }
+    context.append(&TestBatch { producer: Some((8, 0, 0)), epoch: 2, ..TestBatch::default() }).unwrap();
+    context.log().truncate_to(Offset(8), Timestamp(0)).unwrap();
+    assert_eq!(context.log().leader_epochs().latest().unwrap().epoch, LeaderEpoch(0));
+    assert!(context.log().producers().producer(ProducerId(8)).is_none());
+    assert!(context.append(&batch(7, 0)).unwrap().duplicate);
+    assert!(!context.append(&batch(8, 0)).unwrap().duplicate);
+}
+
+#[test]
+fn a_log_begun_anew_is_empty_at_its_new_offset() {
+    let mut context = LogContext::small();
+    context.fill(60);
+    context.log().restart_at(Offset(1000), Timestamp(0)).unwrap();
+    assert_eq!((context.log().log_start(), context.log().log_end()), (Offset(1000), Offset(1000)));
+    assert_eq!(context.log().leader_epochs().entries(), []);
+    context.fill(30);
+    context.assert_holds(1000, 1030);
+    context.close();
+    context.open().unwrap();
+    context.assert_holds(1000, 1030);
+}

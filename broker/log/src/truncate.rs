@@ -1,0 +1,119 @@
+//! Cutting a log: from its end, when a follower finds that its leader has other records; from its start, when records were
+//! deleted; or altogether, to begin anew at another offset.
+
+use std::sync::Arc;
+
+use barnabas_types::{Offset, Timestamp};
+
+use crate::error::{ChangeError, ReadError};
+use crate::files;
+use crate::log::{Dirty, Log};
+use crate::read::damaged;
+use crate::recover;
+use crate::segment::{ActiveSegment, SealedSegment, batch_at_or_after};
+
+impl Log {
+    /// Drops every batch that holds `offset` or a later one; returns the new log end, at most `offset`. Producers and epochs
+    /// are then as they were at that point. Does nothing when the log ends before.
+    pub fn truncate_to(&mut self, offset: Offset, now: Timestamp) -> Result<Offset, ChangeError> {
+        if self.offline {
+            return Err(ChangeError::Offline);
+        }
+        if offset >= self.log_end() {
+            return Ok(self.log_end());
+        }
+        if offset <= self.log_start {
+            self.restart_at(offset, now)?;
+            return Ok(offset);
+        }
+        self.cuts += 1;
+        if offset < self.active.base_offset {
+            self.reopen_segment_holding(offset, now)?;
+        }
+        let span = self.active.span();
+        let at = |error| damaged(error, || self.active.file.path().to_path_buf());
+        let cut = batch_at_or_after(span, self.active.hint(offset), offset).map_err(at)?;
+        let (position, next) = cut.map_or((span.size, self.active.next_offset), |batch| {
+            (batch.position, batch.header.base_offset.min(offset))
+        });
+        let path = self.active.file.path().to_path_buf();
+        self.active.truncate(position, next).map_err(|error| damaged(error, || path))?;
+        self.durable_end = self.durable_end.min(next);
+        self.unsynced.add_files(self.active.files());
+        self.epochs.truncate_from_end(next);
+        self.epochs.save(self.disk.fs())?;
+        self.reload_producers(now)?;
+        Ok(next)
+    }
+
+    /// Makes the sealed segment that holds `offset` the active one, and removes all after it, newest first, so that a crash
+    /// in between leaves a log without a gap.
+    fn reopen_segment_holding(&mut self, offset: Offset, now: Timestamp) -> Result<(), ChangeError> {
+        let keep = self.sealed.partition_point(|segment| segment.base_offset <= offset).max(1);
+        for path in self.active.paths() {
+            self.disk.fs().remove_file(&path)?;
+        }
+        while self.sealed.len() > keep {
+            if let Some(segment) = self.sealed.pop() {
+                recover::remove_segment_files(&self.disk, &self.directory, segment.base_offset)?;
+            }
+        }
+        if let Some(last) = self.sealed.pop() {
+            self.disk.forget(&last.path(files::LOG));
+            self.active = recover::reopen(&self.disk, &self.directory, &last, &self.config)?;
+        } else {
+            self.active = ActiveSegment::create(self.disk.fs(), &self.directory, self.log_start, now)?;
+        }
+        self.unsynced.add(Dirty::Directory);
+        Ok(())
+    }
+
+    /// Producers as they were when the log ended where it ends now.
+    pub(crate) fn reload_producers(&mut self, now: Timestamp) -> Result<u64, ReadError> {
+        self.producers.load(self.disk.fs(), self.log_start, self.log_end())?;
+        let replayed = recover::replay_producers(self, now)?;
+        self.producers.skip_to(self.log_end());
+        Ok(replayed)
+    }
+
+    /// Drops everything: the log is empty and begins at `offset`.
+    pub fn restart_at(&mut self, offset: Offset, now: Timestamp) -> Result<(), ChangeError> {
+        if self.offline {
+            return Err(ChangeError::Offline);
+        }
+        self.cuts += 1;
+        for path in self.active.paths() {
+            self.disk.fs().remove_file(&path)?;
+        }
+        while let Some(segment) = self.sealed.pop() {
+            recover::remove_segment_files(&self.disk, &self.directory, segment.base_offset)?;
+        }
+        self.active = ActiveSegment::create(self.disk.fs(), &self.directory, offset, now)?;
+        self.log_start = offset;
+        self.durable_end = offset;
+        self.epochs.clear();
+        self.epochs.save(self.disk.fs())?;
+        self.producers.reset(self.disk.fs(), offset)?;
+        self.unsynced.add(Dirty::Directory);
+        Ok(())
+    }
+
+    /// Raises the log's start to `offset` (DeleteRecords, or a leader's log start): nothing below is read any more, and segments
+    /// that lie below go with the next round of retention. Returns true when the start moved. The caller keeps the offset in a
+    /// checkpoint; an offset past the log's end is lowered to it.
+    pub fn raise_log_start(&mut self, offset: Offset) -> bool {
+        let offset = offset.min(self.log_end());
+        if offset <= self.log_start {
+            return false;
+        }
+        self.log_start = offset;
+        self.epochs.truncate_from_start(offset);
+        true
+    }
+
+    /// All segments, for those that walk the log.
+    pub(crate) fn sealed_from(&self, offset: Offset) -> impl Iterator<Item = &Arc<SealedSegment>> + Clone {
+        let from = self.sealed.partition_point(|segment| segment.end_offset <= offset);
+        self.sealed.iter().skip(from)
+    }
+}
