@@ -8,5 +8,7 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod node;
+pub mod replica;
 pub mod runtime;
+pub mod storage;
 pub mod waiting;

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use barnabas_metadata::Image;
+
+use crate::api::FetchSessions;
 use crate::connection::OpenConnections;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
+use crate::replica::Replicas;
 use crate::runtime::Runtime;
 
 /// Everything a handler may use. Shared by all connections.
@@ -17,4 +22,20 @@ pub struct Node {
     pub request_memory: MemoryBudget,
     /// Open connections, counted.
     pub open_connections: Arc<OpenConnections>,
+    /// The partitions hosted here.
+    pub replicas: Arc<Replicas>,
+    /// What fetching clients want.
+    pub fetch_sessions: FetchSessions,
+    /// `fetch.max.bytes`.
+    pub fetch_max_bytes: usize,
+    /// The metadata this node has applied.
+    pub published: ArcSwap<Image>,
+}
+
+impl Node {
+    /// The metadata that this node has applied. A handler takes it once.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        self.published.load_full()
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use barnabas_protocol::{ApiKey, DecodeError, EncodeError};
-use barnabas_types::Segments;
+use barnabas_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
+use barnabas_types::{PartitionId, Segments, TopicIdPartition};
 use futures::future::BoxFuture;
 
 use crate::connection::Connection;
 use crate::node::Node;
+use crate::replica::Partition;
 
 /// What stands around one request.
 #[derive(Clone)]
@@ -24,6 +25,23 @@ pub struct RequestContext {
     pub correlation_id: i32,
     /// The client's name for itself; empty when it has none. Never a metric label: it is not ours.
     pub client_id: String,
+}
+
+impl RequestContext {
+    /// The partition of a topic named by the client, if this broker hosts it.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`.
+    pub fn hosted(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
+        let topic_id = self.node.image().topics.named(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.id;
+        let key = TopicIdPartition { topic_id, partition };
+        self.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    /// Counts an error that the reply carries.
+    pub fn count_error(&self, error: ErrorCode) {
+        self.node.metrics.requests.failed(self.api_key, error);
+    }
 }
 
 /// What a handler returns. A plain response is `Reply::Now`.

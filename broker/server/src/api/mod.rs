@@ -3,7 +3,13 @@
 
 mod api_versions;
 mod context;
+mod delete_records;
+mod fetch;
+mod list_offsets;
+mod offset_for_leader_epoch;
+mod produce;
 mod registry;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};
+pub use fetch::FetchSessions;
 pub use registry::{SERVED, dispatch};

@@ -1,19 +1,23 @@
 //! Produce: splits the request into appends, folds their results, and waits for replication where acks=all asks for it.
 //! Knows no file and no log; what is appended is checked by `records`, who may append by the partition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use barnabas_log::AppendError as LogError;
+use barnabas_log::producer::SequenceError;
 use barnabas_protocol::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use barnabas_protocol::{ErrorCode, Records};
+use barnabas_records::{BatchError, InvalidBatch};
 use barnabas_types::{Offset, TopicIdPartition};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::{Reply, RequestContext};
-use crate::replica::{AppendError, Appended, Replicated};
+use crate::replica::{AppendError, Appended, Partition};
 
 /// The client wants no reply.
 const ACKS_NONE: i16 = 0;
@@ -26,7 +30,8 @@ const ACKS_ALL: i16 = -1;
 struct Pending {
     topic: usize,
     partition: usize,
-    replicated: BoxFuture<'static, Result<(), ErrorCode>>,
+    hosted: Arc<Partition>,
+    end: Offset,
 }
 
 /// Appends what the request carries. Replies at once for acks 0 and 1, and later for acks=all.
@@ -69,24 +74,128 @@ fn append_topic(
         ..Default::default()
     };
     for partition in &topic.partition_data {
-        let appended = check(request).and_then(|()| {
-            let topic = found.map_err(Rejected::from)?;
+        let appended = check(request).map_err(AppendError::from).and_then(|()| {
+            let topic = found?;
             let key = TopicIdPartition { topic_id: topic.id, partition: partition.index };
             let hosted = context.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-            let appended = hosted.append(bytes(&partition.records), request.acks == ACKS_ALL)?;
+            let appended = hosted.append(bytes(&partition.records), context.node.runtime.wall())?;
             Ok((hosted, appended))
         });
         let result = match appended {
             Ok((hosted, appended)) => {
-                if request.acks == ACKS_ALL && !appended.is_replicated() {
-                    let replicated = hosted.replicated(appended.end_offset()).boxed();
-                    pending.push(Pending { topic: topic_index, partition: response.partition_responses.len(), replicated });
+                if request.acks == ACKS_ALL && !appended.replicated {
+                    let partition = response.partition_responses.len();
+                    pending.push(Pending { topic: topic_index, partition, hosted, end: appended.end_offset });
                 }
                 accepted(partition.index, &appended)
             }
-            Err(rejected) => rejected.response(context, partition.index),
+            Err(error) => rejected(context, partition.index, &error),
         };
         response.partition_responses.push(result);
+    }
+    response
+}
+
+/// What can be wrong with a request as a whole; told for each of its partitions, because Produce has no error of its own.
+fn check(request: &ProduceRequest<'_>) -> Result<(), ErrorCode> {
+    match request.acks {
+        ACKS_ALL | ACKS_NONE | ACKS_LEADER if request.transactional_id.is_some() => Err(ErrorCode::INVALID_TXN_STATE),
+        ACKS_ALL | ACKS_NONE | ACKS_LEADER => Ok(()),
+        _ => Err(ErrorCode::INVALID_REQUIRED_ACKS),
+    }
+}
+
+fn bytes<'r>(records: &'r Records<'_>) -> &'r [u8] {
+    match records {
+        Records::Borrowed(bytes) => bytes,
+        Records::Bytes(bytes) => bytes,
+        Records::Null | Records::File(_) | Records::Pieces(_) => &[],
+    }
+}
+
+fn accepted(partition: i32, appended: &Appended) -> PartitionProduceResponse<'static> {
+    PartitionProduceResponse {
+        index: partition,
+        base_offset: appended.base_offset.0,
+        log_append_time_ms: appended.log_append_time.0,
+        log_start_offset: appended.log_start.0,
+        ..Default::default()
+    }
+}
+
+fn rejected(context: &RequestContext, partition: i32, error: &AppendError) -> PartitionProduceResponse<'static> {
+    let error_code = error_code(error);
+    if error_code == ErrorCode::KAFKA_STORAGE_ERROR {
+        tracing::error!(partition, %error, "an append failed");
+    }
+    context.count_error(error_code);
+    let mut response = PartitionProduceResponse { error_code, ..failed(partition) };
+    if let AppendError::Invalid(invalid) = error {
+        let message = invalid.to_string();
+        response.record_errors = (invalid.record_index().into_iter())
+            .map(|batch_index| BatchIndexAndErrorMessage {
+                batch_index,
+                batch_index_error_message: Some(message.clone().into()),
+                ..Default::default()
+            })
+            .collect();
+        response.error_message = Some(message.into());
+    }
+    response
+}
+
+fn failed(partition: i32) -> PartitionProduceResponse<'static> {
+    PartitionProduceResponse { index: partition, base_offset: -1, ..Default::default() }
+}
+
+/// Kafka's code for an append that was refused.
+fn error_code(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::NotLeading(code) => *code,
+        AppendError::Invalid(invalid) => match invalid {
+            InvalidBatch::Batch(BatchError::Magic { .. }) => ErrorCode::INVALID_RECORD,
+            InvalidBatch::Batch(_) => ErrorCode::CORRUPT_MESSAGE,
+            InvalidBatch::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+            InvalidBatch::Timestamp { .. } | InvalidBatch::LogAppendTime => ErrorCode::INVALID_TIMESTAMP,
+            InvalidBatch::Compress(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
+            InvalidBatch::BatchCount { .. }
+            | InvalidBatch::BaseOffset { .. }
+            | InvalidBatch::Count { .. }
+            | InvalidBatch::Sequence { .. }
+            | InvalidBatch::Control
+            | InvalidBatch::KeyMissing { .. }
+            | InvalidBatch::OffsetDelta { .. }
+            | InvalidBatch::Record(_) => ErrorCode::INVALID_RECORD,
+        },
+        AppendError::Log(log) => match log {
+            LogError::Io(_) | LogError::Offline | LogError::OffsetOverflow { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+            LogError::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            LogError::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::INVALID_PRODUCER_EPOCH,
+            LogError::Sequence(SequenceError::OutsideTransaction { .. }) => ErrorCode::INVALID_TXN_STATE,
+            LogError::Batch(_) | LogError::NotContinuing { .. } => ErrorCode::CORRUPT_MESSAGE,
+            LogError::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+        },
+    }
+}
+
+fn first_error(response: &ProduceResponse<'_>) -> Option<ErrorCode> {
+    let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.find(|partition| partition.error_code != ErrorCode::NONE).map(|partition| partition.error_code)
+}
+
+/// Waits for every pending append, all with the same deadline, and writes into the response what became of it.
+async fn replicated(
+    mut response: ProduceResponse<'static>,
+    pending: Vec<Pending>,
+    deadline: Instant,
+) -> ProduceResponse<'static> {
+    for Pending { topic, partition, hosted, end } in pending {
+        if let Err(error) = hosted.replicated(end, deadline).await
+            && let Some(topic) = response.responses.get_mut(topic)
+            && let Some(partition) = topic.partition_responses.get_mut(partition)
+        {
+            *partition = PartitionProduceResponse { error_code: error, ..failed(partition.index) };
+        }
     }
     response
 }

@@ -36,7 +36,12 @@ macro_rules! served {
 }
 
 served! {
+    Produce, ProduceRequest, produce;
+    Fetch, FetchRequest, fetch;
+    ListOffsets, ListOffsetsRequest, list_offsets;
     ApiVersions, ApiVersionsRequest, api_versions;
+    DeleteRecords, DeleteRecordsRequest, delete_records;
+    OffsetForLeaderEpoch, OffsetForLeaderEpochRequest, offset_for_leader_epoch;
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.

@@ -2,12 +2,14 @@
 //! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
 
 mod connections;
+mod partitions;
 mod requests;
 
 use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use connections::{ConnectionMetrics, ListenerMetrics};
+pub use partitions::PartitionCollector;
 pub use requests::RequestMetrics;
 
 /// All metrics of one node.

@@ -1,0 +1,156 @@
+//! Fetch: resolves the session, reads within the budgets, waits while there is too little, folds the reply. Knows no file:
+//! a partition gives a region, which goes out as it is.
+
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_protocol::messages::fetch::{EpochEndOffset, FetchRequest, FetchResponse, PartitionData};
+use barnabas_protocol::{ErrorCode, Records};
+use barnabas_types::{FileRegion, Offset, TopicIdPartition};
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::RequestContext;
+use crate::replica::{FetchFrom, Fetched, Partition};
+use session::{FetchContext, TopicKey, Wanted, failed};
+
+pub use session::FetchSessions;
+
+/// READ_COMMITTED, the other isolation level. Without transactions both read the same: there are no aborted records, and
+/// the last stable offset is the high watermark.
+const READ_COMMITTED: i8 = 1;
+
+/// What all partitions of one reply were read into.
+#[derive(Default)]
+struct Round {
+    results: Vec<PartitionData<'static>>,
+    bytes: usize,
+    /// Something must be told at once: an error, a diverging epoch.
+    urgent: bool,
+}
+
+/// Reads, and waits for `min_bytes` until `max_wait_ms` have passed.
+pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> FetchResponse<'static> {
+    let node = &context.node;
+    let candidate_id = i32::from_be_bytes(node.runtime.random_bytes());
+    let began = node.fetch_sessions.begin(&request, context.api_version, node.runtime.now().monotonic, candidate_id);
+    let fetch = match began {
+        Ok(fetch) => fetch,
+        Err(error_code) => {
+            context.count_error(error_code);
+            return FetchResponse { error_code, ..Default::default() };
+        }
+    };
+    let hosted: Vec<Result<Arc<Partition>, ErrorCode>> =
+        fetch.wanted.iter().map(|wanted| resolve(context, &request, wanted)).collect();
+    let round = read_until_enough(context, &request, &fetch, &hosted).await;
+    let errors = round.results.iter().map(|data| data.error_code).filter(|error| *error != ErrorCode::NONE);
+    errors.for_each(|error| context.count_error(error));
+    let (session_id, responses) = fetch.finish(round.results);
+    FetchResponse { session_id, responses, ..Default::default() }
+}
+
+fn resolve(
+    context: &RequestContext,
+    request: &FetchRequest<'_>,
+    wanted: &Wanted,
+) -> Result<Arc<Partition>, ErrorCode> {
+    // No other broker has a replica here, so that none can fetch as a follower.
+    if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
+        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    }
+    let image = context.node.image();
+    let topic = match &wanted.topic {
+        TopicKey::Id(id) => image.topics.get(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+        TopicKey::Name(name) => image.topics.named(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
+    };
+    let key = TopicIdPartition { topic_id: topic.id, partition: wanted.partition };
+    context.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+async fn read_until_enough(
+    context: &RequestContext,
+    request: &FetchRequest<'_>,
+    fetch: &FetchContext,
+    hosted: &[Result<Arc<Partition>, ErrorCode>],
+) -> Round {
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let deadline = context.node.runtime.deadline(wait);
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    let waiter = Arc::new(Notify::new());
+    loop {
+        // Registered before reading, so that what is appended meanwhile is not missed.
+        let _parked: Vec<_> = (hosted.iter().flatten())
+            .map(|partition| partition.watermark_list().park(partition.marks().high_watermark, &waiter))
+            .collect();
+        let round = read_all(context, request, fetch, hosted);
+        if round.urgent || round.bytes >= min_bytes || fetch.wanted.is_empty() || wait.is_zero() {
+            return round;
+        }
+        if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
+            return read_all(context, request, fetch, hosted);
+        }
+    }
+}
+
+fn read_all(
+    context: &RequestContext,
+    request: &FetchRequest<'_>,
+    fetch: &FetchContext,
+    hosted: &[Result<Arc<Partition>, ErrorCode>],
+) -> Round {
+    let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+    let max_bytes = asked.min(context.node.fetch_max_bytes);
+    let mut round = Round::default();
+    for (wanted, hosted) in fetch.wanted.iter().zip(hosted) {
+        let left = max_bytes.saturating_sub(round.bytes);
+        let from = FetchFrom {
+            offset: Offset(wanted.fetch_offset),
+            current_leader_epoch: wanted.current_leader_epoch,
+            last_fetched_epoch: wanted.last_fetched_epoch,
+            max_bytes: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
+            // The reply's first batch comes whole, so that a client with small limits gets on.
+            at_least_one_batch: round.bytes == 0,
+        };
+        let data = match hosted.as_ref().map_err(|error| *error).and_then(|partition| partition.fetch(from)) {
+            Ok(fetched) => {
+                round.urgent |= fetched.diverging.is_some();
+                partition_data(wanted, request.isolation_level, fetched)
+            }
+            Err(error) => {
+                round.urgent = true;
+                failed(wanted.partition, error)
+            }
+        };
+        round.bytes += data.records.len();
+        round.results.push(data);
+    }
+    round
+}
+
+fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> PartitionData<'static> {
+    let records = match fetched.region {
+        Some(region) => Records::File(FileRegion {
+            file: region.file,
+            position: region.position,
+            length: region.length as usize,
+        }),
+        None => Records::Bytes(Bytes::new()),
+    };
+    let diverging_epoch = match fetched.diverging {
+        Some(end) => EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..Default::default() },
+        None => EpochEndOffset::default(),
+    };
+    PartitionData {
+        partition_index: wanted.partition,
+        high_watermark: fetched.marks.high_watermark.0,
+        last_stable_offset: fetched.marks.high_watermark.0,
+        log_start_offset: fetched.marks.log_start.0,
+        aborted_transactions: (isolation_level == READ_COMMITTED).then(Vec::new),
+        diverging_epoch,
+        records,
+        ..Default::default()
+    }
+}

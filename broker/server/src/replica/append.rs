@@ -1,0 +1,98 @@
+//! Appends a produced batch to a hosted partition: rules of the topic first, outside the lock; then leadership, sequence
+//! and append under it. Waits for nothing.
+
+use std::sync::Arc;
+
+use barnabas_log::{AppendError as LogError, AppendOrigin};
+use barnabas_protocol::ErrorCode;
+use barnabas_records::{BatchView, InvalidBatch, TimestampType, single_batch, validate};
+use barnabas_types::{Offset, Timestamp};
+
+use super::Partition;
+
+/// Where a produced batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// The offset after its last record: acks=all waits until the watermark is there.
+    pub end_offset: Offset,
+    /// The time given to its records under LogAppendTime, else -1.
+    pub log_append_time: Timestamp,
+    /// The partition's first offset.
+    pub log_start: Offset,
+    /// True when the watermark is past it already.
+    pub replicated: bool,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The batch breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBatch),
+    /// The log refused it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// This broker does not lead the partition.
+    #[error("{}", .0.message())]
+    NotLeading(ErrorCode),
+}
+
+impl From<ErrorCode> for AppendError {
+    fn from(error: ErrorCode) -> Self {
+        Self::NotLeading(error)
+    }
+}
+
+impl Partition {
+    /// Appends what a client produced.
+    ///
+    /// # Errors
+    /// The batch breaks a rule, its sequence does not fit, this broker does not lead, or the disk failed.
+    pub fn append(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
+        let config = self.config.load();
+        let produced = single_batch(records)?;
+        let valid = validate(&produced, &config.rules, now)?;
+        if valid.header == *produced.header() {
+            return self.append_batch(produced, AppendOrigin::Client, now);
+        }
+        let rewritten = valid.to_bytes(Offset(0), produced.header().partition_leader_epoch);
+        self.append_batch(single_batch(&rewritten)?, AppendOrigin::Client, now)
+    }
+
+    /// Appends a batch of this broker's own (a coordinator's), unchecked.
+    ///
+    /// # Errors
+    /// This broker does not lead, or the disk failed.
+    pub fn append_internal(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
+        self.append_batch(single_batch(records)?, AppendOrigin::Internal, now)
+    }
+
+    fn append_batch(
+        self: &Arc<Self>,
+        batch: BatchView<'_>,
+        origin: AppendOrigin,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
+        let durability = self.config.load().durability;
+        let mut state = self.lock();
+        let epoch = state.leading()?;
+        let appended = state.log.append_as_leader(batch, epoch, origin, now)?;
+        let watermark = state.advance(durability);
+        let log_start = state.log.log_start();
+        drop(state);
+        let end_offset = appended.last_offset.plus(1);
+        let replicated = watermark >= end_offset;
+        if !appended.duplicate {
+            self.appended(watermark, durability);
+        }
+        let is_append_time = self.config.load().rules.timestamp_type == TimestampType::LogAppendTime;
+        let log_append_time = match (is_append_time, appended.duplicate) {
+            (false, _) => Timestamp::NONE,
+            (true, false) => now,
+            (true, true) => appended.duplicate_timestamp,
+        };
+        Ok(Appended { base_offset: appended.base_offset, end_offset, log_append_time, log_start, replicated })
+    }
+}

@@ -1,0 +1,282 @@
+//! One hosted partition: leadership and log under one lock, settings beside it, and the lists of those who wait for its
+//! marks. Appending and reading are in files of their own.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use barnabas_log::{FlushTicket, Log, LogConfig};
+use barnabas_protocol::ErrorCode;
+use barnabas_records::AppendRules;
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::storage::Flusher;
+use crate::waiting::WaitList;
+
+/// When a record counts as kept (`barnabas.durability`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is synced to disk.
+    Fsync,
+    /// Once every in-sync replica has it in memory, Kafka's own policy.
+    Replicated,
+}
+
+/// A topic's settings as its partitions need them.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionConfig {
+    /// Segments, indexes, retention.
+    pub log: LogConfig,
+    /// What a produced batch must keep to.
+    pub rules: AppendRules,
+    /// When a record counts as kept.
+    pub durability: Durability,
+    /// `file.delete.delay.ms`.
+    pub file_delete_delay_ms: i64,
+}
+
+/// Offsets of a partition at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The first offset that may be read.
+    pub log_start: Offset,
+    /// The next record's offset.
+    pub log_end: Offset,
+    /// Consumers read below this; acks=all waits for it.
+    pub high_watermark: Offset,
+    /// The leader's epoch.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// A partition this broker hosts.
+#[derive(Debug)]
+pub struct Partition {
+    /// Its topic's id and its number.
+    pub key: TopicIdPartition,
+    /// Its topic's name and its number.
+    pub name: TopicPartition,
+    /// The log directory it lies in.
+    pub directory: Uuid,
+    pub(super) config: ArcSwap<PartitionConfig>,
+    pub(super) flusher: Arc<Flusher>,
+    past_watermark: Arc<WaitList>,
+    /// A sync is asked for and has not begun.
+    pub(crate) sync_asked: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) log: Log,
+    leadership: Leadership,
+    high_watermark: Offset,
+}
+
+/// What this broker is for the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leadership {
+    /// It takes writes in this epoch.
+    Leader(LeaderEpoch),
+    /// Another broker leads, or none.
+    Elsewhere(LeaderEpoch),
+    /// It is deleted, moved away or its disk failed.
+    Stopped(LeaderEpoch),
+}
+
+impl State {
+    pub(super) fn leader_epoch(&self) -> LeaderEpoch {
+        match self.leadership {
+            Leadership::Leader(epoch) | Leadership::Elsewhere(epoch) | Leadership::Stopped(epoch) => epoch,
+        }
+    }
+
+    /// The epoch in which this broker leads.
+    pub(super) fn leading(&self) -> Result<LeaderEpoch, ErrorCode> {
+        match self.leadership {
+            Leadership::Leader(_) if self.log.is_offline() => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+            Leadership::Leader(epoch) => Ok(epoch),
+            Leadership::Elsewhere(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            Leadership::Stopped(_) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        }
+    }
+
+    /// As `leading`, and the epoch must be the one the client believes in, where it says so (KIP-320).
+    pub(super) fn leading_in(&self, believed: i32) -> Result<LeaderEpoch, ErrorCode> {
+        let epoch = self.leading()?;
+        match believed {
+            ..0 => Ok(epoch),
+            older if older < epoch.0 => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            newer if newer > epoch.0 => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(epoch),
+        }
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        Marks {
+            log_start: self.log.log_start(),
+            log_end: self.log.log_end(),
+            high_watermark: self.high_watermark,
+            leader_epoch: self.leader_epoch(),
+        }
+    }
+
+    /// With this broker as the only in-sync replica the watermark is its own end: the durable one where the policy asks
+    /// for that. It never goes back.
+    pub(super) fn advance(&mut self, durability: Durability) -> Offset {
+        let end = match durability {
+            Durability::Fsync => self.log.durable_end(),
+            Durability::Replicated => self.log.log_end(),
+        };
+        self.high_watermark = self.high_watermark.max(end);
+        self.high_watermark
+    }
+}
+
+impl Partition {
+    /// Hosts `log`, everything in which is synced. It takes no writes before [`Partition::lead`].
+    #[must_use]
+    pub fn new(
+        key: TopicIdPartition,
+        name: TopicPartition,
+        directory: Uuid,
+        log: Log,
+        config: PartitionConfig,
+        flusher: Arc<Flusher>,
+    ) -> Arc<Self> {
+        let high_watermark = log.durable_end();
+        let leadership = Leadership::Elsewhere(LeaderEpoch::NONE);
+        Arc::new(Self {
+            key,
+            name,
+            directory,
+            config: ArcSwap::from_pointee(config),
+            flusher,
+            past_watermark: Arc::new(WaitList::default()),
+            sync_asked: AtomicBool::new(false),
+            state: Mutex::new(State { log, leadership, high_watermark }),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This broker leads from now on, in `epoch`; an older epoch is ignored.
+    pub fn lead(&self, epoch: LeaderEpoch) {
+        self.become_role(Leadership::Leader(epoch));
+    }
+
+    /// `leader` leads from now on, or nobody does.
+    pub fn follow(&self, epoch: LeaderEpoch, leader: BrokerId) {
+        tracing::debug!(partition = %self.name, %epoch, %leader, "not the leader");
+        self.become_role(Leadership::Elsewhere(epoch));
+    }
+
+    /// Takes no more requests. Those that wait are woken.
+    pub fn stop(&self) {
+        let epoch = self.lock().leader_epoch();
+        self.become_role(Leadership::Stopped(epoch));
+    }
+
+    fn become_role(&self, leadership: Leadership) {
+        let mut state = self.lock();
+        let (Leadership::Leader(epoch) | Leadership::Elsewhere(epoch) | Leadership::Stopped(epoch)) = leadership;
+        if epoch < state.leader_epoch() {
+            return;
+        }
+        state.leadership = leadership;
+        drop(state);
+        self.past_watermark.wake_all();
+    }
+
+    /// Puts other settings in force.
+    pub fn set_config(&self, config: PartitionConfig) {
+        self.config.store(Arc::new(config));
+        let mut state = self.lock();
+        state.log.set_config(config.log);
+        let watermark = state.advance(config.durability);
+        drop(state);
+        self.past_watermark.moved_to(watermark);
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> PartitionConfig {
+        **self.config.load()
+    }
+
+    /// Its offsets now.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        self.lock().marks()
+    }
+
+    /// Bytes of all its segments.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.lock().log.size()
+    }
+
+    /// Those who wait for the high watermark.
+    #[must_use]
+    pub fn watermark_list(&self) -> &Arc<WaitList> {
+        &self.past_watermark
+    }
+
+    /// Waits until every record below `end` is kept as the topic's durability asks.
+    ///
+    /// # Errors
+    /// `REQUEST_TIMED_OUT` at the deadline (the records may still be kept), or that this broker leads no longer.
+    pub async fn replicated(self: Arc<Self>, end: Offset, deadline: Instant) -> Result<(), ErrorCode> {
+        let waiter = Arc::new(Notify::new());
+        loop {
+            let _parked = self.past_watermark.park(Offset(end.0.saturating_sub(1)), &waiter);
+            {
+                let state = self.lock();
+                if state.high_watermark >= end {
+                    return Ok(());
+                }
+                state.leading()?;
+            }
+            if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
+                return Err(ErrorCode::REQUEST_TIMED_OUT);
+            }
+        }
+    }
+
+    /// Runs `change` on the log under the partition's lock, for retention, checkpoints and shutdown. It must not block long.
+    pub fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
+        change(&mut self.lock().log)
+    }
+
+    /// What must be synced now.
+    pub(crate) fn prepare_flush(&self) -> Option<FlushTicket> {
+        self.lock().log.prepare_flush()
+    }
+
+    /// Takes a sync's result: moves the marks and wakes who waited for them. A failed sync takes the partition offline.
+    pub(crate) fn flushed(&self, ticket: FlushTicket) {
+        let durability = self.config.load().durability;
+        let mut state = self.lock();
+        let result = state.log.flushed(ticket);
+        let watermark = state.advance(durability);
+        drop(state);
+        match result {
+            Ok(_) => self.past_watermark.moved_to(watermark),
+            Err(error) => {
+                tracing::error!(partition = %self.name, %error, "a sync failed; the partition is offline until restart");
+                self.past_watermark.wake_all();
+            }
+        }
+    }
+
+    /// After an append: the watermark may have moved, or a sync must be asked for.
+    pub(super) fn appended(self: &Arc<Self>, watermark: Offset, durability: Durability) {
+        match durability {
+            Durability::Replicated => self.past_watermark.moved_to(watermark),
+            Durability::Fsync => self.flusher.ask(self),
+        }
+    }
+}
