@@ -28,11 +28,7 @@ pub async fn handle(context: &RequestContext, request: DeleteRecordsRequest<'_>)
                 ..Default::default()
             });
         }
-        topics.push(DeleteRecordsTopicResult {
-            name: topic.name.to_string().into(),
-            partitions,
-            ..Default::default()
-        });
+        topics.push(DeleteRecordsTopicResult { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
     DeleteRecordsResponse { topics, ..Default::default() }
 }

@@ -52,11 +52,7 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
     FetchResponse { session_id, responses, ..Default::default() }
 }
 
-fn resolve(
-    context: &RequestContext,
-    request: &FetchRequest<'_>,
-    wanted: &Wanted,
-) -> Result<Arc<Partition>, ErrorCode> {
+fn resolve(context: &RequestContext, request: &FetchRequest<'_>, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     // No other broker has a replica here, so that none can fetch as a follower.
     if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
         return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
@@ -132,11 +128,9 @@ fn read_all(
 
 fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> PartitionData<'static> {
     let records = match fetched.region {
-        Some(region) => Records::File(FileRegion {
-            file: region.file,
-            position: region.position,
-            length: region.length as usize,
-        }),
+        Some(region) => {
+            Records::File(FileRegion { file: region.file, position: region.position, length: region.length as usize })
+        }
         None => Records::Bytes(Bytes::new()),
     };
     let diverging_epoch = match fetched.diverging {

@@ -37,11 +37,7 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
             };
             partitions.push(response(context, asked.partition_index, found));
         }
-        topics.push(ListOffsetsTopicResponse {
-            name: topic.name.to_string().into(),
-            partitions,
-            ..Default::default()
-        });
+        topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
     ListOffsetsResponse { topics, ..Default::default() }
 }

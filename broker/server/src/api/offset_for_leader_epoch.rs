@@ -16,19 +16,13 @@ pub async fn handle(
     for topic in &request.topics {
         let mut partitions = Vec::new();
         for asked in &topic.partitions {
-            let ended = context.hosted(&topic.topic, asked.partition).and_then(|partition| {
-                partition.epoch_end(asked.current_leader_epoch, LeaderEpoch(asked.leader_epoch))
-            });
-            let unknown = EpochEndOffset {
-                partition: asked.partition,
-                leader_epoch: -1,
-                end_offset: -1,
-                ..Default::default()
-            };
+            let ended = context
+                .hosted(&topic.topic, asked.partition)
+                .and_then(|partition| partition.epoch_end(asked.current_leader_epoch, LeaderEpoch(asked.leader_epoch)));
+            let unknown =
+                EpochEndOffset { partition: asked.partition, leader_epoch: -1, end_offset: -1, ..Default::default() };
             partitions.push(match ended {
-                Ok(Some(end)) => {
-                    EpochEndOffset { leader_epoch: end.epoch.0, end_offset: end.end_offset.0, ..unknown }
-                }
+                Ok(Some(end)) => EpochEndOffset { leader_epoch: end.epoch.0, end_offset: end.end_offset.0, ..unknown },
                 Ok(None) => unknown,
                 Err(error_code) => {
                     context.count_error(error_code);

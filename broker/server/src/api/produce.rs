@@ -68,11 +68,8 @@ fn append_topic(
         13.. => image.topics.get(topic.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
         _ => image.topics.named(&topic.name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     };
-    let mut response = TopicProduceResponse {
-        name: topic.name.to_string().into(),
-        topic_id: topic.topic_id,
-        ..Default::default()
-    };
+    let mut response =
+        TopicProduceResponse { name: topic.name.to_string().into(), topic_id: topic.topic_id, ..Default::default() };
     for partition in &topic.partition_data {
         let appended = check(request).map_err(AppendError::from).and_then(|()| {
             let topic = found?;
