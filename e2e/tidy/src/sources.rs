@@ -39,15 +39,15 @@ pub fn problems(root: &Path) -> Result<Vec<String>, String> {
 fn problems_of(path: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let mut problem = |what: String| problems.push(format!("{path}: {what}"));
+    let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let is_test = stem == "tests" || stem == "testscripts" || stem.ends_with("_tests") || path.contains("/tests/");
     if !text.starts_with("//!") {
         problem("must open with //! saying what it is for and what it refuses to do".to_owned());
     }
-    let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if EMPTY_NAMES.contains(&stem) {
         problem(format!("the name {stem} says nothing of its subject"));
     }
     let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let is_test = stem == "tests" || stem.ends_with("_tests") || path.contains("/tests/");
     let lines = code.lines().count();
     if lines > MAX_LINES && !is_test {
         problem(format!("{lines} lines, at most {MAX_LINES}: it hides a second subject"));

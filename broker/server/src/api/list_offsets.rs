@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use barnabas_log::TimestampedOffset;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -10,7 +11,7 @@ use barnabas_protocol::messages::list_offsets::{
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::RequestContext;
-use crate::replica::{Partition, Sought, TimestampedOffset};
+use crate::replica::{Partition, Sought};
 
 /// The high watermark (KIP-79).
 const LATEST: i64 = -1;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barnabas_log::{AppendError as LogError, AppendOrigin};
 use barnabas_protocol::ErrorCode;
-use barnabas_records::{BatchView, InvalidBatch, TimestampType, single_batch, validate};
+use barnabas_records::{BatchHeader, InvalidBatch, TimestampType, single_batch, validate};
 use barnabas_types::{Offset, Timestamp};
 
 use super::Partition;
@@ -52,13 +52,8 @@ impl Partition {
     /// The batch breaks a rule, its sequence does not fit, this broker does not lead, or the disk failed.
     pub fn append(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
         let config = self.config.load();
-        let produced = single_batch(records)?;
-        let valid = validate(&produced, &config.rules, now)?;
-        if valid.header == *produced.header() {
-            return self.append_batch(produced, AppendOrigin::Client, now);
-        }
-        let rewritten = valid.to_bytes(Offset(0), produced.header().partition_leader_epoch);
-        self.append_batch(single_batch(&rewritten)?, AppendOrigin::Client, now)
+        let valid = validate(&single_batch(records)?, &config.rules, now)?;
+        self.append_batch(&valid.header, &valid.records, AppendOrigin::Client, now)
     }
 
     /// Appends a batch of this broker's own (a coordinator's), unchecked.
@@ -66,19 +61,21 @@ impl Partition {
     /// # Errors
     /// This broker does not lead, or the disk failed.
     pub fn append_internal(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
-        self.append_batch(single_batch(records)?, AppendOrigin::Internal, now)
+        let batch = single_batch(records)?;
+        self.append_batch(batch.header(), batch.stored_records(), AppendOrigin::Internal, now)
     }
 
     fn append_batch(
         self: &Arc<Self>,
-        batch: BatchView<'_>,
+        header: &BatchHeader,
+        records: &[u8],
         origin: AppendOrigin,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         let durability = self.config.load().durability;
         let mut state = self.lock();
         let epoch = state.leading()?;
-        let appended = state.log.append_as_leader(batch, epoch, origin, now)?;
+        let appended = state.log.append_as_leader(header, records, epoch, origin, now)?;
         let watermark = state.advance(durability);
         let log_start = state.log.log_start();
         drop(state);

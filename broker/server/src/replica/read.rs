@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use barnabas_log::{Read, ReadError, ReadLimits, ReadTicket, Region};
+use barnabas_log::{Read, ReadError, ReadLimits, ReadTicket, Region, TimestampedOffset};
 use barnabas_protocol::ErrorCode;
-use barnabas_records::{DecompressLimits, Records, single_batch};
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::{Marks, Partition};
@@ -54,22 +53,11 @@ pub enum Sought {
     Largest,
 }
 
-/// An offset and when its record was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimestampedOffset {
-    /// The record's offset.
-    pub offset: Offset,
-    /// Its timestamp.
-    pub timestamp: Timestamp,
-    /// The epoch it was written in.
-    pub leader_epoch: LeaderEpoch,
-}
-
 /// Kafka's code for a read that failed, logged here when it is the disk's or the data's fault.
 fn read_failed(partition: &Partition, error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
-        ReadError::Io(_) | ReadError::Damaged { .. } => {
+        ReadError::Io(_) | ReadError::Damaged { .. } | ReadError::DamagedRecords { .. } => {
             tracing::error!(partition = %partition.name, %error, "a read failed");
             ErrorCode::KAFKA_STORAGE_ERROR
         }
@@ -156,23 +144,13 @@ impl Partition {
         let state = self.lock();
         state.leading_in(current_leader_epoch)?;
         let marks = state.marks();
-        let found = match sought {
-            Sought::From(timestamp) => state.log.batch_from_timestamp(timestamp),
-            Sought::Largest => state.log.batch_of_largest_timestamp(),
+        let ticket = match sought {
+            Sought::From(timestamp) => state.log.prepare_offset_for_timestamp(timestamp),
+            Sought::Largest => state.log.prepare_offset_of_largest_timestamp(),
         };
         drop(state);
-        let Some(candidate) = found.map_err(|error| read_failed(self, &error))? else { return Ok(None) };
-        let timestamp = match sought {
-            Sought::From(timestamp) => timestamp,
-            Sought::Largest => candidate.header.max_timestamp,
-        };
-        let record = first_record(&candidate.bytes, timestamp, marks.log_start).map_err(|error| {
-            tracing::error!(partition = %self.name, %error, "a stored batch cannot be read");
-            ErrorCode::KAFKA_STORAGE_ERROR
-        })?;
-        let leader_epoch = candidate.leader_epoch();
-        let visible = record.filter(|(offset, _)| *offset < marks.high_watermark);
-        Ok(visible.map(|(offset, timestamp)| TimestampedOffset { offset, timestamp, leader_epoch }))
+        let found = ticket.run().map_err(|error| read_failed(self, &error))?;
+        Ok(found.filter(|found| found.offset < marks.high_watermark))
     }
 
     /// Raises the first offset that may be read (DeleteRecords); -1 means the high watermark. Returns the new one.
@@ -195,20 +173,4 @@ impl Partition {
 enum Prepared {
     Read(Marks, ReadTicket),
     Diverging(Marks, EpochEnd),
-}
-
-/// The first record of `batch` that is not older than `timestamp` and not below `start`.
-fn first_record(
-    batch: &[u8],
-    timestamp: Timestamp,
-    start: Offset,
-) -> Result<Option<(Offset, Timestamp)>, barnabas_records::InvalidBatch> {
-    let batch = single_batch(batch)?;
-    let mut records = Records::new(&batch, DecompressLimits::default())?;
-    while let Some(record) = records.next()? {
-        if record.timestamp >= timestamp && record.offset >= start {
-            return Ok(Some((record.offset, record.timestamp)));
-        }
-    }
-    Ok(None)
 }
