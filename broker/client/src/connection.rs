@@ -1,0 +1,123 @@
+//! One connection to one node: negotiates versions, then asks and awaits answers one at a time. A connection that failed, or whose call was
+//! given up, is of no further use. Retries nothing.
+
+use std::collections::HashMap;
+
+use barnabas_net::{FrameReader, write_segments};
+use barnabas_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use barnabas_protocol::{
+    ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, ResponseHeader, VersionRange, encode_request,
+};
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::{ClientError, Settings};
+
+/// The version of ApiVersions that every broker reads, if only to say that it does not.
+const FIRST_VERSION: i16 = 0;
+
+/// An open connection whose node's versions are known.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    address: String,
+    client_id: String,
+    reader: FrameReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    next_correlation_id: i32,
+    served: HashMap<i16, VersionRange>,
+}
+
+impl Connection {
+    /// Connects to `address` and asks what the node serves.
+    pub(crate) async fn open(address: &str, settings: &Settings) -> Result<Self, ClientError> {
+        let stream = TcpStream::connect(address)
+            .await
+            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+            .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
+        let (read, writer) = stream.into_split();
+        let mut connection = Self {
+            address: address.to_owned(),
+            client_id: settings.client_id.clone(),
+            reader: FrameReader::new(read, settings.max_response_bytes),
+            writer,
+            next_correlation_id: 0,
+            served: HashMap::new(),
+        };
+        connection.negotiate().await?;
+        Ok(connection)
+    }
+
+    /// Asks for the versions, in the newest way first. A node that does not know it answers in version 0 with UNSUPPORTED_VERSION (KIP-511).
+    async fn negotiate(&mut self) -> Result<(), ClientError> {
+        let request = ApiVersionsRequest {
+            client_software_name: "barnabas".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
+            ..Default::default()
+        };
+        let newest = ApiKey::ApiVersions.versions().max;
+        let frame = self.exchange(&request, newest).await?;
+        let first = self.read_response::<ApiVersionsRequest<'_>>(&frame, FIRST_VERSION);
+        let response = match first {
+            Ok(response) if response.error_code == ErrorCode::UNSUPPORTED_VERSION => {
+                let frame = self.exchange(&request, FIRST_VERSION).await?;
+                self.read_response::<ApiVersionsRequest<'_>>(&frame, FIRST_VERSION)?
+            }
+            _ => self.read_response::<ApiVersionsRequest<'_>>(&frame, newest)?,
+        };
+        self.remember(&response)
+    }
+
+    fn remember(&mut self, response: &ApiVersionsResponse<'_>) -> Result<(), ClientError> {
+        ClientError::check(ApiKey::ApiVersions, &self.address, response.error_code, None)?;
+        let rows = response.api_keys.iter();
+        self.served = rows.map(|row| (row.api_key, VersionRange::new(row.min_version, row.max_version))).collect();
+        Ok(())
+    }
+
+    /// Asks `request` in the newest version of `wanted` that the node serves.
+    pub(crate) async fn call<Q: Request>(
+        &mut self,
+        request: &Q,
+        wanted: VersionRange,
+    ) -> Result<Q::Response<'static>, ClientError> {
+        let served = self.served.get(&Q::KEY.number()).copied().unwrap_or(VersionRange::EMPTY);
+        let common = wanted.intersect(served);
+        if common.is_empty() {
+            return Err(ClientError::NoCommonVersion { address: self.address.clone(), api: Q::KEY, served, wanted });
+        }
+        let frame = self.exchange(request, common.max).await?;
+        self.read_response::<Q>(&frame, common.max)
+    }
+
+    /// Sends `request` and returns the frame that answers it.
+    async fn exchange<Q: Request>(&mut self, request: &Q, version: i16) -> Result<Bytes, ClientError> {
+        let api = Q::KEY;
+        let correlation_id = self.next_correlation_id;
+        self.next_correlation_id = correlation_id.wrapping_add(1);
+        let segments = encode_request(correlation_id, version, Some(&self.client_id), request)
+            .map_err(|source| ClientError::Encode { api, source })?;
+        write_segments(&mut self.writer, segments).await.map_err(|source| ClientError::Write {
+            address: self.address.clone(),
+            api,
+            source,
+        })?;
+        let frame = self.reader.next().await;
+        let frame = frame.map_err(|source| ClientError::Read { address: self.address.clone(), api, source })?;
+        let frame = frame.ok_or_else(|| ClientError::Closed { address: self.address.clone(), api })?;
+        match frame.first_chunk::<4>().map(|bytes| i32::from_be_bytes(*bytes)) {
+            Some(received) if received != correlation_id => {
+                Err(ClientError::Correlation { address: self.address.clone(), expected: correlation_id, received })
+            }
+            _ => Ok(frame),
+        }
+    }
+
+    fn read_response<Q: Request>(&self, frame: &Bytes, version: i16) -> Result<Q::Response<'static>, ClientError> {
+        let mut reader = Reader::new(frame);
+        ResponseHeader::decode(&mut reader, Q::KEY, version)
+            .and_then(|_| Q::Response::decode(&mut reader, version))
+            .map(IntoOwned::into_owned)
+            .map_err(|source| ClientError::Decode { address: self.address.clone(), api: Q::KEY, source })
+    }
+}
