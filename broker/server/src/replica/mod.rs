@@ -4,6 +4,8 @@
 mod append;
 mod hosted;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

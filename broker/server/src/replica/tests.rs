@@ -1,0 +1,184 @@
+//! A hosted partition seen from its requests: appended, durable, read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_log::fs::{Disk, RealFs};
+use barnabas_log::{Log, LogConfig, OpenOptions};
+use barnabas_protocol::ErrorCode;
+use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, TopicPartition, Uuid};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::*;
+use crate::storage::Flusher;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+struct PartitionContext {
+    partition: Arc<Partition>,
+    flusher: Arc<Flusher>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    _directory: TempDir,
+}
+
+impl PartitionContext {
+    /// Leads in epoch 3 and syncs on a thread of its own.
+    fn new(durability: Durability) -> Self {
+        Self::with_rules(durability, AppendRules::default())
+    }
+
+    fn with_rules(durability: Durability, rules: AppendRules) -> Self {
+        let directory = TempDir::new().unwrap();
+        let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
+        let options = OpenOptions {
+            directory: directory.path().join("orders-0"),
+            config: LogConfig::default(),
+            recovery_point: Offset(0),
+            log_start: Offset(0),
+            clean: false,
+            now: NOW,
+        };
+        let (log, _) = Log::open(&disk, &options).unwrap();
+        let flusher = Arc::new(Flusher::default());
+        let config = PartitionConfig { log: LogConfig::default(), rules, durability, file_delete_delay_ms: 0 };
+        let key = TopicIdPartition { topic_id: Uuid::from_u128(7), partition: 0 };
+        let name = TopicPartition::new("orders", 0);
+        let partition = Partition::new(key, name, Uuid::ZERO, log, config, Arc::clone(&flusher));
+        partition.lead(LeaderEpoch(3));
+        let running = Arc::clone(&flusher);
+        let thread = Some(std::thread::spawn(move || running.run()));
+        Self { partition, flusher, thread, _directory: directory }
+    }
+
+    fn produce(&self, values: &[&str]) -> Result<Appended, AppendError> {
+        let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+        for value in values {
+            builder.append(NOW, None, Some(value.as_bytes()), &[]).unwrap();
+        }
+        self.partition.append(&builder.build().unwrap(), NOW)
+    }
+
+    fn fetch(&self, offset: i64, epoch: i32) -> Result<Fetched, ErrorCode> {
+        self.partition.fetch(FetchFrom {
+            offset: Offset(offset),
+            current_leader_epoch: epoch,
+            last_fetched_epoch: -1,
+            max_bytes: 1 << 20,
+            at_least_one_batch: true,
+        })
+    }
+}
+
+impl Drop for PartitionContext {
+    fn drop(&mut self) {
+        self.flusher.stop();
+        let _ended = self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+#[tokio::test]
+async fn an_append_is_kept_once_it_is_synced_and_is_read_only_then() {
+    let context = PartitionContext::new(Durability::Fsync);
+    let appended = context.produce(&["a", "b"]).unwrap();
+    assert_eq!((appended.base_offset, appended.end_offset), (Offset(0), Offset(2)));
+    Arc::clone(&context.partition).replicated(appended.end_offset, soon()).await.unwrap();
+    let marks = context.partition.marks();
+    assert_eq!((marks.high_watermark, marks.log_end), (Offset(2), Offset(2)));
+    let region = context.fetch(0, 3).unwrap().region.unwrap();
+    let bytes = region.bytes().unwrap();
+    let batch = barnabas_records::single_batch(&bytes).unwrap();
+    assert_eq!((batch.header().base_offset, batch.header().partition_leader_epoch), (Offset(0), LeaderEpoch(3)));
+    batch.check_crc().unwrap();
+}
+
+#[tokio::test]
+async fn without_a_sync_nothing_is_read_and_acks_all_times_out() {
+    let context = PartitionContext::new(Durability::Fsync);
+    context.flusher.stop();
+    let appended = context.produce(&["a"]).unwrap();
+    assert!(!appended.replicated);
+    assert!(context.fetch(0, -1).unwrap().region.is_none());
+    let waited = Arc::clone(&context.partition).replicated(appended.end_offset, Instant::now()).await;
+    assert_eq!(waited, Err(ErrorCode::REQUEST_TIMED_OUT));
+}
+
+#[tokio::test]
+async fn the_replicated_policy_waits_for_no_sync() {
+    let context = PartitionContext::new(Durability::Replicated);
+    context.flusher.stop();
+    assert!(context.produce(&["a"]).unwrap().replicated);
+    assert!(context.fetch(0, -1).unwrap().region.is_some());
+}
+
+#[tokio::test]
+async fn who_waits_is_told_when_leadership_is_lost() {
+    let context = PartitionContext::new(Durability::Fsync);
+    context.flusher.stop();
+    let end = context.produce(&["a"]).unwrap().end_offset;
+    let waiting = tokio::spawn(Arc::clone(&context.partition).replicated(end, soon()));
+    context.partition.follow(LeaderEpoch(4), BrokerId(9));
+    assert_eq!(waiting.await.unwrap(), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    assert!(matches!(context.produce(&["b"]), Err(AppendError::NotLeading(ErrorCode::NOT_LEADER_OR_FOLLOWER))));
+}
+
+#[tokio::test]
+async fn epochs_of_clients_are_compared() {
+    let context = PartitionContext::new(Durability::Replicated);
+    assert_eq!(context.fetch(0, 2).unwrap_err(), ErrorCode::FENCED_LEADER_EPOCH);
+    assert_eq!(context.fetch(0, 4).unwrap_err(), ErrorCode::UNKNOWN_LEADER_EPOCH);
+    assert_eq!(context.fetch(1, 3).unwrap_err(), ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert!(context.fetch(0, 3).is_ok());
+}
+
+#[tokio::test]
+async fn log_append_time_is_set_and_told() {
+    let rules = AppendRules { timestamp_type: TimestampType::LogAppendTime, ..AppendRules::default() };
+    let context = PartitionContext::with_rules(Durability::Replicated, rules);
+    assert_eq!(context.produce(&["a"]).unwrap().log_append_time, NOW);
+    let bytes = context.fetch(0, 3).unwrap().region.unwrap().bytes().unwrap();
+    let batch = barnabas_records::single_batch(&bytes).unwrap();
+    batch.check_crc().unwrap();
+    assert_eq!(batch.header().max_timestamp, NOW);
+}
+
+#[tokio::test]
+async fn deleted_records_are_out_of_range() {
+    let context = PartitionContext::new(Durability::Replicated);
+    context.produce(&["a"]).unwrap();
+    context.produce(&["b"]).unwrap();
+    assert_eq!(context.partition.delete_records(Offset(3)), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
+    assert_eq!(context.partition.delete_records(Offset(1)), Ok(Offset(1)));
+    assert_eq!(context.fetch(0, 3).unwrap_err(), ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(context.partition.delete_records(Offset(-1)), Ok(Offset(2)));
+}
+
+#[tokio::test]
+async fn a_timestamp_leads_to_the_first_record_that_is_not_older() {
+    let context = PartitionContext::new(Durability::Replicated);
+    context.produce(&["a"]).unwrap();
+    context.produce(&["b"]).unwrap();
+    let found = context.partition.offset_of(-1, Sought::From(NOW)).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp, found.leader_epoch), (Offset(0), NOW, LeaderEpoch(3)));
+    assert_eq!(context.partition.offset_of(-1, Sought::From(Timestamp(NOW.0 + 1))).unwrap(), None);
+    assert_eq!(context.partition.offset_of(3, Sought::Largest).unwrap().unwrap().timestamp, NOW);
+}
+
+#[tokio::test]
+async fn many_who_append_at_once_share_syncs_and_all_are_answered() {
+    let context = PartitionContext::new(Durability::Fsync);
+    let mut waits = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let end = context.produce(&[&number.to_string()]).unwrap().end_offset;
+        waits.spawn(Arc::clone(&context.partition).replicated(end, soon()));
+    }
+    while let Some(waited) = waits.join_next().await {
+        waited.unwrap().unwrap();
+    }
+    assert_eq!(context.partition.marks().high_watermark, Offset(200));
+}
