@@ -145,15 +145,7 @@ impl Session {
             correlation_id: header.correlation_id,
             client_id: header.client_id.as_deref().unwrap_or_default().to_owned(),
         };
-        let executing = async move {
-            let answer = AssertUnwindSafe(dispatch(context, body)).catch_unwind().await;
-            drop(reservation);
-            match answer {
-                Ok(answer) => Ok(answer?),
-                Err(_) => Err(ConnectionError::Panic),
-            }
-        };
-        self.executing = Some(executing.boxed());
+        self.executing = Some(execute(context, body, reservation).boxed());
         Ok(())
     }
 
@@ -182,6 +174,26 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Executes one request and measures it, its wait included. The frame's memory is given back when it has taken effect.
+async fn execute(context: RequestContext, body: Bytes, reservation: Reservation) -> Result<Answer, ConnectionError> {
+    let (node, key) = (Arc::clone(&context.node), context.api_key);
+    let began = node.runtime.now().monotonic;
+    node.metrics.requests.began(key);
+    let answer = AssertUnwindSafe(dispatch(context, body)).catch_unwind().await;
+    drop(reservation);
+    let finished = move || {
+        let took = node.runtime.now().monotonic.saturating_sub(began);
+        node.metrics.requests.finished(key, took);
+    };
+    match answer.map_err(|_| ConnectionError::Panic)?? {
+        Answer::Later(reply) => Ok(Answer::Later(reply.inspect(move |_| finished()).boxed())),
+        answer => {
+            finished();
+            Ok(answer)
+        }
     }
 }
 
