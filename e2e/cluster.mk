@@ -3,8 +3,23 @@
 cluster: ## Only the Kubernetes: kind where a Docker engine answers, else a local node. YES=1 does not ask.
 	@e2e/cluster/up $(if $(YES),--yes)
 
-cluster-env: ## Lines for `eval $$(make -s cluster-env)`: KUBECONFIG and the PATH of kubectl and helm.
+cluster-env: ## Lines for `eval "$(make -s cluster-env)"`: KUBECONFIG and the PATH of kubectl and helm.
 	@e2e/cluster/status --env
 
 cluster-status: ## Whether the cluster is up, and how to reach it.
 	@e2e/cluster/status
+
+.PHONY: up down
+up: ## From nothing to a Kafka cluster on Kubernetes that serves. YES=1 does not ask.
+	@e2e/up $(if $(YES),--yes)
+
+down: ## Takes away what `make up` and `make cluster` brought.
+	@e2e/cluster/down
+
+# Each case on the real Kubernetes, one alone: make show-topic-changed. KEEP=1 leaves the Kubernetes for a look.
+cases := install clients pod-deleted objects-restored topic-changed steady namespace-deleted operator-uninstalled
+.PHONY: show-e2e $(cases:%=show-%)
+show-e2e: ## All cases on a real Kubernetes of their own; install, clients, pod-deleted … alone as show-<case>.
+	@e2e/cases/run
+$(cases:%=show-%): show-%:
+	@e2e/cases/run $*

@@ -64,7 +64,7 @@ fail() {
     for log; do
         [[ -f $log ]] || continue
         printf '\nthe end of %s:\n' "$log" >&2
-        tail -n 25 "$log" | cut -c1-400 | sed 's/^/    /' >&2
+        tail -n "${tail_lines:-25}" "$log" | cut -c1-400 | sed 's/^/    /' >&2
     done
     exit 1
 }
