@@ -16,10 +16,10 @@ up: ## From nothing to a Kafka cluster on Kubernetes that serves. YES=1 does not
 down: ## Takes away what `make up` and `make cluster` brought.
 	@e2e/cluster/down
 
-# Each case on the real Kubernetes, one alone: make show-topic-changed. KEEP=1 leaves the Kubernetes for a look.
+# Each case on the real Kubernetes, one alone: make show-e2e-topic-changed. KEEP=1 leaves the Kubernetes for a look.
 cases := install clients pod-deleted objects-restored topic-changed steady namespace-deleted operator-uninstalled
-.PHONY: show-e2e $(cases:%=show-%)
-show-e2e: ## All cases on a real Kubernetes of their own; install, clients, pod-deleted … alone as show-<case>.
+.PHONY: show-e2e $(cases:%=show-e2e-%)
+show-e2e: ## All cases on a real Kubernetes of their own; install, clients, pod-deleted … alone as show-e2e-<case>.
 	@e2e/cases/run
-$(cases:%=show-%): show-%:
+$(cases:%=show-e2e-%): show-e2e-%:
 	@e2e/cases/run $*
