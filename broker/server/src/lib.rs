@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod config;
 pub mod connection;
 pub mod logging;
 pub mod memory;

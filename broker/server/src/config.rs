@@ -1,0 +1,19 @@
+//! Configuration: the keys and their rows, the settings that a broker starts with, and what topics and brokers have in
+//! force once what was changed at run time lies on top. Pure: texts and maps in, types out; nothing here opens a file, reads
+//! a variable or writes to a log.
+
+pub mod boot;
+mod broker;
+mod environment;
+pub mod keys;
+mod listeners;
+mod properties;
+mod settings;
+
+pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, TopicToCreate, Warning, boot};
+pub use broker::{
+    BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig, StorageConfig,
+    TopicDefaults,
+};
+pub use listeners::{Listener, QuorumVoter, SecurityProtocol};
+pub use settings::{FromSetting, Origin, Setting, Settings};

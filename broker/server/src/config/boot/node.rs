@@ -1,0 +1,345 @@
+//! What several settings say together: which node this is, alone or in which quorum, where it listens and where its data
+//! lies. Refuses what this release does not serve: quorums of several nodes, split roles, TLS, SASL and authorisation.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use barnabas_types::BrokerId;
+
+use super::{Checked, ConfigError, HostFacts, Warning};
+use crate::config::broker::{BrokerConfig, Derived};
+use crate::config::keys::RemovedEffect;
+use crate::config::listeners::{
+    Listener, ProtocolMap, QuorumVoter, SecurityProtocol, default_protocol_map, parse, parse_voters,
+};
+use crate::config::settings::{Origin, Settings};
+
+/// What removed keys still say.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    advertised_host: Option<String>,
+    advertised_port: Option<String>,
+    listen_host: Option<String>,
+    listen_port: Option<String>,
+    zookeeper_connect: Option<String>,
+}
+
+impl Leftovers {
+    pub(super) fn take(&mut self, effect: RemovedEffect, value: &str) {
+        let place = match effect {
+            RemovedEffect::Ignored => return,
+            RemovedEffect::AdvertisedHost => &mut self.advertised_host,
+            RemovedEffect::AdvertisedPort => &mut self.advertised_port,
+            RemovedEffect::ListenHost => &mut self.listen_host,
+            RemovedEffect::ListenPort => &mut self.listen_port,
+            RemovedEffect::StandAlone => &mut self.zookeeper_connect,
+        };
+        let value = value.trim();
+        *place = (!value.is_empty()).then(|| value.to_owned());
+    }
+}
+
+/// The node id of a node by itself that was given none.
+const LONE_NODE_ID: i32 = 1;
+const CLIENT_PORT: &str = "9092";
+const CONTROLLER_PORT: u16 = 9093;
+/// What a cluster of one broker can hold of each internal topic.
+const INTERNAL_TOPIC_FACTORS: &[&str] = &[
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "transaction.state.log.min.isr",
+    "share.coordinator.state.topic.replication.factor",
+    "share.coordinator.state.topic.min.isr",
+];
+
+pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(BrokerConfig, Settings), ConfigError> {
+    let mut settings = std::mem::take(&mut checked.settings);
+    refuse_unserved(&settings)?;
+    let quorum_voters = resolve_quorum(&mut settings, checked)?;
+    for key in INTERNAL_TOPIC_FACTORS {
+        if settings.get(key).is_none() {
+            settings.set(*key, "1", Origin::Derived("the cluster has one broker"));
+        }
+    }
+    let node_id = BrokerId(settings.read("node.id")?);
+    let bound = resolve_listeners(&mut settings, &checked.leftovers, &quorum_voters, host)?;
+    let log_dirs = resolve_log_dirs(&mut settings, host, &mut checked.warnings)?;
+    let derived = Derived {
+        node_id,
+        inter_broker_listener_name: inter_broker_listener(&settings, &bound.listeners)?,
+        listeners: bound.listeners,
+        controller_listeners: bound.controller_listeners,
+        advertised_listeners: bound.advertised_listeners,
+        quorum_voters,
+        log_dirs,
+    };
+    Ok((BrokerConfig::read(&settings, derived)?, settings))
+}
+
+/// Refuses what would be dangerous to pass over in silence.
+fn refuse_unserved(settings: &Settings) -> Result<(), ConfigError> {
+    if let Some(class) = settings.explicit("authorizer.class.name").filter(|class| !class.is_empty()) {
+        let reason = "this release enforces no ACLs: remove the key, and keep the listeners away from strangers";
+        return Err(ConfigError::invalid("authorizer.class.name", class, reason));
+    }
+    if settings.explicit("remote.log.storage.system.enable") == Some("true") {
+        let reason = "this release has no tiered storage: must be false";
+        return Err(ConfigError::invalid("remote.log.storage.system.enable", "true", reason));
+    }
+    Ok(())
+}
+
+/// Settles node id, roles and voters, and writes what was left open into the settings.
+fn resolve_quorum(settings: &mut Settings, checked: &mut Checked) -> Result<Vec<QuorumVoter>, ConfigError> {
+    resolve_node_id(settings)?;
+    let voters = parse_voters(settings.effective("controller.quorum.voters").unwrap_or_default())?;
+    let servers: Vec<String> = settings.read("controller.quorum.bootstrap.servers")?;
+    let is_quorum = settings.get("process.roles").is_some() || !voters.is_empty() || !servers.is_empty();
+    if !is_quorum {
+        if let Some(connect) = &checked.leftovers.zookeeper_connect {
+            refuse_several_zookeepers(connect)?;
+            checked.warnings.push(Warning::StandAlone);
+        }
+        const ALONE: Origin = Origin::Derived("nothing is said of a quorum");
+        settings.set("process.roles", "broker,controller", ALONE);
+        if settings.get("node.id").is_none() {
+            settings.set("node.id", LONE_NODE_ID.to_string(), ALONE);
+        }
+        return Ok(voters);
+    }
+    let roles: Vec<String> = settings.read("process.roles").map_err(|_| ConfigError::Missing {
+        key: "process.roles",
+        reason: "a quorum is named; set process.roles=broker,controller".into(),
+    })?;
+    if !["broker", "controller"].iter().all(|role| roles.iter().any(|named| named == role)) {
+        let reason = "this release runs one node that is both: must be broker,controller";
+        return Err(ConfigError::invalid("process.roles", &roles.join(","), reason));
+    }
+    let node_id: i32 = settings.read("node.id").map_err(|_| ConfigError::Missing {
+        key: "node.id",
+        reason: "every node of a quorum has a number of its own, 0 or more".into(),
+    })?;
+    refuse_several_nodes(node_id, &voters, &servers)?;
+    Ok(voters)
+}
+
+fn resolve_node_id(settings: &mut Settings) -> Result<(), ConfigError> {
+    // -1 asked ZooKeeper for a number.
+    let Some(broker_id) = settings.remove("broker.id").filter(|setting| setting.value != "-1") else { return Ok(()) };
+    match settings.explicit("node.id") {
+        Some(node_id) if node_id != broker_id.value => {
+            let reason = format!("must be the same as node.id, which is {node_id}");
+            return Err(ConfigError::invalid("broker.id", &broker_id.value, &reason));
+        }
+        Some(_) => {}
+        None => settings.set("node.id", &broker_id.value, broker_id.origin.clone()),
+    }
+    settings.set("broker.id", broker_id.value, broker_id.origin);
+    Ok(())
+}
+
+fn refuse_several_zookeepers(connect: &str) -> Result<(), ConfigError> {
+    let hosts = connect.split('/').next().unwrap_or_default();
+    if hosts.split(',').count() < 2 {
+        return Ok(());
+    }
+    let reason = "several ZooKeepers mean a cluster of several brokers, which cannot be guessed: remove the key and add \
+                  process.roles=broker,controller and controller.quorum.voters=<node.id>@<host>:9093";
+    Err(ConfigError::invalid("zookeeper.connect", connect, reason))
+}
+
+fn refuse_several_nodes(node_id: i32, voters: &[QuorumVoter], servers: &[String]) -> Result<(), ConfigError> {
+    let named: Vec<String> = voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port)).collect();
+    if voters.len() > 1 || voters.iter().any(|voter| voter.id != node_id) {
+        let reason = format!("this release runs a quorum of one: must name node {node_id} alone");
+        return Err(ConfigError::invalid("controller.quorum.voters", &named.join(","), &reason));
+    }
+    if servers.len() > 1 {
+        let reason = "this release runs a quorum of one: must name this node alone";
+        return Err(ConfigError::invalid("controller.quorum.bootstrap.servers", &servers.join(","), reason));
+    }
+    Ok(())
+}
+
+struct Bound {
+    listeners: Vec<Listener>,
+    controller_listeners: Vec<Listener>,
+    advertised_listeners: Vec<Listener>,
+}
+
+fn resolve_listeners(
+    settings: &mut Settings,
+    leftovers: &Leftovers,
+    voters: &[QuorumVoter],
+    host: &HostFacts,
+) -> Result<Bound, ConfigError> {
+    let controller_names: Vec<String> =
+        settings.read::<Option<Vec<String>>>("controller.listener.names")?.unwrap_or_default();
+    let controller_names: Vec<String> = controller_names.iter().map(|name| name.to_uppercase()).collect();
+    let map = settings.effective("listener.security.protocol.map").unwrap_or(default_protocol_map());
+    let protocols = ProtocolMap::parse(map, &controller_names)?;
+    let advertised = settings.explicit("advertised.listeners");
+    let advertised = advertised.map(|value| parse("advertised.listeners", value, &protocols)).transpose()?;
+
+    let all = match settings.explicit("listeners") {
+        Some(value) => parse("listeners", value, &protocols)?,
+        None => unset_listeners(leftovers, advertised.as_deref(), voters, &controller_names, &protocols)?,
+    };
+    if let Some(listener) = all.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext) {
+        let reason =
+            format!("listener {} is {}, this release serves PLAINTEXT only", listener.name, listener.protocol.name());
+        return Err(ConfigError::invalid("listener.security.protocol.map", map, &reason));
+    }
+    if settings.get("listeners").is_none() {
+        settings.set("listeners", written(&all), Origin::Derived("advertised.listeners, or Kafka's default port"));
+    }
+    let (controller_listeners, listeners): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|listener| controller_names.contains(&listener.name));
+    if listeners.is_empty() {
+        let value = settings.effective("listeners").unwrap_or_default();
+        return Err(ConfigError::invalid("listeners", value, "a broker needs a listener that is not the quorum's"));
+    }
+    if let Some(name) =
+        controller_names.iter().find(|name| !controller_listeners.iter().any(|bound| bound.name == **name))
+    {
+        let reason = format!("listeners has no {name}: add {name}://:{CONTROLLER_PORT} there");
+        return Err(ConfigError::invalid("controller.listener.names", &controller_names.join(","), &reason));
+    }
+    let advertised_listeners = advertise(advertised, &listeners, &controller_names, leftovers, host)?;
+    Ok(Bound { listeners, controller_listeners, advertised_listeners })
+}
+
+/// Listeners where none are set: as advertised, else as the old keys say, else Kafka's default port; and the quorum's.
+fn unset_listeners(
+    leftovers: &Leftovers,
+    advertised: Option<&[Listener]>,
+    voters: &[QuorumVoter],
+    controller_names: &[String],
+    protocols: &ProtocolMap,
+) -> Result<Vec<Listener>, ConfigError> {
+    let mut listeners = match advertised {
+        Some(advertised) => {
+            advertised.iter().map(|listener| Listener { host: String::new(), ..listener.clone() }).collect()
+        }
+        None => {
+            let host = leftovers.listen_host.as_deref().unwrap_or_default();
+            let port = leftovers.listen_port.as_deref().unwrap_or(CLIENT_PORT);
+            parse("listeners", &format!("PLAINTEXT://{host}:{port}"), protocols)?
+        }
+    };
+    for name in controller_names {
+        if !listeners.iter().any(|listener| listener.name == *name) {
+            let protocol = protocols.get(name).unwrap_or(SecurityProtocol::Plaintext);
+            let port = voters.first().map_or(CONTROLLER_PORT, |voter| voter.port);
+            listeners.push(Listener { name: name.clone(), protocol, host: String::new(), port });
+        }
+    }
+    Ok(listeners)
+}
+
+/// What clients are told of each of `listeners`.
+fn advertise(
+    advertised: Option<Vec<Listener>>,
+    listeners: &[Listener],
+    controller_names: &[String],
+    leftovers: &Leftovers,
+    host: &HostFacts,
+) -> Result<Vec<Listener>, ConfigError> {
+    let mut advertised = advertised.unwrap_or_else(|| listeners.to_vec());
+    advertised.retain(|listener| !controller_names.contains(&listener.name));
+    if let Some(stray) = advertised.iter().find(|listener| !listeners.iter().any(|bound| bound.name == listener.name)) {
+        let reason = format!("listeners has no {}: nobody would answer there", stray.name);
+        return Err(ConfigError::invalid("advertised.listeners", &written(&advertised), &reason));
+    }
+    // The old keys knew one listener, which is the first.
+    if let Some(first) = advertised.first_mut() {
+        if let Some(host) = &leftovers.advertised_host {
+            first.host.clone_from(host);
+        }
+        if let Some(port) = &leftovers.advertised_port {
+            let wrong = |_| ConfigError::invalid("advertised.port", port, "must be a port from 0 to 65535");
+            first.port = port.parse().map_err(wrong)?;
+        }
+    }
+    for listener in &mut advertised {
+        if listener.host.is_empty() {
+            listener.host.clone_from(&host.host_name);
+        }
+        if matches!(listener.host.as_str(), "0.0.0.0" | "::" | "") {
+            let reason =
+                format!("clients cannot connect to '{}': advertise a name or address of this host", listener.host);
+            return Err(ConfigError::invalid(
+                "advertised.listeners",
+                &written(std::slice::from_ref(listener)),
+                &reason,
+            ));
+        }
+    }
+    if advertised.is_empty() {
+        return Err(ConfigError::invalid("advertised.listeners", "", "a broker advertises at least one listener"));
+    }
+    Ok(advertised)
+}
+
+fn inter_broker_listener(settings: &Settings, listeners: &[Listener]) -> Result<String, ConfigError> {
+    let is_bound = |name: &str| listeners.iter().any(|listener| listener.name == name);
+    if let Some(name) = settings.explicit("inter.broker.listener.name") {
+        let name = name.to_uppercase();
+        if is_bound(&name) {
+            return Ok(name);
+        }
+        let reason = format!("must be one of the listeners: {}", written(listeners));
+        return Err(ConfigError::invalid("inter.broker.listener.name", &name, &reason));
+    }
+    let by_protocol: String = settings.read("security.inter.broker.protocol")?;
+    // A lone broker talks to no other, so that any listener will do.
+    let first = listeners.first().map(|listener| listener.name.clone()).unwrap_or_default();
+    Ok(if is_bound(&by_protocol) { by_protocol } else { first })
+}
+
+fn resolve_log_dirs(
+    settings: &mut Settings,
+    host: &HostFacts,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<PathBuf>, ConfigError> {
+    for key in ["log.dirs", "log.dir"] {
+        if let Some(value) = settings.explicit(key) {
+            let directories: Vec<PathBuf> =
+                value.split(',').map(str::trim).filter(|directory| !directory.is_empty()).map(PathBuf::from).collect();
+            let distinct: BTreeSet<&PathBuf> = directories.iter().collect();
+            if directories.is_empty() || distinct.len() < directories.len() {
+                let reason = "must name one directory or more, each once";
+                return Err(ConfigError::invalid(
+                    if key == "log.dirs" { "log.dirs" } else { "log.dir" },
+                    value,
+                    reason,
+                ));
+            }
+            return Ok(directories);
+        }
+    }
+    let directory = match host.data_mounts.first() {
+        // This image's volume is the data directory itself; the others keep theirs below.
+        Some(mount) if mount.ends_with("var/lib/kafka/data") => mount.clone(),
+        Some(mount) => mount.join("data"),
+        None => {
+            let directory: String = settings.read("log.dir")?;
+            let directory = PathBuf::from(directory);
+            if host.in_container {
+                warnings.push(Warning::DataInContainer { directory: directory.clone() });
+            }
+            directory
+        }
+    };
+    settings.set("log.dirs", directory.display().to_string(), Origin::Derived("no directory is set"));
+    Ok(vec![directory])
+}
+
+/// Listeners as their key takes them.
+fn written(listeners: &[Listener]) -> String {
+    let one = |listener: &Listener| {
+        let brackets = if listener.host.contains(':') { ["[", "]"] } else { ["", ""] };
+        format!("{}://{}{}{}:{}", listener.name, brackets[0], listener.host, brackets[1], listener.port)
+    };
+    listeners.iter().map(one).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,239 @@
+//! A broker's own configuration as types, read once when it starts. What a topic inherits and what may change at run time
+//! is in `topic` and `layers`.
+
+use std::path::PathBuf;
+
+use barnabas_types::BrokerId;
+
+use super::boot::ConfigError;
+use super::listeners::{Listener, QuorumVoter};
+use super::settings::Settings;
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $key:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[$field_doc])* #[doc = concat!("`", $key, "`")] pub $field: $type,)*
+        }
+
+        impl $name {
+            fn read(settings: &Settings) -> Result<Self, ConfigError> {
+                Ok(Self { $($field: settings.read($key)?,)* })
+            }
+
+            #[cfg(test)]
+            const KEYS: &[&str] = &[$($key),*];
+        }
+    };
+}
+
+section! {
+    /// Connections and requests.
+    NetworkConfig {
+        socket_request_max_bytes: usize = "socket.request.max.bytes",
+        /// -1 leaves it to the system.
+        socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
+        /// -1 leaves it to the system.
+        socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
+        socket_listen_backlog_size: u32 = "socket.listen.backlog.size",
+        max_connections: usize = "max.connections",
+        max_connections_per_ip: usize = "max.connections.per.ip",
+        connections_max_idle_ms: i64 = "connections.max.idle.ms",
+        /// -1 lets the broker choose.
+        queued_max_request_bytes: i64 = "queued.max.request.bytes",
+        fetch_max_bytes: usize = "fetch.max.bytes",
+        max_incremental_fetch_session_cache_slots: usize = "max.incremental.fetch.session.cache.slots",
+        max_request_partition_size_limit: usize = "max.request.partition.size.limit",
+    }
+}
+
+section! {
+    /// Topics that are made without saying how.
+    TopicDefaults {
+        num_partitions: i32 = "num.partitions",
+        default_replication_factor: i16 = "default.replication.factor",
+        auto_create_topics_enable: bool = "auto.create.topics.enable",
+        delete_topic_enable: bool = "delete.topic.enable",
+    }
+}
+
+section! {
+    /// Work on the logs of all topics.
+    StorageConfig {
+        log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
+        log_flush_offset_checkpoint_interval_ms: i64 = "log.flush.offset.checkpoint.interval.ms",
+        log_flush_start_offset_checkpoint_interval_ms: i64 = "log.flush.start.offset.checkpoint.interval.ms",
+        replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
+        num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir",
+        producer_id_expiration_ms: i64 = "producer.id.expiration.ms",
+    }
+}
+
+section! {
+    /// Groups and their offsets.
+    GroupsConfig {
+        group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
+        group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
+        group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms",
+        group_max_size: usize = "group.max.size",
+        offset_metadata_max_bytes: usize = "offset.metadata.max.bytes",
+        offsets_retention_minutes: i64 = "offsets.retention.minutes",
+        offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms",
+        offsets_commit_timeout_ms: i64 = "offsets.commit.timeout.ms",
+        offsets_load_buffer_size: usize = "offsets.load.buffer.size",
+        offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
+        offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
+        offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes",
+    }
+}
+
+section! {
+    /// The metadata log.
+    MetadataLogConfig {
+        metadata_log_segment_bytes: u32 = "metadata.log.segment.bytes",
+        metadata_log_segment_ms: i64 = "metadata.log.segment.ms",
+        metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
+        /// 0 for never.
+        metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
+        /// 0 for never.
+        metadata_max_idle_interval_ms: i64 = "metadata.max.idle.interval.ms",
+        metadata_max_retention_bytes: i64 = "metadata.max.retention.bytes",
+        metadata_max_retention_ms: i64 = "metadata.max.retention.ms",
+    }
+}
+
+section! {
+    /// The quorum's clocks.
+    QuorumConfig {
+        controller_quorum_election_timeout_ms: i64 = "controller.quorum.election.timeout.ms",
+        controller_quorum_fetch_timeout_ms: i64 = "controller.quorum.fetch.timeout.ms",
+        controller_quorum_election_backoff_max_ms: i64 = "controller.quorum.election.backoff.max.ms",
+        controller_quorum_append_linger_ms: i64 = "controller.quorum.append.linger.ms",
+        broker_heartbeat_interval_ms: i64 = "broker.heartbeat.interval.ms",
+        broker_session_timeout_ms: i64 = "broker.session.timeout.ms",
+    }
+}
+
+/// How the broker writes its own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormatSetting {
+    /// A line that a person reads.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Everything that a broker reads once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerConfig {
+    /// `node.id`
+    pub node_id: BrokerId,
+    /// `broker.rack`
+    pub rack: Option<String>,
+    /// Listeners for clients and brokers, as they are bound.
+    pub listeners: Vec<Listener>,
+    /// Listeners of the quorum, as they are bound; none where a node is by itself and nobody asked for one.
+    pub controller_listeners: Vec<Listener>,
+    /// What clients are told, a listener for each of `listeners`. Port 0 stands for the port that was bound.
+    pub advertised_listeners: Vec<Listener>,
+    /// The listener among brokers.
+    pub inter_broker_listener_name: String,
+    /// `controller.quorum.voters`; empty where the voters are in the metadata log.
+    pub quorum_voters: Vec<QuorumVoter>,
+    /// Directories of the data, one or more.
+    pub log_dirs: Vec<PathBuf>,
+    /// Directory of the metadata log: one of the former or another.
+    pub metadata_log_dir: PathBuf,
+    /// `barnabas.admin.listener` as `host:port`; none where it is empty.
+    pub admin_listener: Option<String>,
+    /// `barnabas.log.format`
+    pub log_format: LogFormatSetting,
+    /// `barnabas.log.level`
+    pub log_level: String,
+    /// Connections and requests.
+    pub network: NetworkConfig,
+    /// Topics that are made without saying how.
+    pub topics: TopicDefaults,
+    /// Work on the logs of all topics.
+    pub storage: StorageConfig,
+    /// Groups and their offsets.
+    pub groups: GroupsConfig,
+    /// The metadata log.
+    pub metadata_log: MetadataLogConfig,
+    /// The quorum's clocks.
+    pub quorum: QuorumConfig,
+}
+
+/// What was worked out from several settings at once.
+pub(super) struct Derived {
+    pub(super) node_id: BrokerId,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) controller_listeners: Vec<Listener>,
+    pub(super) advertised_listeners: Vec<Listener>,
+    pub(super) inter_broker_listener_name: String,
+    pub(super) quorum_voters: Vec<QuorumVoter>,
+    pub(super) log_dirs: Vec<PathBuf>,
+}
+
+impl BrokerConfig {
+    pub(super) fn read(settings: &Settings, derived: Derived) -> Result<Self, ConfigError> {
+        let metadata_log_dir = match settings.explicit("metadata.log.dir") {
+            Some(directory) => directory.into(),
+            None => derived.log_dirs.first().cloned().unwrap_or_default(),
+        };
+        let admin_listener: String = settings.read("barnabas.admin.listener")?;
+        let log_format = match settings.effective("barnabas.log.format") {
+            Some("json") => LogFormatSetting::Json,
+            _ => LogFormatSetting::Text,
+        };
+        Ok(Self {
+            node_id: derived.node_id,
+            rack: settings.read("broker.rack")?,
+            listeners: derived.listeners,
+            controller_listeners: derived.controller_listeners,
+            advertised_listeners: derived.advertised_listeners,
+            inter_broker_listener_name: derived.inter_broker_listener_name,
+            quorum_voters: derived.quorum_voters,
+            log_dirs: derived.log_dirs,
+            metadata_log_dir,
+            admin_listener: (!admin_listener.is_empty()).then_some(admin_listener),
+            log_format,
+            log_level: settings.read("barnabas.log.level")?,
+            network: NetworkConfig::read(settings)?,
+            topics: TopicDefaults::read(settings)?,
+            storage: StorageConfig::read(settings)?,
+            groups: GroupsConfig::read(settings)?,
+            metadata_log: MetadataLogConfig::read(settings)?,
+            quorum: QuorumConfig::read(settings)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::broker_key;
+    use super::*;
+
+    #[test]
+    fn every_section_reads_its_defaults_and_names_known_keys() {
+        let settings = Settings::default();
+        assert_eq!(NetworkConfig::read(&settings).unwrap().socket_request_max_bytes, 104_857_600);
+        assert!(TopicDefaults::read(&settings).unwrap().auto_create_topics_enable);
+        assert_eq!(StorageConfig::read(&settings).unwrap().log_retention_check_interval_ms, 300_000);
+        assert_eq!(GroupsConfig::read(&settings).unwrap().offsets_topic_num_partitions, 50);
+        assert_eq!(MetadataLogConfig::read(&settings).unwrap().metadata_max_idle_interval_ms, 500);
+        assert_eq!(QuorumConfig::read(&settings).unwrap().broker_session_timeout_ms, 9_000);
+        let sections = [
+            NetworkConfig::KEYS,
+            TopicDefaults::KEYS,
+            StorageConfig::KEYS,
+            GroupsConfig::KEYS,
+            MetadataLogConfig::KEYS,
+            QuorumConfig::KEYS,
+        ];
+        for key in sections.concat() {
+            assert!(broker_key(key).is_some(), "{key}");
+        }
+    }
+}
