@@ -59,4 +59,6 @@ pub use produce::{ProduceRequest, ProduceResponse};
 pub use sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 #[cfg(test)]
+pub(crate) mod mutants;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -7,7 +7,9 @@ use super::coordinator::*;
 use super::metadata::*;
 use super::*;
 use crate::IntoOwned;
+use crate::messages::mutants::{BASE_BYTES, BYTES_PER_BYTE, mutants, mutate};
 use crate::messages::tests::{SAMPLES, check, contiguous, version_of};
+use crate::wire::counting_allocator::peak_bytes;
 use crate::wire::sample::{Random, Sample};
 
 macro_rules! round_trips {
@@ -86,4 +88,50 @@ fn a_group_record_has_its_type_before_the_key_and_its_version_before_the_value()
         panic!("another type")
     };
     assert_eq!(value, None);
+}
+
+/// Feeds mutants of samples of `$record`, framed by `$frame`, to `$read`.
+macro_rules! feed {
+    ($each:expr, $frame:expr, $read:expr; $($record:ident)*) => {$(
+        for seed in 0..$each {
+            let mut random = Random(seed);
+            let versions = $record::VERSIONS;
+            let version = versions.min + random.below((versions.max - versions.min + 1) as u64) as i16;
+            let record = $record::sample(&mut random, version_of::<$record<'_>>(version));
+            let mut bytes = $frame(record, version);
+            mutate(&mut bytes, &mut random);
+            let (_, peak) = peak_bytes(|| $read(&bytes));
+            let allowed = BASE_BYTES + BYTES_PER_BYTE * bytes.len();
+            assert!(peak <= allowed, "{} version {version}, seed {seed}: {peak} bytes for {}", $record::NAME, bytes.len());
+        }
+    )*};
+}
+
+#[test]
+fn no_mutant_of_a_record_panics_or_takes_more_memory_than_its_size_allows() {
+    let each = mutants() / 100;
+    feed! {
+        each, |record, version| MetadataRecord::from(record).encode(version).unwrap().to_vec(),
+        |bytes: &[u8]| MetadataRecord::decode(bytes).is_ok();
+        RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord PartitionChangeRecord RemoveTopicRecord
+        FeatureLevelRecord ProducerIdsRecord BrokerRegistrationChangeRecord NoOpRecord BeginTransactionRecord EndTransactionRecord
+        AbortTransactionRecord RegisterControllerRecord
+    }
+    feed! {
+        each, |record, version: i16| {
+            let mut value = encode_record(&[], &record, version).unwrap().to_vec();
+            value[..2].copy_from_slice(&version.to_be_bytes());
+            value
+        },
+        |bytes: &[u8]| (2..=6).filter(|&number| ControlRecord::decode(&[0, 0, 0, number], bytes).is_ok()).count();
+        LeaderChangeMessage SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord
+    }
+    feed! {
+        each, |record, version: i16| encode_record(&version.to_be_bytes(), &record, version).unwrap().to_vec(),
+        |bytes: &[u8]| {
+            let key = [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 1];
+            (GroupRecord::decode(bytes, None).is_ok(), GroupRecord::decode(&key, Some(bytes)).is_ok())
+        };
+        OffsetCommitKey OffsetCommitValue LegacyOffsetCommitKey LegacyOffsetCommitValue GroupMetadataKey GroupMetadataValue
+    }
 }

@@ -86,12 +86,16 @@ impl<'a> Decode<'a> for Cow<'a, [u8]> {
 }
 
 impl<'a, T: Decode<'a>> DecodeNullable<'a> for Vec<T> {
-    /// Reserves at first no more memory than bytes remain in the frame; then grows as elements are really there.
+    /// Reserves at first no more memory than bytes remain in the frame; then doubles as elements are really there.
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
         let Some(count) = reader.count(at)? else { return Ok(None) };
         let affordable = reader.remaining().checked_div(size_of::<T>()).unwrap_or(count);
         let mut elements = Self::with_capacity(count.min(affordable));
         for index in 0..count {
+            reader.take_memory(size_of::<T>())?;
+            if elements.len() == elements.capacity() {
+                elements.reserve_exact(elements.len().max(1).min(count.saturating_sub(index)));
+            }
             elements.push(T::read(reader, at).map_err(|error| error.at_index(index))?);
         }
         Ok(Some(elements))

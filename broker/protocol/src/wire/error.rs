@@ -29,6 +29,12 @@ pub enum DecodeFault {
         /// Bytes left.
         remaining: usize,
     },
+    /// Lists of elements that are tiny in the frame and large in memory.
+    #[error("lists take more than {times} times the memory of the frame")]
+    TooManyElements {
+        /// How many times the frame's size they may take.
+        times: usize,
+    },
     /// Null where this version has no null.
     #[error("null is not allowed here")]
     Null,

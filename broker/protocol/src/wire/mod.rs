@@ -1,6 +1,8 @@
 //! The wire primitives that every message and record is made of: a bounded reader, sinks to write into, and the traits between them.
 //! Knows no message.
 
+#[cfg(test)]
+pub(crate) mod counting_allocator;
 mod decode;
 mod encode;
 mod error;

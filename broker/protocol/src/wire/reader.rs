@@ -2,18 +2,27 @@
 
 use super::{DecodeError, DecodeFault, UnknownTags, Version};
 
-/// A cursor over one frame. What it hands out borrows from the frame.
+/// How much memory lists may take for each byte of the frame. Ordinary requests need 1 to 8.
+const MEMORY_PER_BYTE: usize = 16;
+/// How much memory lists may take whatever the frame's size, in bytes.
+const MEMORY_BASE_BYTES: usize = 64 * 1024;
+
+/// A cursor over one frame. What it hands out borrows from the frame; only lists take memory of their own, and all lists of one frame together
+/// no more than 64 KiB and 16 times the frame.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     frame: &'a [u8],
     position: usize,
+    /// Bytes of memory that lists may still take.
+    memory: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the first byte of `frame`.
     #[must_use]
     pub fn new(frame: &'a [u8]) -> Self {
-        Self { frame, position: 0 }
+        let memory = frame.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_BASE_BYTES);
+        Self { frame, position: 0, memory }
     }
 
     /// Bytes read so far.
@@ -123,6 +132,16 @@ impl<'a> Reader<'a> {
         length.map(|length| self.bytes(length)).transpose()
     }
 
+    /// Accounts for one more element of `size` bytes.
+    #[inline]
+    pub(crate) fn take_memory(&mut self, size: usize) -> Result<(), DecodeError> {
+        match self.memory.checked_sub(size) {
+            Some(memory) => self.memory = memory,
+            None => return Err(self.error(DecodeFault::TooManyElements { times: MEMORY_PER_BYTE })),
+        }
+        Ok(())
+    }
+
     /// The number of elements of a list, or `None` for null. No more than there are bytes left: every element takes at least one.
     pub(crate) fn count(&mut self, at: Version) -> Result<Option<usize>, DecodeError> {
         let count = self.length(at, |reader| Ok(i32::from_be_bytes(reader.array()?)))?;
@@ -151,8 +170,10 @@ impl<'a> Reader<'a> {
             let value_start = self.position;
             self.bytes(declared)?;
             let field_end = self.frame.get(..self.position).unwrap_or_default();
-            let mut field = Reader { frame: field_end, position: value_start };
-            if !known(&mut field, tag)? {
+            let mut field = Reader { frame: field_end, position: value_start, memory: self.memory };
+            let is_known = known(&mut field, tag)?;
+            self.memory = field.memory;
+            if !is_known {
                 unknown.append(field_end, start);
             } else if field.remaining() > 0 {
                 let actual = field.position.saturating_sub(value_start);

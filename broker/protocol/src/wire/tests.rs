@@ -117,6 +117,21 @@ fn a_declared_count_reserves_nothing() {
 }
 
 #[test]
+fn a_list_that_would_take_far_more_memory_than_its_frame_is_refused() {
+    // A million empty texts: one byte each in the frame, 24 in memory.
+    let mut frame = vec![0x80 | 0x41, 0x84, 0x3d];
+    frame.resize(1_000_003, 1);
+    let (result, peak_bytes) =
+        counting_allocator::peak_bytes(|| Vec::<Cow<'_, str>>::read(&mut Reader::new(&frame), COMPACT));
+    assert_eq!(result.unwrap_err().fault(), &DecodeFault::TooManyElements { times: 16 });
+    assert!(peak_bytes < 40_000_000, "{peak_bytes} bytes for a frame of a million");
+    // Fewer than fit the base are read, however small.
+    let small = [1001_u32.to_be_bytes().as_slice(), &[0; 2002]].concat();
+    let lists = Vec::<Cow<'_, str>>::read(&mut Reader::new(&small), FIXED);
+    assert_eq!(lists.unwrap().len(), 1001);
+}
+
+#[test]
 fn a_declared_length_beyond_the_frame_is_refused() {
     assert_eq!(fault::<Cow<'_, [u8]>>(&[0, 0, 1, 0, 9], FIXED), DecodeFault::Truncated { needed: 256, remaining: 1 });
     assert_eq!(fault::<Cow<'_, str>>(&[0x7f, 0xff], FIXED), DecodeFault::Truncated { needed: 32_767, remaining: 0 });
