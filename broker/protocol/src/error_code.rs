@@ -226,8 +226,9 @@ impl Decode<'_> for ErrorCode {
 
 impl Encode for ErrorCode {
     #[inline]
-    fn write<S: Sink>(&self, sink: &mut S, at: Version) -> Result<(), EncodeError> {
-        self.0.write(sink, at)
+    fn write<S: Sink>(&self, sink: &mut S, _: Version) -> Result<(), EncodeError> {
+        sink.error_code(*self);
+        Ok(())
     }
 }
 

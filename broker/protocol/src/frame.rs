@@ -6,7 +6,7 @@ use barnabas_types::Segments;
 
 use crate::message::encodable;
 use crate::wire::{EncodeError, EncodeFault, SegmentWriter, Sink, Size, UnknownTags};
-use crate::{Request, RequestHeader, Response, ResponseHeader};
+use crate::{ErrorCode, Request, RequestHeader, Response, ResponseHeader};
 
 /// The frame of `request` in version `version`, its length first.
 ///
@@ -40,6 +40,18 @@ pub fn encode_request<Q: Request>(
 /// # Errors
 /// When the version does not exist or cannot carry what the response says.
 pub fn encode_response<R: Response>(correlation_id: i32, version: i16, response: &R) -> Result<Segments, EncodeError> {
+    Ok(encode_reply(correlation_id, version, response)?.0)
+}
+
+/// As [`encode_response`], with the error codes that the response carries, NONE left out.
+///
+/// # Errors
+/// As `encode_response`.
+pub fn encode_reply<R: Response>(
+    correlation_id: i32,
+    version: i16,
+    response: &R,
+) -> Result<(Segments, Vec<ErrorCode>), EncodeError> {
     let at = encodable::<R>(version)?;
     let header = ResponseHeader { correlation_id, unknown_tags: UnknownTags::default() };
     let mut size = Size::default();
@@ -48,7 +60,7 @@ pub fn encode_response<R: Response>(correlation_id: i32, version: i16, response:
     let mut writer = prefixed(size)?;
     header.write(&mut writer, R::KEY, version)?;
     response.write(&mut writer, at).map_err(|error| error.in_message(R::NAME, version))?;
-    Ok(writer.finish())
+    Ok(writer.finish_with_errors())
 }
 
 /// A writer for a frame of `size`, which has the frame's length already.

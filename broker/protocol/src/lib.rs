@@ -12,7 +12,7 @@ mod wire;
 
 pub use api_key::{ApiKey, Listener};
 pub use error_code::ErrorCode;
-pub use frame::{encode_request, encode_response};
+pub use frame::{encode_reply, encode_request, encode_response};
 pub use header::{RequestHeader, ResponseHeader};
 pub use message::{Message, Request, Response};
 pub use wire::{

@@ -4,6 +4,7 @@ use barnabas_types::{FileRegion, Segment, Segments};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{EncodeError, EncodeFault, Version};
+use crate::ErrorCode;
 
 /// Bytes objects up to this many bytes are copied among their neighbours; longer ones become segments of their own.
 const COPY_LIMIT_BYTES: usize = 256;
@@ -22,6 +23,12 @@ pub trait Sink {
 
     /// Takes a region of a file.
     fn put_region(&mut self, region: &FileRegion);
+
+    /// Takes an error code.
+    #[inline]
+    fn error_code(&mut self, code: ErrorCode) {
+        self.put(&code.0.to_be_bytes());
+    }
 
     /// Takes an unsigned variable-length number.
     #[inline]
@@ -125,20 +132,27 @@ impl Sink for Size {
 pub struct SegmentWriter {
     buffer: BytesMut,
     segments: Segments,
+    failed: Vec<ErrorCode>,
 }
 
 impl SegmentWriter {
     /// A writer for a message of this size.
     #[must_use]
     pub fn for_size(size: Size) -> Self {
-        Self { buffer: BytesMut::with_capacity(size.copied()), segments: Segments::default() }
+        Self { buffer: BytesMut::with_capacity(size.copied()), segments: Segments::default(), failed: Vec::new() }
     }
 
     /// What was written.
     #[must_use]
-    pub fn finish(mut self) -> Segments {
+    pub fn finish(self) -> Segments {
+        self.finish_with_errors().0
+    }
+
+    /// What was written, and the errors among it, so that replies can be counted by what they say without looking through them again.
+    #[must_use]
+    pub fn finish_with_errors(mut self) -> (Segments, Vec<ErrorCode>) {
         self.cut();
-        self.segments
+        (self.segments, self.failed)
     }
 
     fn cut(&mut self) {
@@ -147,6 +161,14 @@ impl SegmentWriter {
 }
 
 impl Sink for SegmentWriter {
+    #[inline]
+    fn error_code(&mut self, code: ErrorCode) {
+        if code != ErrorCode::NONE {
+            self.failed.push(code);
+        }
+        self.put(&code.0.to_be_bytes());
+    }
+
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.buffer.put_slice(bytes);

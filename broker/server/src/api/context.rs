@@ -37,11 +37,6 @@ impl RequestContext {
         let key = TopicIdPartition { topic_id, partition };
         self.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     }
-
-    /// Counts an error that the reply carries.
-    pub fn count_error(&self, error: ErrorCode) {
-        self.node.metrics.requests.failed(self.api_key, error);
-    }
 }
 
 /// What a handler returns. A plain response is `Reply::Now`.

@@ -18,9 +18,6 @@ pub async fn handle(context: &RequestContext, request: DeleteRecordsRequest<'_>)
                 .hosted(&topic.name, asked.partition_index)
                 .and_then(|partition| partition.delete_records(Offset(asked.offset)));
             let error_code = deleted.err().unwrap_or(ErrorCode::NONE);
-            if error_code != ErrorCode::NONE {
-                context.count_error(error_code);
-            }
             partitions.push(DeleteRecordsPartitionResult {
                 partition_index: asked.partition_index,
                 low_watermark: deleted.map_or(-1, |offset| offset.0),

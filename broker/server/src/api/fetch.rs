@@ -38,16 +38,11 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
     let began = node.fetch_sessions.begin(&request, context.api_version, node.runtime.now().monotonic, candidate_id);
     let fetch = match began {
         Ok(fetch) => fetch,
-        Err(error_code) => {
-            context.count_error(error_code);
-            return FetchResponse { error_code, ..Default::default() };
-        }
+        Err(error_code) => return FetchResponse { error_code, ..Default::default() },
     };
     let hosted: Vec<Result<Arc<Partition>, ErrorCode>> =
         fetch.wanted.iter().map(|wanted| resolve(context, &request, wanted)).collect();
     let round = read_until_enough(context, &request, &fetch, &hosted).await;
-    let errors = round.results.iter().map(|data| data.error_code).filter(|error| *error != ErrorCode::NONE);
-    errors.for_each(|error| context.count_error(error));
     let (session_id, responses) = fetch.finish(round.results);
     FetchResponse { session_id, responses, ..Default::default() }
 }

@@ -36,7 +36,7 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
                 Ok(partition) => look_up(context, partition, asked).await,
                 Err(error) => Err(error),
             };
-            partitions.push(response(context, asked.partition_index, found));
+            partitions.push(response(asked.partition_index, found));
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
@@ -90,7 +90,6 @@ async fn search(
 }
 
 fn response(
-    context: &RequestContext,
     partition_index: i32,
     found: Result<Option<TimestampedOffset>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse<'static> {
@@ -109,9 +108,6 @@ fn response(
             leader_epoch: found.leader_epoch.0,
             ..nothing
         },
-        Err(error_code) => {
-            context.count_error(error_code);
-            ListOffsetsPartitionResponse { error_code, ..nothing }
-        }
+        Err(error_code) => ListOffsetsPartitionResponse { error_code, ..nothing },
     }
 }

@@ -24,10 +24,7 @@ pub async fn handle(
             partitions.push(match ended {
                 Ok(Some(end)) => EpochEndOffset { leader_epoch: end.epoch.0, end_offset: end.end_offset.0, ..unknown },
                 Ok(None) => unknown,
-                Err(error_code) => {
-                    context.count_error(error_code);
-                    EpochEndOffset { error_code, ..unknown }
-                }
+                Err(error_code) => EpochEndOffset { error_code, ..unknown },
             });
         }
         topics.push(OffsetForLeaderTopicResult {

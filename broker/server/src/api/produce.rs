@@ -86,7 +86,7 @@ fn append_topic(
                 }
                 accepted(partition.index, &appended)
             }
-            Err(error) => rejected(context, partition.index, &error),
+            Err(error) => rejected(partition.index, &error),
         };
         response.partition_responses.push(result);
     }
@@ -120,12 +120,11 @@ fn accepted(partition: i32, appended: &Appended) -> PartitionProduceResponse<'st
     }
 }
 
-fn rejected(context: &RequestContext, partition: i32, error: &AppendError) -> PartitionProduceResponse<'static> {
+fn rejected(partition: i32, error: &AppendError) -> PartitionProduceResponse<'static> {
     let error_code = error_code(error);
     if error_code == ErrorCode::KAFKA_STORAGE_ERROR {
         tracing::error!(partition, %error, "an append failed");
     }
-    context.count_error(error_code);
     let mut response = PartitionProduceResponse { error_code, ..failed(partition) };
     if let AppendError::Invalid(invalid) = error {
         let message = invalid.to_string();

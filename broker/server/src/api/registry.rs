@@ -1,8 +1,10 @@
 //! Which APIs are served, in which versions, by which handler: one table. ApiVersions is answered from it, so nothing can
 //! be announced that is not served. Holds no logic of any API.
 
+use std::sync::Arc;
+
 use barnabas_protocol::messages::*;
-use barnabas_protocol::{ApiKey, Message, Reader, Request, Response, encode_response};
+use barnabas_protocol::{ApiKey, Message, Reader, Request, Response, encode_reply};
 use bytes::Bytes;
 use futures::FutureExt;
 
@@ -63,12 +65,16 @@ where
 }
 
 fn answer<R: Response + Send + 'static>(context: &RequestContext, reply: Reply<R>) -> Result<Answer, Refusal> {
+    let (node, key) = (Arc::clone(&context.node), context.api_key);
     let (correlation_id, version) = (context.correlation_id, context.api_version);
+    let encode = move |response: R| {
+        let (segments, errors) = encode_reply(correlation_id, version, &response)?;
+        errors.into_iter().for_each(|error| node.metrics.requests.failed(key, error));
+        Ok(segments)
+    };
     match reply {
-        Reply::Now(response) => Ok(Answer::Now(encode_response(correlation_id, version, &response)?)),
-        Reply::Later(response) => {
-            Ok(Answer::Later(async move { encode_response(correlation_id, version, &response.await) }.boxed()))
-        }
+        Reply::Now(response) => Ok(Answer::Now(encode(response)?)),
+        Reply::Later(response) => Ok(Answer::Later(async move { encode(response.await) }.boxed())),
         Reply::Nothing => Ok(Answer::Nothing),
         Reply::Close(reason) => Err(Refusal::SilentFailure(reason)),
     }
