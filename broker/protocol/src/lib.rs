@@ -8,6 +8,8 @@ mod header;
 mod message;
 pub mod messages;
 pub mod records;
+#[cfg(test)]
+mod verified;
 mod wire;
 
 pub use api_key::{ApiKey, Listener};
