@@ -9,6 +9,7 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod node;
+pub mod raft;
 pub mod replica;
 pub mod runtime;
 pub mod storage;

@@ -1,0 +1,64 @@
+//! Control records between the quorum engine and the batches of the log. Converts; decides nothing.
+
+use barnabas_raft::{Endpoint, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
+use barnabas_records::control;
+
+/// The version of LeaderChange that names directories.
+const LEADER_CHANGE_VERSION: i16 = 1;
+
+/// The engine's control record as the log holds it.
+pub fn to_log(record: &barnabas_raft::ControlRecord) -> control::ControlRecord {
+    match record {
+        barnabas_raft::ControlRecord::LeaderChange { leader, voters, granting } => {
+            control::ControlRecord::LeaderChange(control::LeaderChange {
+                version: LEADER_CHANGE_VERSION,
+                leader_id: leader.id,
+                voters: voters.iter().map(election_voter).collect(),
+                granting_voters: granting.iter().map(election_voter).collect(),
+            })
+        }
+        barnabas_raft::ControlRecord::KRaftVersion { version } => {
+            control::ControlRecord::KRaftVersion { kraft_version: i16::try_from(*version).unwrap_or(i16::MAX) }
+        }
+        barnabas_raft::ControlRecord::Voters(voters) => voters_to_log(voters),
+    }
+}
+
+/// The voters as the log holds them.
+pub fn voters_to_log(voters: &VoterSet) -> control::ControlRecord {
+    let endpoint = |endpoint: &Endpoint| control::VoterEndpoint {
+        name: endpoint.name.to_string(),
+        host: endpoint.host.to_string(),
+        port: endpoint.port,
+    };
+    let voter = |voter: &Voter| control::Voter {
+        id: voter.key.id,
+        directory_id: voter.key.directory_id,
+        endpoints: voter.endpoints.iter().map(endpoint).collect(),
+        min_kraft_version: i16::try_from(voter.kraft_version.min).unwrap_or(i16::MAX),
+        max_kraft_version: i16::try_from(voter.kraft_version.max).unwrap_or(i16::MAX),
+    };
+    control::ControlRecord::Voters(voters.0.iter().map(voter).collect())
+}
+
+/// The voters as the engine knows them.
+pub fn voter_set(voters: &[control::Voter]) -> VoterSet {
+    let endpoint = |endpoint: &control::VoterEndpoint| Endpoint {
+        name: endpoint.name.as_str().into(),
+        host: endpoint.host.as_str().into(),
+        port: endpoint.port,
+    };
+    let voter = |voter: &control::Voter| Voter {
+        key: ReplicaKey { id: voter.id, directory_id: voter.directory_id },
+        endpoints: voter.endpoints.iter().map(endpoint).collect(),
+        kraft_version: KRaftVersionRange {
+            min: u16::try_from(voter.min_kraft_version).unwrap_or(0),
+            max: u16::try_from(voter.max_kraft_version).unwrap_or(0),
+        },
+    };
+    VoterSet(voters.iter().map(voter).collect())
+}
+
+fn election_voter(key: &ReplicaKey) -> control::ElectionVoter {
+    control::ElectionVoter { id: key.id, directory_id: key.directory_id }
+}

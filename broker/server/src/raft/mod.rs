@@ -1,0 +1,17 @@
+//! The quorum replica of this node: the engine's driver and the metadata log on disk.
+
+mod batch;
+mod control;
+mod driver;
+mod format;
+mod quorum_state;
+mod snapshots;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use batch::EncodeBatchError;
+pub use driver::{AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
+pub use format::{FormatError, format, is_formatted, read_bootstrap};
+pub use snapshots::{Frame, ReadSnapshotError, WriteSnapshotError, write as write_snapshot};
+pub use store::{LoadError, METADATA_LOG};

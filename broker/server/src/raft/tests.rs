@@ -1,0 +1,234 @@
+//! The quorum replica on a real directory: formatted, started, stopped, killed, snapshotted.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use barnabas_log::fs::{Disk, Fault, FaultyFs, Fs, Operation, RealFs};
+use barnabas_metadata::{Image, first_batch, snapshot};
+use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use barnabas_raft::{Endpoint, ReplicaKey, SnapshotId};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
+
+use super::snapshots::{self, ReadSnapshotError};
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// A metadata log directory and what it takes to start on it.
+struct QuorumContext {
+    directory: tempfile::TempDir,
+    disk: Arc<Disk>,
+}
+
+impl QuorumContext {
+    fn formatted() -> Self {
+        Self::formatted_on(Arc::new(RealFs))
+    }
+
+    fn formatted_on(fs: Arc<dyn Fs>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::new(fs, 16));
+        let settings = settings(directory.path(), 9093);
+        format(disk.fs(), directory.path(), settings.key, settings.endpoints, NOW).unwrap();
+        Self { directory, disk }
+    }
+
+    fn start_on_port(&self, port: u16) -> (QuorumDriver, Image) {
+        let (driver, history) = QuorumDriver::start(&self.disk, &settings(self.directory.path(), port), NOW).unwrap();
+        (driver, history.visible().clone())
+    }
+
+    fn start(&self) -> (QuorumDriver, Image) {
+        self.start_on_port(9093)
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.directory.path().join(METADATA_LOG)
+    }
+}
+
+fn settings(directory: &Path, port: u16) -> QuorumSettings {
+    QuorumSettings {
+        metadata_log_dir: directory.to_path_buf(),
+        key: ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) },
+        endpoints: vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port }],
+        segment_bytes: 1 << 30,
+    }
+}
+
+fn config(key: &str, value: &str) -> MetadataRecord<'static> {
+    MetadataRecord::Config(ConfigRecord {
+        resource_type: 4,
+        resource_name: Cow::Borrowed(""),
+        name: Cow::Owned(key.to_owned()),
+        value: Some(Cow::Owned(value.to_owned())),
+        ..ConfigRecord::default()
+    })
+}
+
+/// Writes what is committed as the controller does.
+fn take_snapshot(driver: &mut QuorumDriver, image: &Image) -> SnapshotId {
+    let (id, path, frame) = driver.begin_snapshot(30, NOW).unwrap().unwrap();
+    write_snapshot(driver.disk().fs(), &path, &frame, snapshot::records(image)).unwrap();
+    driver.snapshot_written(id, NOW).unwrap();
+    id
+}
+
+fn replayed(image: &Image, records: &[MetadataRecord<'_>]) -> Image {
+    let mut image = image.clone();
+    for record in records {
+        image.replay(record).unwrap();
+    }
+    image
+}
+
+#[test]
+fn a_formatted_directory_is_led_at_once_and_found_again_after_a_stop() {
+    let context = QuorumContext::formatted();
+    let (mut driver, image) = context.start();
+    assert_eq!((driver.lead(), driver.high_watermark()), (Some(LeaderEpoch(1)), Offset(3)));
+    assert_eq!(image, Image::default());
+    let records = first_batch(read_bootstrap(context.disk.fs(), context.directory.path()).unwrap());
+    assert_eq!(driver.append(&records, 30, NOW).unwrap(), Offset(6));
+    assert_eq!(driver.high_watermark(), Offset(3), "nothing is committed before it is synced");
+    assert_eq!(driver.sync(NOW).unwrap(), Offset(6));
+    driver.stop(NOW).unwrap();
+    let (driver, image) = context.start();
+    assert_eq!(image.features.metadata_version(), 30);
+    assert_eq!(driver.lead(), Some(LeaderEpoch(2)));
+    assert_eq!(driver.high_watermark(), Offset(7), "a second epoch begins with LeaderChange alone");
+}
+
+#[test]
+fn a_killed_replica_keeps_what_was_synced_and_a_torn_tail_is_cut() {
+    let context = QuorumContext::formatted();
+    let (mut driver, _) = context.start();
+    driver.append(&[config("a", "1")], 30, NOW).unwrap();
+    driver.sync(NOW).unwrap();
+    drop(driver);
+    let path = context.log().join("00000000000000000000.log");
+    let whole = std::fs::read(&path).unwrap();
+    let torn = [whole.as_slice(), &whole[..whole.len() / 2]].concat();
+    std::fs::write(&path, torn).unwrap();
+    let (driver, image) = context.start();
+    assert_eq!(image, replayed(&Image::default(), &[config("a", "1")]));
+    assert_eq!(driver.high_watermark(), Offset(5));
+}
+
+#[test]
+fn another_address_is_written_to_the_log() {
+    let context = QuorumContext::formatted();
+    context.start().0.stop(NOW).unwrap();
+    let (driver, _) = context.start_on_port(9999);
+    assert_eq!(driver.high_watermark(), Offset(6), "LeaderChange, KRaftVersion and Voters");
+    driver.stop(NOW).unwrap();
+    assert_eq!(context.start_on_port(9999).0.high_watermark(), Offset(7));
+}
+
+#[test]
+fn a_snapshot_replaces_the_log_before_it_and_is_enough_to_start_from() {
+    let context = QuorumContext::formatted();
+    let (mut driver, mut image) = context.start();
+    for round in 0..3 {
+        let records: Vec<_> = (0..3000).map(|key| config(&format!("key-{key}"), &format!("{round}"))).collect();
+        driver.append(&records, 30, NOW).unwrap();
+        driver.sync(NOW).unwrap();
+        image = replayed(&image, &records);
+        let id = take_snapshot(&mut driver, &image);
+        assert_eq!(id.end_offset, driver.high_watermark());
+        assert_eq!(driver.bytes_since_snapshot(), 0);
+        assert!(driver.begin_snapshot(30, NOW).unwrap().is_none(), "there is nothing new to hold");
+    }
+    driver.append(&[config("after", "1")], 30, NOW).unwrap();
+    driver.sync(NOW).unwrap();
+    image = replayed(&image, &[config("after", "1")]);
+    drop(driver);
+    let mut files: Vec<_> = std::fs::read_dir(context.log())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.retain(|name| name.ends_with(".log") || name.ends_with(".checkpoint"));
+    files.sort();
+    assert_eq!(files, ["00000000000000009003-0000000001.checkpoint", "00000000000000009003.log"]);
+    let (mut driver, again) = context.start();
+    assert_eq!(again, image);
+    assert_eq!(driver.lead(), Some(LeaderEpoch(2)));
+    assert_eq!(driver.high_watermark(), Offset(9005));
+    driver.append(&[config("after", "2")], 30, NOW).unwrap();
+    driver.sync(NOW).unwrap();
+}
+
+#[test]
+fn a_snapshot_that_is_cut_anywhere_is_refused() {
+    let context = QuorumContext::formatted();
+    let (mut driver, image) = context.start();
+    driver.append(&[config("a", "1")], 30, NOW).unwrap();
+    driver.sync(NOW).unwrap();
+    let image = replayed(&image, &[config("a", "1")]);
+    let id = take_snapshot(&mut driver, &image);
+    drop(driver);
+    let path = snapshots::path(&context.log(), id);
+    let whole = std::fs::read(&path).unwrap();
+    for end in 0..whole.len() {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let read = snapshots::read::<ReadSnapshotError>(&RealFs, &path, &mut |_| Ok(()));
+        assert!(read.is_err(), "cut at {end} of {}", whole.len());
+    }
+    for position in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 0x10;
+        std::fs::write(&path, &damaged).unwrap();
+        let mut same = Vec::new();
+        let read = snapshots::read::<ReadSnapshotError>(&RealFs, &path, &mut |entry| {
+            if let super::batch::Content::Metadata(MetadataRecord::Config(record)) = entry.content {
+                same.push((record.name.into_owned(), record.value.map(Cow::into_owned)));
+            }
+            Ok(())
+        });
+        // Offset and epoch lie outside the checksum; a flip there leaves the records as they are.
+        assert!(read.is_err() || same == [("a".to_owned(), Some("1".to_owned()))], "flipped at {position}");
+    }
+}
+
+#[test]
+fn an_unfinished_snapshot_is_removed_and_the_one_before_it_used() {
+    let context = QuorumContext::formatted();
+    let unfinished = context.log().join("00000000000000000010-0000000001.checkpoint.part");
+    std::fs::write(&unfinished, b"half").unwrap();
+    let (driver, _) = context.start();
+    assert_eq!(driver.high_watermark(), Offset(3));
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn formatting_twice_is_refused() {
+    let context = QuorumContext::formatted();
+    let settings = settings(context.directory.path(), 9093);
+    assert!(is_formatted(&RealFs, context.directory.path()).unwrap());
+    let again = format(&RealFs, context.directory.path(), settings.key, settings.endpoints, NOW);
+    assert!(matches!(again, Err(FormatError::Formatted { .. })));
+}
+
+#[test]
+fn a_failed_sync_ends_the_replica_for_good() {
+    let fs = Arc::new(FaultyFs::default());
+    let context = QuorumContext::formatted_on(fs.clone());
+    let (mut driver, _) = context.start();
+    driver.append(&[config("a", "1")], 30, NOW).unwrap();
+    fs.inject(Fault::always(Operation::Sync, "", 5));
+    assert!(matches!(driver.sync(NOW), Err(QuorumError::Io(_))));
+    fs.heal();
+    assert_eq!(driver.lead(), None);
+    let after = driver.append(&[config("b", "1")], 30, NOW);
+    assert!(matches!(after, Err(AppendRecordsError::Refused(_))), "{after:?}");
+}
+
+#[test]
+fn a_directory_of_a_quorum_with_others_is_refused() {
+    let context = QuorumContext::formatted();
+    let mut other = settings(context.directory.path(), 9093);
+    other.key = ReplicaKey { id: BrokerId(2), ..other.key };
+    let refused = QuorumDriver::start(&context.disk, &other, NOW).err().unwrap();
+    assert!(matches!(refused, QuorumError::Start(_)), "{refused}");
+}
