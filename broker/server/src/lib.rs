@@ -5,6 +5,7 @@ pub mod admin;
 pub mod api;
 pub mod config;
 pub mod connection;
+pub mod coordinator;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

@@ -2,11 +2,12 @@
 //! so that a whole node can run under another clock.
 
 use std::future::Future;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barnabas_types::{Now, Timestamp, Uuid};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Clocks, randomness and the two kinds of task a node has.
 #[derive(Clone, Debug)]
@@ -44,8 +45,8 @@ impl Runtime {
 
     /// The moment `delay` from now, for waits.
     #[must_use]
-    pub fn deadline(&self, delay: Duration) -> tokio::time::Instant {
-        tokio::time::Instant::now() + delay
+    pub fn deadline(&self, delay: Duration) -> Instant {
+        Instant::now() + delay
     }
 
     /// A random version 4 UUID.

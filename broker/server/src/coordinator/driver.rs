@@ -1,0 +1,360 @@
+//! The task of one shard: takes requests and time in, appends what the shard says, and sends each reply once everything before
+//! it is kept. An append that fails throws the shard away and reads it from the log again. Decides nothing about groups.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use barnabas_coordinator::group::{GroupShard, Request, Response};
+use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
+use barnabas_protocol::ErrorCode;
+use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder, Compression};
+use barnabas_types::{Offset, Timestamp, Uuid};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::loader::load;
+use super::report::report;
+use super::{CoordinatorConfig, OffsetsPartition};
+use crate::runtime::Runtime;
+
+/// Requests that may wait for a shard; whoever comes then waits with its connection.
+const QUEUE_LENGTH: usize = 1024;
+/// Requests that are decided before what they append is written.
+const ROUND_LENGTH: usize = 256;
+/// How long a shard that cannot be loaded waits before it tries again.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+/// What a record takes in a batch besides key and value, at most.
+const RECORD_OVERHEAD_BYTES: usize = 32;
+
+type Answer = Result<Response, ErrorCode>;
+
+/// What a shard's task is told.
+pub enum Message {
+    /// A request, and where its answer goes.
+    Ask {
+        /// What is asked.
+        request: Box<Request>,
+        /// Where the answer goes; nobody may be there any more.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// Topics are gone: name and id of each.
+    TopicsDeleted(Vec<(Box<str>, Uuid)>),
+}
+
+/// Whether a shard can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It reads its partition.
+    Loading,
+    /// It answers.
+    Active,
+}
+
+/// A running shard; dropping it ends the task, and whoever waits hears NOT_COORDINATOR.
+pub struct ShardHandle {
+    queue: mpsc::Sender<Message>,
+    is_active: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl ShardHandle {
+    /// Starts the task of partition `index`: once the one `before` it has ended, it loads.
+    pub fn start<P: OffsetsPartition>(
+        runtime: Runtime,
+        partition: P,
+        index: i32,
+        config: CoordinatorConfig,
+        before: Option<Self>,
+    ) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
+        let is_active = Arc::new(AtomicBool::new(false));
+        let driver = Driver {
+            runtime: runtime.clone(),
+            partition: Arc::new(partition),
+            index,
+            config,
+            requests,
+            is_active: Arc::clone(&is_active),
+        };
+        let task = runtime.spawn_data(async move {
+            if let Some(mut before) = before {
+                before.task.abort();
+                // However it ended: it appends nothing any more.
+                let _ = (&mut before.task).await;
+            }
+            driver.run().await;
+        });
+        Self { queue, is_active, task }
+    }
+
+    pub fn phase(&self) -> Phase {
+        if self.is_active.load(Ordering::Acquire) { Phase::Active } else { Phase::Loading }
+    }
+
+    pub fn queue(&self) -> mpsc::Sender<Message> {
+        self.queue.clone()
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Driver<P> {
+    runtime: Runtime,
+    partition: Arc<P>,
+    index: i32,
+    config: CoordinatorConfig,
+    requests: mpsc::Receiver<Message>,
+    is_active: Arc<AtomicBool>,
+}
+
+/// Why a shard stops answering.
+enum End {
+    /// Nobody can ask any more.
+    Unasked,
+    /// Its state and the log may differ: whoever waits hears this code, and it is loaded again.
+    Failed(ErrorCode),
+}
+
+/// Replies that wait until everything below `end` is kept.
+struct Held {
+    end: Offset,
+    deadline: Instant,
+    replies: Vec<(oneshot::Sender<Answer>, Response)>,
+}
+
+/// A loaded shard with what surrounds it.
+struct Serving {
+    shard: GroupShard,
+    log_end: Offset,
+    next_token: u64,
+    /// Requests that the shard has taken in and not answered.
+    parked: HashMap<ReplyToken, oneshot::Sender<Answer>>,
+    /// Answers in the order of the log.
+    held: VecDeque<Held>,
+}
+
+impl<P: OffsetsPartition> Driver<P> {
+    async fn run(mut self) {
+        loop {
+            let started = self.runtime.now().monotonic;
+            match load(&self.runtime, &self.partition, self.config.group.clone()).await {
+                Ok(loaded) => {
+                    let took_ms = (self.runtime.now().monotonic.saturating_sub(started)).as_millis();
+                    let (records, groups) = (loaded.records, loaded.shard.groups().len());
+                    tracing::debug!(partition = self.index, records, groups, took_ms, "group coordinator loaded");
+                    let mut serving = Serving::new(loaded.shard, loaded.end);
+                    let end = self.serve(&mut serving).await;
+                    self.is_active.store(false, Ordering::Release);
+                    let End::Failed(code) = end else { return };
+                    tracing::warn!(partition = self.index, code = code.name(), "group coordinator starts over");
+                    serving.fail(code);
+                    self.refuse_queued();
+                }
+                Err(error) => {
+                    tracing::warn!(partition = self.index, %error, "group coordinator cannot be loaded; trying again");
+                    tokio::time::sleep(LOAD_RETRY).await;
+                }
+            }
+            if self.requests.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn refuse_queued(&mut self) {
+        while let Ok(message) = self.requests.try_recv() {
+            if let Message::Ask { reply, .. } = message {
+                let _ = reply.send(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+            }
+        }
+    }
+
+    async fn serve(&mut self, serving: &mut Serving) -> End {
+        if let Err(code) = self.take_in(serving, vec![Input::Loaded]) {
+            return End::Failed(code);
+        }
+        self.is_active.store(true, Ordering::Release);
+        loop {
+            let tick = self.until_tick(serving);
+            let front = serving.held.front().map(|held| (held.end, held.deadline));
+            let partition = &self.partition;
+            let kept = async move {
+                match front {
+                    Some((end, deadline)) => partition.replicated(end, deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let inputs = tokio::select! {
+                biased;
+                kept = kept => match serving.release(kept) {
+                    Ok(()) => continue,
+                    Err(code) => return End::Failed(code),
+                },
+                message = self.requests.recv() => match message {
+                    None => return End::Unasked,
+                    Some(message) => self.round(serving, message),
+                },
+                () = tick => vec![Input::Tick],
+            };
+            if let Err(code) = self.take_in(serving, inputs) {
+                return End::Failed(code);
+            }
+        }
+    }
+
+    fn until_tick(&self, serving: &Serving) -> impl Future<Output = ()> + use<P> {
+        let wait = serving.shard.next_deadline().map(|due| due.saturating_sub(self.runtime.now().monotonic));
+        async move {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Everything that is asked by now, up to a bound: it is appended together.
+    fn round(&mut self, serving: &mut Serving, first: Message) -> Vec<Input<Request>> {
+        let mut inputs = vec![serving.input(first)];
+        while inputs.len() < ROUND_LENGTH
+            && let Ok(message) = self.requests.try_recv()
+        {
+            inputs.push(serving.input(message));
+        }
+        inputs
+    }
+
+    /// Lets the shard decide, appends what it says and holds back its replies until that is kept.
+    fn take_in(&self, serving: &mut Serving, inputs: Vec<Input<Request>>) -> Result<(), ErrorCode> {
+        let now = self.runtime.now();
+        let mut effects = Effects::default();
+        let shard = &mut serving.shard;
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            for input in inputs {
+                shard.handle(input, now, &mut effects);
+            }
+        }));
+        if decided.is_err() {
+            tracing::error!(partition = self.index, "a group coordinator's invariant does not hold");
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
+        for event in &effects.events {
+            report(event);
+        }
+        if !effects.records.is_empty() {
+            serving.log_end = self.append(&effects.records, now.wall)?;
+        } else if effects.replies.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.runtime.deadline(self.config.commit_timeout);
+        serving.hold(effects.replies, deadline);
+        Ok(())
+    }
+
+    fn append(&self, records: &[Record], now: Timestamp) -> Result<Offset, ErrorCode> {
+        let mut end = Offset(0);
+        let mut batch = BatchBuilder::new(Offset(0), Compression::None);
+        for record in records {
+            let encoded = record::encode(record).map_err(|error| self.unwritable(&error))?;
+            let size = batch.size_bytes() + encoded.size() + RECORD_OVERHEAD_BYTES;
+            if !batch.is_empty() && size > self.config.max_batch_bytes.max(BATCH_HEADER_BYTES) {
+                let full = std::mem::replace(&mut batch, BatchBuilder::new(Offset(0), Compression::None));
+                end = self.append_batch(full, now)?;
+            }
+            let appended = batch.append(now, Some(&encoded.key), encoded.value.as_deref(), &[]);
+            appended.map_err(|error| self.unwritable(&error))?;
+        }
+        if !batch.is_empty() {
+            end = self.append_batch(batch, now)?;
+        }
+        Ok(end)
+    }
+
+    fn append_batch(&self, batch: BatchBuilder, now: Timestamp) -> Result<Offset, ErrorCode> {
+        let bytes = batch.build().map_err(|error| self.unwritable(&error))?;
+        self.partition.append(&bytes, now).map_err(client_code)
+    }
+
+    fn unwritable(&self, error: &dyn std::error::Error) -> ErrorCode {
+        tracing::error!(partition = self.index, %error, "a group coordinator's record cannot be written");
+        ErrorCode::UNKNOWN_SERVER_ERROR
+    }
+}
+
+impl Serving {
+    fn new(shard: GroupShard, log_end: Offset) -> Self {
+        Self { shard, log_end, next_token: 0, parked: HashMap::new(), held: VecDeque::new() }
+    }
+
+    fn input(&mut self, message: Message) -> Input<Request> {
+        match message {
+            Message::TopicsDeleted(topics) => Input::TopicsDeleted(topics),
+            Message::Ask { request, reply } => {
+                let token = ReplyToken(self.next_token);
+                self.next_token += 1;
+                self.parked.insert(token, reply);
+                Input::Request { token, request: *request }
+            }
+        }
+    }
+
+    /// Keeps the replies back until everything in the log by now is kept.
+    fn hold(&mut self, replies: Vec<(ReplyToken, Response)>, deadline: Instant) {
+        let replies: Vec<_> = replies
+            .into_iter()
+            .filter_map(|(token, response)| self.parked.remove(&token).map(|reply| (reply, response)))
+            .collect();
+        match self.held.back_mut() {
+            Some(last) if last.end == self.log_end => last.replies.extend(replies),
+            _ => self.held.push_back(Held { end: self.log_end, deadline, replies }),
+        }
+    }
+
+    /// What the front of the queue waited for has happened, or has not in time.
+    fn release(&mut self, kept: Result<(), ErrorCode>) -> Result<(), ErrorCode> {
+        match kept {
+            Ok(()) => {
+                let front = self.held.pop_front();
+                for (reply, response) in front.into_iter().flat_map(|held| held.replies) {
+                    let _ = reply.send(Ok(response));
+                }
+                Ok(())
+            }
+            // The records are in the log and may still be kept: the state stays, but nobody waits for ever.
+            Err(ErrorCode::REQUEST_TIMED_OUT) => {
+                let front = self.held.pop_front();
+                for (reply, _) in front.into_iter().flat_map(|held| held.replies) {
+                    let _ = reply.send(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+                }
+                Ok(())
+            }
+            Err(code) => Err(client_code(code)),
+        }
+    }
+
+    fn fail(self, code: ErrorCode) {
+        let held = self.held.into_iter().flat_map(|held| held.replies).map(|(reply, _)| reply);
+        for reply in held.chain(self.parked.into_values()) {
+            let _ = reply.send(Err(code));
+        }
+    }
+}
+
+/// What a client is told when the log refuses its coordinator: to look for another one, or to try again.
+fn client_code(code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::REQUEST_TIMED_OUT => {
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        }
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => ErrorCode::UNKNOWN_SERVER_ERROR,
+        other => other,
+    }
+}

@@ -1,0 +1,172 @@
+//! Group coordinators: a task for every partition of `__consumer_offsets` that this broker leads, and the way from a group's id
+//! to its task. What a request does to a group is decided in the coordinator crate, not here.
+
+mod driver;
+mod loader;
+mod offsets_partition;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use barnabas_coordinator::group::{GroupConfig, Request, Response};
+use barnabas_coordinator::partition_for;
+use barnabas_metadata::Image;
+use barnabas_protocol::ErrorCode;
+use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
+use tokio::sync::{mpsc, oneshot};
+
+use driver::{Message, Phase, ShardHandle};
+pub use offsets_partition::OffsetsPartition;
+
+use crate::replica::Replicas;
+use crate::runtime::Runtime;
+
+/// The topic whose partitions are the shards.
+pub const GROUP_METADATA_TOPIC: &str = "__consumer_offsets";
+
+/// Settings of the group coordinators.
+#[derive(Clone, Debug)]
+pub struct CoordinatorConfig {
+    /// What the shards go by.
+    pub group: GroupConfig,
+    /// `offsets.commit.timeout.ms`: how long a reply waits for its records to be committed.
+    pub commit_timeout: Duration,
+    /// `max.message.bytes` of `__consumer_offsets`: the largest batch.
+    pub max_batch_bytes: usize,
+}
+
+impl Default for CoordinatorConfig {
+    fn default() -> Self {
+        Self { group: GroupConfig::default(), commit_timeout: Duration::from_secs(5), max_batch_bytes: 1_048_588 }
+    }
+}
+
+/// The group coordinators of this broker.
+pub struct GroupCoordinators {
+    runtime: Runtime,
+    config: CoordinatorConfig,
+    shards: RwLock<Shards>,
+}
+
+#[derive(Default)]
+struct Shards {
+    /// How many partitions the topic has; 0 if it does not exist.
+    partitions: i32,
+    led: BTreeMap<i32, Led>,
+}
+
+struct Led {
+    topic_id: Uuid,
+    epoch: LeaderEpoch,
+    handle: ShardHandle,
+}
+
+/// An answer that is still to come. A shard that goes away answers with NOT_COORDINATOR, on which the client looks again.
+pub struct Pending(oneshot::Receiver<Result<Response, ErrorCode>>);
+
+impl Pending {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// Kafka's code, if the shard could not do what was asked.
+    pub async fn answer(self) -> Result<Response, ErrorCode> {
+        self.0.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR))
+    }
+}
+
+impl GroupCoordinators {
+    /// No shards: [`GroupCoordinators::publish`] starts those that this broker leads.
+    #[must_use]
+    pub fn new(runtime: Runtime, config: CoordinatorConfig) -> Self {
+        Self { runtime, config, shards: RwLock::default() }
+    }
+
+    /// Starts the shards of the partitions that `broker` leads now and stops the others. Called for every image, after the
+    /// partitions themselves; an image that changes nothing here costs a look at each of them.
+    pub fn publish(&self, image: &Image, replicas: &Replicas, broker: BrokerId) {
+        let topic = image.topics.named(GROUP_METADATA_TOPIC);
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(topic) = topic else {
+            *shards = Shards::default();
+            return;
+        };
+        shards.partitions = i32::try_from(topic.partitions.len()).unwrap_or(0);
+        shards.led.retain(|index, led| {
+            let partition = topic.partitions.get(index);
+            led.topic_id == topic.id && partition.is_some_and(|partition| partition.leader == broker)
+        });
+        for (index, partition) in topic.partitions.iter().filter(|(_, partition)| partition.leader == broker) {
+            if shards.led.get(index).is_some_and(|led| led.epoch == partition.leader_epoch) {
+                continue;
+            }
+            let key = TopicIdPartition { topic_id: topic.id, partition: *index };
+            let Some(hosted) = replicas.get(key) else { continue };
+            let before = shards.led.remove(index).map(|led| led.handle);
+            let handle = ShardHandle::start(self.runtime.clone(), hosted, *index, self.config.clone(), before);
+            shards.led.insert(*index, Led { topic_id: topic.id, epoch: partition.leader_epoch, handle });
+        }
+    }
+
+    /// The partition that coordinates `group_id`, if the topic exists.
+    #[must_use]
+    pub fn partition_of(&self, group_id: &str) -> Option<i32> {
+        partition_for(group_id, self.shards.read().unwrap_or_else(PoisonError::into_inner).partitions)
+    }
+
+    /// The partitions whose shards are here.
+    #[must_use]
+    pub fn led_partitions(&self) -> Vec<i32> {
+        self.shards.read().unwrap_or_else(PoisonError::into_inner).led.keys().copied().collect()
+    }
+
+    /// Hands `request` to the shard of `group_id`; what comes after it on the same connection is handled after it.
+    ///
+    /// # Errors
+    /// NOT_COORDINATOR if the shard is elsewhere, COORDINATOR_LOAD_IN_PROGRESS while it reads its partition.
+    pub async fn ask(&self, group_id: &str, request: Request) -> Result<Pending, ErrorCode> {
+        let index = self.partition_of(group_id).ok_or(ErrorCode::NOT_COORDINATOR)?;
+        self.ask_partition(index, request).await
+    }
+
+    /// Hands `request` to the shard of partition `index`.
+    ///
+    /// # Errors
+    /// As [`GroupCoordinators::ask`].
+    pub async fn ask_partition(&self, index: i32, request: Request) -> Result<Pending, ErrorCode> {
+        let queue = {
+            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            let led = shards.led.get(&index).ok_or(ErrorCode::NOT_COORDINATOR)?;
+            if led.handle.phase() == Phase::Loading {
+                return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+            }
+            led.handle.queue()
+        };
+        let (reply, answer) = oneshot::channel();
+        let sent = queue.send(Message::Ask { request: Box::new(request), reply }).await;
+        sent.map_err(|_| ErrorCode::NOT_COORDINATOR)?;
+        Ok(Pending(answer))
+    }
+
+    /// Lets the shards forget offsets of topics that are gone: name and id of each.
+    pub async fn topics_deleted(&self, topics: Vec<(Box<str>, Uuid)>) {
+        for queue in self.queues() {
+            // A shard that has ended has nothing to forget.
+            let _ = queue.send(Message::TopicsDeleted(topics.clone())).await;
+        }
+    }
+
+    fn queues(&self) -> Vec<mpsc::Sender<Message>> {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.led.values().map(|led| led.handle.queue()).collect()
+    }
+}
+
+impl std::fmt::Debug for GroupCoordinators {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupCoordinators").field("led", &self.led_partitions()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! What a shard needs of its partition: append, wait until it is kept, read back. The seam at which tests put a partition that
+//! fails. Decides nothing.
+
+use std::sync::Arc;
+
+use barnabas_protocol::ErrorCode;
+use barnabas_types::{Offset, Timestamp};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::replica::{AppendError, FetchFrom, Partition};
+
+/// How much is read at a time while a shard loads. Kafka's `offsets.load.buffer.size`.
+const LOAD_BUFFER_BYTES: u32 = 5 * 1024 * 1024;
+
+/// A partition of `__consumer_offsets` as its shard sees it.
+pub trait OffsetsPartition: Send + Sync + 'static {
+    /// Appends one batch and says where the log ends now. Does not wait for it to be kept.
+    ///
+    /// # Errors
+    /// Kafka's code; nothing was appended, or it is not known whether it was.
+    fn append(&self, batch: &[u8], now: Timestamp) -> Result<Offset, ErrorCode>;
+
+    /// Waits until everything below `end` is kept.
+    fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>>;
+
+    /// The first offset, and the offset after the last.
+    ///
+    /// # Errors
+    /// Kafka's code, if this broker does not lead the partition.
+    fn ends(&self) -> Result<(Offset, Offset), ErrorCode>;
+
+    /// Whole batches from `offset` on; nothing at the end. May block on the disk.
+    ///
+    /// # Errors
+    /// Kafka's code.
+    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode>;
+}
+
+impl OffsetsPartition for Arc<Partition> {
+    fn append(&self, batch: &[u8], now: Timestamp) -> Result<Offset, ErrorCode> {
+        match self.append_internal(batch, now) {
+            Ok(appended) => Ok(appended.end_offset),
+            Err(AppendError::NotLeading(code)) => Err(code),
+            Err(error @ (AppendError::Invalid(_) | AppendError::Log(_))) => {
+                tracing::error!(partition = %self.name, %error, "a coordinator's append failed");
+                Err(ErrorCode::KAFKA_STORAGE_ERROR)
+            }
+        }
+    }
+
+    fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        Partition::replicated(Arc::clone(self), end, deadline).boxed()
+    }
+
+    fn ends(&self) -> Result<(Offset, Offset), ErrorCode> {
+        let marks = self.marks_in(-1)?;
+        Ok((marks.log_start, marks.log_end))
+    }
+
+    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode> {
+        let from = FetchFrom {
+            offset,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+            max_bytes: LOAD_BUFFER_BYTES,
+            at_least_one_batch: true,
+        };
+        let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
+        region.bytes().map_err(|error| {
+            tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })
+    }
+}

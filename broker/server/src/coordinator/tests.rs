@@ -1,0 +1,279 @@
+//! A shard's task over a partition in memory that keeps, holds back or refuses what it is given.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use barnabas_coordinator::group::{Context, Request, Response};
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use barnabas_protocol::messages::offset_fetch::OffsetFetchRequestGroup;
+use barnabas_protocol::messages::{HeartbeatRequest, JoinGroupRequest, join_group::JoinGroupRequestProtocol};
+use barnabas_records::batches;
+use barnabas_types::{Offset, Timestamp, Uuid};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::driver::{Message, Phase, ShardHandle};
+use super::{CoordinatorConfig, OffsetsPartition};
+use crate::runtime::Runtime;
+
+/// A partition in memory.
+#[derive(Clone, Default)]
+struct MemoryPartition {
+    state: Arc<Mutex<State>>,
+    moved: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Vec<Vec<u8>>,
+    end: i64,
+    kept: i64,
+    /// Appends are in the log but not kept until this is lifted.
+    held_back: bool,
+    refuse_appends: Option<ErrorCode>,
+    refuse_reads: Option<ErrorCode>,
+}
+
+impl MemoryPartition {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock().unwrap();
+        change(&mut state);
+        if !state.held_back {
+            state.kept = state.end;
+        }
+        drop(state);
+        self.moved.notify_waiters();
+    }
+}
+
+impl OffsetsPartition for MemoryPartition {
+    fn append(&self, batch: &[u8], _now: Timestamp) -> Result<Offset, ErrorCode> {
+        let refusal = self.state.lock().unwrap().refuse_appends;
+        if let Some(code) = refusal {
+            return Err(code);
+        }
+        self.change(|state| {
+            let mut batch = batch.to_vec();
+            batch[..8].copy_from_slice(&state.end.to_be_bytes());
+            state.end = batches(&batch).next().unwrap().unwrap().header().next_offset().0;
+            state.log.push(batch);
+        });
+        Ok(Offset(self.state.lock().unwrap().end))
+    }
+
+    fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        let this = self.clone();
+        async move {
+            loop {
+                let moved = this.moved.notified();
+                if this.state.lock().unwrap().kept >= end.0 {
+                    return Ok(());
+                }
+                if tokio::time::timeout_at(deadline, moved).await.is_err() {
+                    return Err(ErrorCode::REQUEST_TIMED_OUT);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn ends(&self) -> Result<(Offset, Offset), ErrorCode> {
+        Ok((Offset(0), Offset(self.state.lock().unwrap().end)))
+    }
+
+    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode> {
+        let state = self.state.lock().unwrap();
+        match state.refuse_reads {
+            Some(code) => Err(code),
+            // One batch at a time, so that a load takes several reads.
+            None => Ok(state.log.iter().find(|batch| end_of(batch) > offset).cloned().unwrap_or_default()),
+        }
+    }
+}
+
+fn end_of(batch: &[u8]) -> Offset {
+    batches(batch).next().unwrap().unwrap().header().next_offset()
+}
+
+fn start(partition: &MemoryPartition) -> ShardHandle {
+    let config = CoordinatorConfig { commit_timeout: Duration::from_secs(5), ..Default::default() };
+    ShardHandle::start(Runtime::current(), partition.clone(), 0, config, None)
+}
+
+async fn active(shard: &ShardHandle) {
+    while shard.phase() == Phase::Loading {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn ask(shard: &ShardHandle, request: Request) -> oneshot::Receiver<Result<Response, ErrorCode>> {
+    let (reply, answer) = oneshot::channel();
+    shard.queue().send(Message::Ask { request: Box::new(request), reply }).await.ok().unwrap();
+    answer
+}
+
+fn commit(offset: i64) -> Request {
+    let partition = OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
+    let topic = OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+    let request = OffsetCommitRequest { group_id: "g".into(), topics: vec![topic], ..Default::default() };
+    Request::OffsetCommit { context: Context::default(), request }
+}
+
+fn join() -> Request {
+    let protocols = vec![JoinGroupRequestProtocol { name: "range".into(), ..Default::default() }];
+    let request = JoinGroupRequest {
+        group_id: "members".into(),
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer".into(),
+        protocols,
+        ..Default::default()
+    };
+    Request::JoinGroup { context: Context::default(), request, member_uuid: Uuid::from_u128(1) }
+}
+
+fn fetch() -> Request {
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+    Request::OffsetFetch { group, require_stable: false }
+}
+
+async fn committed(shard: &ShardHandle) -> Vec<i64> {
+    match ask(shard, fetch()).await.await.unwrap().unwrap() {
+        Response::OffsetFetch(group) => {
+            group.topics.iter().flat_map(|topic| &topic.partitions).map(|found| found.committed_offset).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn assert_pending(answer: &mut oneshot::Receiver<Result<Response, ErrorCode>>) {
+    assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_answered_when_it_is_kept_and_not_before() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    partition.change(|state| state.held_back = true);
+    let mut answer = ask(&shard, commit(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_pending(&mut answer);
+    // What is asked later has seen the commit, and is held back with it.
+    let mut later = ask(&shard, fetch()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_pending(&mut later);
+    partition.change(|state| state.held_back = false);
+    assert!(matches!(answer.await.unwrap(), Ok(Response::OffsetCommit(_))));
+    assert!(later.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_not_kept_in_time_says_so_and_may_still_count() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    partition.change(|state| state.held_back = true);
+    let begun = Instant::now();
+    let answer = ask(&shard, commit(5)).await.await.unwrap();
+    assert_eq!(answer.unwrap_err(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    partition.change(|state| state.held_back = false);
+    assert_eq!(committed(&shard).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_committed_is_there_after_a_restart() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    for offset in [5, 6, 7] {
+        assert!(ask(&shard, commit(offset)).await.await.unwrap().is_ok());
+    }
+    let next = ShardHandle::start(Runtime::current(), partition, 0, CoordinatorConfig::default(), Some(shard));
+    active(&next).await;
+    assert_eq!(committed(&next).await, [7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_append_answers_everybody_and_starts_over_from_the_log() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    assert!(ask(&shard, commit(5)).await.await.unwrap().is_ok());
+    let parked = ask(&shard, join()).await;
+    assert_eq!(committed(&shard).await, [5]);
+    partition.change(|state| state.refuse_appends = Some(ErrorCode::KAFKA_STORAGE_ERROR));
+    let refused = ask(&shard, commit(6)).await.await.unwrap();
+    assert_eq!(refused.unwrap_err(), ErrorCode::NOT_COORDINATOR);
+    assert_eq!(parked.await.unwrap().unwrap_err(), ErrorCode::NOT_COORDINATOR);
+    partition.change(|state| state.refuse_appends = None);
+    active(&shard).await;
+    // The refused commit has left no trace.
+    assert_eq!(committed(&shard).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_cannot_be_read_tries_again() {
+    let partition = MemoryPartition::default();
+    let first = start(&partition);
+    active(&first).await;
+    assert!(ask(&first, commit(5)).await.await.unwrap().is_ok());
+    partition.change(|state| state.refuse_reads = Some(ErrorCode::KAFKA_STORAGE_ERROR));
+    let next = ShardHandle::start(Runtime::current(), partition.clone(), 0, CoordinatorConfig::default(), Some(first));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(next.phase(), Phase::Loading);
+    partition.change(|state| state.refuse_reads = None);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    active(&next).await;
+    assert_eq!(committed(&next).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_no_coordinator_wrote_does_not_stop_the_others() {
+    let partition = MemoryPartition::default();
+    let mut batch = barnabas_records::BatchBuilder::new(Offset(0), barnabas_records::Compression::None);
+    let key: &[u8] = &[0, 1, 9];
+    batch.append(Timestamp(1), Some(key), Some(b"?"), &[]).unwrap();
+    batch.append(Timestamp(1), Some(&[0, 99]), Some(b"?"), &[]).unwrap();
+    partition.append(&batch.build().unwrap(), Timestamp(1)).unwrap();
+    let shard = start(&partition);
+    active(&shard).await;
+    assert!(ask(&shard, commit(5)).await.await.unwrap().is_ok());
+    assert_eq!(committed(&shard).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_of_a_group_are_kept() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    let begun = Instant::now();
+    let answer = ask(&shard, join()).await.await.unwrap().unwrap();
+    let Response::JoinGroup(joined) = answer else { panic!("{answer:?}") };
+    assert_eq!((joined.error_code, joined.generation_id), (ErrorCode::NONE, 1));
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    let heartbeat = HeartbeatRequest {
+        group_id: "members".into(),
+        member_id: joined.member_id,
+        generation_id: 1,
+        ..Default::default()
+    };
+    let alive = ask(&shard, Request::Heartbeat(heartbeat)).await.await.unwrap().unwrap();
+    assert!(matches!(alive, Response::Heartbeat(response) if response.error_code == ErrorCode::NONE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_is_stopped_leaves_nobody_waiting() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    let parked = ask(&shard, join()).await;
+    assert_eq!(committed(&shard).await, Vec::<i64>::new());
+    drop(shard);
+    assert!(parked.await.is_err());
+}
