@@ -11,14 +11,17 @@ if ! [[ $cluster =~ ^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$ ]]; then
     echo "BARNABAS_CLUSTER=$cluster: at most 20 of a-z, 0-9 and -, a letter first" >&2
     exit 2
 fi
-clusters=${BARNABAS_CLUSTERS:-/var/lib/barnabas-clusters}
+if ((EUID == 0)); then clusters=/var/lib/barnabas-clusters; else clusters=${XDG_STATE_HOME:-$HOME/.local/state}/barnabas-clusters; fi
+clusters=${BARNABAS_CLUSTERS:-$clusters}
 state=$clusters/$cluster
 cache=${BARNABAS_CACHE:-$HOME/.cache/barnabas}
 kubeconfig=$state/kubeconfig
 
 kubernetes_version=v1.34.2
 kind_version=v0.30.0
-packages=(etcd-server containerd runc containernetworking-plugins iptables conntrack socat ethtool buildah busybox-static bash-static)
+# What a node of our own runs, and what images are made with.
+node_packages=(etcd-server containerd runc containernetworking-plugins iptables conntrack socat ethtool)
+image_packages=(buildah busybox-static bash-static binutils ca-certificates curl jq kcat openssl)
 
 # Binaries are kept under a key of all that went into them.
 binaries() {
@@ -46,6 +49,31 @@ node_pid() {
     local pid
     pid=$(cat "$state/pid" 2>/dev/null) || return 0
     if [[ -r /proc/$pid/cmdline ]] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "node/init $state "; then echo "$pid"; fi
+}
+
+as_root() { if ((EUID == 0)); then "$@"; else sudo --preserve-env=HOME,PATH,BARNABAS_CACHE "$@"; fi; }
+missing_packages() { # packages…
+    local package
+    for package; do
+        [[ $(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+    done
+}
+# Installs what is missing without letting the packages start services of their own.
+install_packages() { # packages…
+    local missing policy=/usr/sbin/policy-rc.d log=$clusters/packages.log
+    mapfile -t missing < <(missing_packages "$@")
+    ((${#missing[@]} > 0)) || { step_ends "all there"; return; }
+    command -v apt-get >/dev/null || fail "this is no Debian: install what these packages hold by hand: ${missing[*]}"
+    # One of ours that a killed run left is ours to remove.
+    if [[ -e $policy ]] && ! grep -q barnabas "$policy"; then policy=; else
+        printf '#!/bin/sh\n# barnabas: no service starts for being installed\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+    fi
+    local code=0
+    { as_root apt-get update && as_root apt-get install -y --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1 || code=$?
+    [[ -z $policy ]] || as_root rm -f "$policy"
+    ((code == 0)) || fail "apt-get could not install ${missing[*]}" "$log"
+    printf '%s\n' "${missing[@]}" >>"$clusters/packages"
+    step_ends "${missing[*]}"
 }
 
 in_node() { nsenter --target "$(node_pid)" --mount --uts --ipc --net --pid -- "$@"; }
