@@ -1,6 +1,7 @@
 //! What every controller shares: the client, metrics, events, and the memory of failures. Decides only how long to wait after
 //! one; knows no kind.
 
+use crate::broker_client::Brokers;
 use crate::cluster::Settings;
 use crate::crd::condition::{Condition, ConditionStatus, kind};
 use crate::metrics::Metrics;
@@ -24,6 +25,8 @@ pub const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Waits after failures: the first, and the longest.
 const FIRST_RETRY_MS: u64 = 500;
 const LONGEST_RETRY_MS: u64 = 300_000;
+/// Failing resources that are remembered.
+const MAX_FAILURES: usize = 10_000;
 
 /// Shared by all controllers of the process.
 pub struct Context {
@@ -33,7 +36,8 @@ pub struct Context {
     pub settings: Settings,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
-    /// Failures in a row, by controller, namespace and name. An entry lives until the next success or deletion.
+    pub brokers: Arc<dyn Brokers>,
+    /// Failures in a row, by controller, namespace and name. At most [`MAX_FAILURES`].
     failures: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -53,8 +57,9 @@ impl Context {
         settings: Settings,
         recorder: Recorder,
         metrics: Arc<Metrics>,
+        brokers: Arc<dyn Brokers>,
     ) -> Self {
-        Self { client, namespace, settings, recorder, metrics, failures: Mutex::default() }
+        Self { client, namespace, settings, recorder, metrics, brokers, failures: Mutex::default() }
     }
 
     /// The objects of a kind that this operator looks at.
@@ -106,6 +111,10 @@ impl Context {
         let key = key(controller, object);
         let attempt = {
             let mut failures = self.failures();
+            // Nobody tells us of a failing resource that is deleted. Forgetting all costs a few early retries.
+            if failures.len() >= MAX_FAILURES {
+                failures.clear();
+            }
             let attempt = failures.entry(key.clone()).or_insert(0);
             *attempt = attempt.saturating_add(1);
             *attempt

@@ -1,13 +1,17 @@
 //! The operator's binary: reads flags, then runs the operator or writes the resource definitions. Decides nothing else.
 
 mod admin;
+mod broker_client;
 mod cluster;
+mod cluster_lookup;
+mod consumer_group;
 mod context;
 mod crd;
 mod k8s;
 mod leader;
 mod metrics;
 mod run;
+mod topic;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

@@ -120,6 +120,15 @@ impl Metrics {
         }
     }
 
+    /// Forgets the lag of groups that are no longer looked at.
+    pub fn retain_groups(&self, is_known: impl Fn(&GroupKey) -> bool) {
+        let known: Vec<GroupKey> =
+            self.reported.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for group in known.iter().filter(|group| !is_known(group)) {
+            self.set_lag(group, &[]);
+        }
+    }
+
     /// The exposition format.
     ///
     /// # Errors
@@ -162,6 +171,17 @@ mod tests {
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         assert!(text.contains("partition=\"1\",topic=\"t\"} 8"), "{text}");
         assert!(!text.contains("partition=\"0\""), "{text}");
+    }
+
+    #[test]
+    fn a_group_that_is_no_longer_looked_at_is_no_longer_reported() {
+        let metrics = Metrics::new().unwrap();
+        let group = |id: &str| ["ns".to_owned(), "c".to_owned(), id.to_owned()];
+        metrics.set_lag(&group("gone"), &[("t".to_owned(), 0, 5)]);
+        metrics.set_lag(&group("kept"), &[("t".to_owned(), 0, 6)]);
+        metrics.retain_groups(|[_, _, id]| id == "kept");
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(text.contains("group=\"kept\"") && !text.contains("group=\"gone\""), "{text}");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //! decision about any resource.
 
 use crate::admin::{self, Admin};
+use crate::broker_client::KafkaBrokers;
 use crate::cluster::{self, Settings};
+use crate::consumer_group;
 use crate::context::Context;
 use crate::crd;
 use crate::leader::Election;
 use crate::metrics::Metrics;
+use crate::topic;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use futures::future::{BoxFuture, FutureExt as _, Shared};
@@ -114,8 +117,9 @@ async fn lead(options: &Options, client: Client, metrics: Arc<Metrics>, shutdown
     let settings =
         Settings { broker_image: options.broker_image.clone(), cluster_domain: options.cluster_domain.clone() };
     let recorder = Recorder::new(client.clone(), reporter);
-    let context =
-        Arc::new(Context::new(client, options.watch_namespace.clone(), settings, recorder, Arc::clone(&metrics)));
+    let namespace = options.watch_namespace.clone().filter(|namespace| !namespace.is_empty());
+    let brokers = Arc::new(KafkaBrokers::default());
+    let context = Arc::new(Context::new(client, namespace, settings, recorder, Arc::clone(&metrics), brokers));
     let controllers = controllers(context, shutdown);
     if options.no_leader_election {
         controllers.await;
@@ -134,7 +138,11 @@ async fn lead(options: &Options, client: Client, metrics: Arc<Metrics>, shutdown
 }
 
 async fn controllers(context: Arc<Context>, shutdown: Shutdown) {
-    cluster::run(context, shutdown).await;
+    futures::join!(
+        cluster::run(Arc::clone(&context), shutdown.clone()),
+        topic::run(Arc::clone(&context), shutdown.clone()),
+        consumer_group::run(context, shutdown),
+    );
 }
 
 /// The definitions come with the chart or by `kubectl apply`; without them there is nothing to watch.

@@ -29,7 +29,7 @@ pub enum Restart {
     /// The node's advertised addresses changed.
     AdvertisedAddressChanged,
     /// `kubectl rollout restart`.
-    RestartRequested,
+    Requested,
     /// The user allowed that an empty volume be formatted.
     FormatAllowed,
 }
@@ -40,7 +40,7 @@ impl Restart {
         match self {
             Self::PodTemplateChanged => "PodTemplateChanged",
             Self::AdvertisedAddressChanged => "AdvertisedAddressChanged",
-            Self::RestartRequested => "RestartRequested",
+            Self::Requested => "RestartRequested",
             Self::FormatAllowed => "FormatAllowed",
         }
     }
@@ -135,7 +135,7 @@ fn outdated(id: i32, pod: &Pod, set: &StatefulSet, built: &Built, observed: &Obs
     let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
     let requested = template.and_then(|metadata| metadata.annotations.as_ref()?.get(labels::RESTARTED_AT));
     if requested.is_some() && requested != annotation(labels::RESTARTED_AT) {
-        return Some(Restart::RestartRequested);
+        return Some(Restart::Requested);
     }
     let waits = annotation(labels::FORMAT).is_some_and(|format| format == "never") && !is_ready(pod);
     (waits && built.format == "if-empty").then_some(Restart::FormatAllowed)

@@ -3,7 +3,7 @@
 
 mod status;
 
-pub use status::ConsumerGroupStatus;
+pub use status::{ConsumerGroupStatus, TopicLag};
 
 use super::cluster_ref::ClusterRef;
 use kube::{CustomResource, KubeSchema};

@@ -1,0 +1,143 @@
+//! What the Topic and ConsumerGroup controllers ask of brokers: a handful of operations, behind a trait so that decisions are
+//! tested without a broker. Knows nothing of Kubernetes.
+
+#[cfg(test)]
+pub mod fake;
+mod kafka;
+
+pub use kafka::KafkaBrokers;
+
+use barnabas_protocol::ErrorCode;
+use barnabas_types::TopicPartition;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The answer of an operation that may fail.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, BrokerError>>;
+
+/// Finds the brokers of a cluster.
+pub trait Brokers: Send + Sync {
+    /// A client of the cluster at `host:port`. Connects when it is first used; the same cluster gets the same client.
+    ///
+    /// # Errors
+    /// The address cannot be used at all.
+    fn client(&self, bootstrap: &str) -> Result<Arc<dyn BrokerClient>, BrokerError>;
+}
+
+/// What is asked of the brokers of one cluster. Every call has its own deadline.
+pub trait BrokerClient: Send + Sync {
+    /// A topic, or nothing when there is none.
+    fn describe_topic<'a>(&'a self, topic: &'a str) -> Answer<'a, Option<LiveTopic>>;
+    /// Makes a topic.
+    fn create_topic<'a>(&'a self, topic: &'a NewTopic) -> Answer<'a, ()>;
+    /// Gives a topic more partitions, `count` in all.
+    fn create_partitions<'a>(&'a self, topic: &'a str, count: i32) -> Answer<'a, ()>;
+    /// Sets the configurations that have a value and removes the others, all or none.
+    fn alter_topic_configs<'a>(&'a self, topic: &'a str, changes: &'a ConfigChanges) -> Answer<'a, ()>;
+    /// Deletes a topic. One that does not exist is deleted already.
+    fn delete_topic<'a>(&'a self, topic: &'a str) -> Answer<'a, ()>;
+    /// A group, or nothing when there is none.
+    fn describe_group<'a>(&'a self, group: &'a str) -> Answer<'a, Option<LiveGroup>>;
+    /// Committed offsets of a group.
+    fn committed_offsets<'a>(&'a self, group: &'a str) -> Answer<'a, BTreeMap<TopicPartition, i64>>;
+    /// First offset and end of partitions; those that do not exist are left out.
+    fn log_bounds<'a>(&'a self, partitions: &'a [TopicPartition]) -> Answer<'a, BTreeMap<TopicPartition, LogBounds>>;
+}
+
+/// Keys with their new value; without a value the key is removed, so that the default counts.
+pub type ConfigChanges = BTreeMap<String, Option<String>>;
+
+/// A topic as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveTopic {
+    /// Its id, 22 characters.
+    pub id: String,
+    /// Its partitions.
+    pub partitions: i32,
+    /// Copies of its first partition.
+    pub replication_factor: i32,
+    /// Configurations that were set for this topic; defaults are not among them.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Its partitions; the broker's default when left out.
+    pub partitions: Option<i32>,
+    /// Copies of each; the broker's default when left out.
+    pub replication_factor: Option<i32>,
+    /// Configurations that differ from the broker's.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A group as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveGroup {
+    /// Kafka's name of its state.
+    pub state: String,
+    /// How many members it has.
+    pub members: i32,
+    /// The assignment strategy, when the group has one.
+    pub assignor: Option<String>,
+}
+
+/// Where a partition begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBounds {
+    /// The first offset that is still there.
+    pub start: i64,
+    /// The offset of the next record.
+    pub end: i64,
+}
+
+/// Why brokers did not do what they were asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// The brokers refused.
+    #[error("the brokers refused {what}: {}{}", .code.name(), detail(.message.as_deref(), *.code))]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// Kafka's error code.
+        code: ErrorCode,
+        /// What the broker added.
+        message: Option<String>,
+    },
+    /// No broker answered, or not in a way that can be understood.
+    #[error("the brokers cannot be asked: {reason}")]
+    Unavailable {
+        /// The client's words.
+        reason: String,
+    },
+}
+
+fn detail(message: Option<&str>, code: ErrorCode) -> String {
+    format!(" ({})", message.unwrap_or_else(|| code.message()))
+}
+
+impl BrokerError {
+    /// A stable word for conditions, events and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "BrokerRefused",
+            Self::Unavailable { .. } => "BrokerUnavailable",
+        }
+    }
+
+    /// True when asking again without changing anything is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        let final_codes = [
+            ErrorCode::INVALID_CONFIG,
+            ErrorCode::INVALID_PARTITIONS,
+            ErrorCode::INVALID_REPLICATION_FACTOR,
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+            ErrorCode::POLICY_VIOLATION,
+            ErrorCode::INVALID_REQUEST,
+        ];
+        matches!(self, Self::Refused { code, .. } if final_codes.contains(code))
+    }
+}

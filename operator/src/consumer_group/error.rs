@@ -1,0 +1,31 @@
+//! What can go wrong in a ConsumerGroup's reconcile, by step. The step's name is the metric's label and the condition's reason.
+
+use crate::broker_client::BrokerError;
+
+/// A failed step.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumerGroupError {
+    #[error("read the KafkaCluster: {source}")]
+    Observe {
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("write the status: {source}")]
+    Status {
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl ConsumerGroupError {
+    /// The step that failed.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Observe { .. } => "ObserveFailed",
+            Self::Broker(error) => error.reason(),
+            Self::Status { .. } => "StatusFailed",
+        }
+    }
+}
