@@ -5,9 +5,11 @@ Refuses to hand out a half-made artifact: it is built beside its place, then ren
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -55,6 +57,17 @@ def run(command, **options):
         raise RuntimeError(f"{' '.join(map(str, command))} exited {done.returncode}:\n{done.stdout[-4000:]}")
 
 
+def python_with(version):
+    """A virtual environment with confluent-kafka of one version: what its requirements file pins."""
+    requirements = REPOSITORY / "e2e" / "clients" / "python" / f"requirements-{version}.txt"
+
+    def build(directory):
+        run([sys.executable, "-m", "venv", directory])
+        run([directory / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", requirements])
+
+    return made_once(f"wheels-{version}", key_of([requirements], sys.version), build)
+
+
 def maven_project(name, project):
     """Compiles a Maven project of ours; answers its class path: its classes and the jars it depends on."""
 
@@ -80,8 +93,6 @@ def barnabas_binary():
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} exited {done.returncode}")
-    import json
-
     for line in done.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable") and message.get("target", {}).get("name") == "barnabas":
