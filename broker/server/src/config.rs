@@ -4,16 +4,26 @@
 
 pub mod boot;
 mod broker;
+mod describe;
 mod environment;
 pub mod keys;
+mod layers;
 mod listeners;
 mod properties;
+mod rules;
 mod settings;
+mod topic;
 
 pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, TopicToCreate, Warning, boot};
 pub use broker::{
     BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig, StorageConfig,
     TopicDefaults,
 };
+pub use describe::{
+    DescribedConfig, DescribedSynonym, describe_all_brokers, describe_broker, describe_group, describe_topic,
+};
+pub use layers::{ConfigSource, Layers};
 pub use listeners::{Listener, QuorumVoter, SecurityProtocol};
+pub use rules::Rules;
 pub use settings::{FromSetting, Origin, Setting, Settings};
+pub use topic::TopicConfig;

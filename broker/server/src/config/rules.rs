@@ -1,0 +1,202 @@
+//! Which changes of configuration are valid at run time: the controller asks before it writes a record. Refuses, rather
+//! than keeps without effect, what this release cannot change while it runs.
+
+use std::collections::BTreeMap;
+
+use barnabas_metadata::{ConfigResource, ConfigRules, InvalidConfig, ResourceType};
+
+use super::keys::{
+    ConfigKey, InvalidValue, Kind, Scope, broker_key, broker_keys, group_key, group_keys, nearest, topic_key,
+    topic_keys,
+};
+use super::layers::{Layers, is_inherited_by_topics};
+use super::topic::inherited;
+
+/// The rules over the layers of one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What topics inherit from.
+    pub layers: Layers<'a>,
+}
+
+type Configs = BTreeMap<Box<str>, Box<str>>;
+
+impl ConfigRules for Rules<'_> {
+    fn validate(&self, resource: &ConfigResource, configs: &Configs) -> Result<(), InvalidConfig> {
+        for (key, value) in configs {
+            let row = row_of(resource.resource_type, key).ok_or_else(|| unknown(resource.resource_type, key))?;
+            if resource.resource_type == ResourceType::Broker {
+                check_dynamic(row, key, resource.name.is_empty())?;
+            }
+            row.check(value).map_err(refusal)?;
+        }
+        match resource.resource_type {
+            ResourceType::Topic => self.check_topic(configs),
+            ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics | ResourceType::Group => {
+                Ok(())
+            }
+        }
+    }
+
+    fn is_list(&self, resource_type: ResourceType, key: &str) -> bool {
+        row_of(resource_type, key).is_some_and(|row| row.kind == Kind::List)
+    }
+
+    fn inherited(&self, resource: &ConfigResource, key: &str) -> Option<String> {
+        match resource.resource_type {
+            ResourceType::Topic => inherited(key, self.layers),
+            // What is set at run time elsewhere is not this resource's to build on.
+            ResourceType::Broker => self.layers.settings.effective(key).map(str::to_owned),
+            ResourceType::Group => group_key(key)?.default.map(str::to_owned),
+            ResourceType::BrokerLogger | ResourceType::ClientMetrics => None,
+        }
+    }
+}
+
+impl Rules<'_> {
+    /// Checks what keys of a topic mean together.
+    fn check_topic(&self, configs: &Configs) -> Result<(), InvalidConfig> {
+        let value = |key: &str| match configs.get(key) {
+            Some(own) => Some(own.trim().to_owned()),
+            None => inherited(key, self.layers),
+        };
+        let number = |key| value(key).and_then(|value| value.parse::<i64>().ok()).unwrap_or_default();
+        let (least, most) = (number("min.compaction.lag.ms"), number("max.compaction.lag.ms"));
+        if least > most {
+            return Err(refused(
+                "min.compaction.lag.ms",
+                &least.to_string(),
+                &format!("must be at most max.compaction.lag.ms, which is {most}"),
+            ));
+        }
+        if configs.get("remote.storage.enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
+            return Err(refused("remote.storage.enable", "true", "this release has no tiered storage: must be false"));
+        }
+        for (local, total) in [("local.retention.ms", "retention.ms"), ("local.retention.bytes", "retention.bytes")] {
+            let (local_value, total_value) = (number(local), number(total));
+            let is_beyond = total_value >= 0 && (local_value == -1 || local_value > total_value);
+            if configs.contains_key(local) && is_beyond {
+                let reason = format!("must not be beyond {total}, which is {total_value}");
+                return Err(refused(local, &local_value.to_string(), &reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row_of(resource_type: ResourceType, key: &str) -> Option<&'static ConfigKey> {
+    let row = match resource_type {
+        ResourceType::Topic => topic_key(key),
+        ResourceType::Broker => broker_key(key),
+        ResourceType::Group => group_key(key),
+        ResourceType::BrokerLogger | ResourceType::ClientMetrics => None,
+    };
+    row.filter(|row| row.is_served())
+}
+
+/// Whether a broker's key can change while it runs, of one broker or of all.
+fn check_dynamic(row: &ConfigKey, key: &str, all_brokers: bool) -> Result<(), InvalidConfig> {
+    let reason = match row.scope {
+        Scope::ReadOnly => "it cannot change while the broker runs: set it in the broker's file and restart",
+        Scope::PerBroker if all_brokers => "it can be set on one broker at a time only: name the broker",
+        Scope::PerBroker => "this release cannot change it while the broker runs",
+        Scope::ClusterWide if row.has_effect() && !takes_effect_at_once(row.name) => {
+            "this release cannot change it while the broker runs: set it in the broker's file and restart"
+        }
+        Scope::ClusterWide => return Ok(()),
+    };
+    Err(InvalidConfig { message: format!("configuration {key} cannot be set: {reason}").into() })
+}
+
+fn takes_effect_at_once(key: &str) -> bool {
+    is_inherited_by_topics(key) || key == "producer.id.expiration.ms"
+}
+
+fn unknown(resource_type: ResourceType, key: &str) -> InvalidConfig {
+    let (kind, rows) = match resource_type {
+        ResourceType::Topic => ("topic", topic_keys()),
+        ResourceType::Group => ("group", group_keys()),
+        ResourceType::Broker => ("broker", broker_keys()),
+        ResourceType::BrokerLogger | ResourceType::ClientMetrics => ("resource", [].as_slice()),
+    };
+    let shown: String = key.chars().take(120).collect();
+    let meant = nearest(rows, key).map(|meant| format!(": did you mean {meant}?")).unwrap_or_default();
+    InvalidConfig { message: format!("Unknown {kind} config name: {shown}{meant}").into() }
+}
+
+fn refused(key: &str, value: &str, reason: &str) -> InvalidConfig {
+    refusal(InvalidValue { key: key.into(), value: value.into(), reason: reason.into() })
+}
+
+fn refusal(invalid: InvalidValue) -> InvalidConfig {
+    InvalidConfig { message: invalid.to_string().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Origin, Settings};
+    use super::*;
+
+    fn validate(resource: &ConfigResource, pairs: &[(&str, &str)]) -> Result<(), String> {
+        let settings = Settings::default();
+        let rules = Rules { layers: Layers { broker: None, cluster: None, settings: &settings } };
+        let configs = pairs.iter().map(|(key, value)| (Box::from(*key), Box::from(*value))).collect();
+        rules.validate(resource, &configs).map_err(|error| error.message.into())
+    }
+
+    #[test]
+    fn a_topics_keys_and_values_are_checked() {
+        let topic = ConfigResource::topic("t");
+        validate(&topic, &[("retention.ms", "-1"), ("cleanup.policy", "compact"), ("barnabas.durability", "fsync")])
+            .unwrap();
+        for (pairs, expected) in [
+            (vec![("retention.mss", "1")], "Unknown topic config name: retention.mss: did you mean retention.ms?"),
+            (
+                vec![("max.decompressed.message.bytes", "1")],
+                "Unknown topic config name: max.decompressed.message.bytes",
+            ),
+            (vec![("retention.ms", "x")], "Invalid value x for configuration retention.ms: not a number of type LONG"),
+            (
+                vec![("min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "4")],
+                "Invalid value 5 for configuration min.compaction.lag.ms: must be at most max.compaction.lag.ms, which is 4",
+            ),
+            (
+                vec![("remote.storage.enable", "TRUE")],
+                "Invalid value true for configuration remote.storage.enable: this release has no tiered storage: must be false",
+            ),
+            (
+                vec![("local.retention.ms", "6"), ("retention.ms", "5")],
+                "Invalid value 6 for configuration local.retention.ms: must not be beyond retention.ms, which is 5",
+            ),
+        ] {
+            assert_eq!(validate(&topic, &pairs), Err(expected.into()), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_takes_at_run_time_what_can_change_at_run_time() {
+        let (one, all) = (ConfigResource::broker("1"), ConfigResource::broker(""));
+        for resource in [&one, &all] {
+            validate(resource, &[("log.retention.ms", "1000"), ("num.io.threads", "4")]).unwrap();
+            assert!(validate(resource, &[("node.id", "4")]).unwrap_err().contains("restart"));
+            assert!(validate(resource, &[("max.connections", "4")]).unwrap_err().contains("restart"));
+            assert!(validate(resource, &[("log.retention.ms", "x")]).unwrap_err().starts_with("Invalid value x"));
+            assert!(validate(resource, &[("no.such.key", "x")]).unwrap_err().starts_with("Unknown broker config"));
+        }
+        assert!(validate(&all, &[("ssl.keystore.location", "a")]).unwrap_err().contains("one broker at a time"));
+        assert!(validate(&one, &[("ssl.keystore.location", "a")]).unwrap_err().contains("this release"));
+    }
+
+    #[test]
+    fn lists_can_be_appended_to_and_start_from_what_is_inherited() {
+        let mut settings = Settings::default();
+        settings.set("log.cleanup.policy", "compact", Origin::Flag);
+        let rules = Rules { layers: Layers { broker: None, cluster: None, settings: &settings } };
+        assert!(rules.is_list(ResourceType::Topic, "cleanup.policy"));
+        assert!(!rules.is_list(ResourceType::Topic, "retention.ms"));
+        let inherited = rules.inherited(&ConfigResource::topic("t"), "cleanup.policy");
+        assert_eq!(inherited.as_deref(), Some("compact"));
+        let inherited = rules.inherited(&ConfigResource::broker("1"), "log.cleanup.policy");
+        assert_eq!(inherited.as_deref(), Some("compact"));
+    }
+}
