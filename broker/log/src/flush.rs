@@ -41,7 +41,11 @@ impl FlushTicket {
         for item in &self.items {
             match item {
                 Dirty::File(file) => file.sync()?,
-                Dirty::Directory => fs.sync_directory(&self.directory)?,
+                Dirty::Directory => match fs.sync_directory(&self.directory) {
+                    // The partition was deleted meanwhile: its directory has another name.
+                    Err(error) if error.is_not_found() => {}
+                    synced => synced?,
+                },
                 Dirty::Path(path) => match fs.open(path, OpenMode::Write) {
                     Ok(file) => file.sync()?,
                     // A snapshot that retention removed meanwhile.

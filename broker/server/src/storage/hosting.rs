@@ -1,0 +1,114 @@
+//! Brings partitions onto this broker and takes them off it, as the metadata says: opens or makes the log, hosts it, stops it,
+//! deletes it. Leadership is the partition's own matter.
+
+use std::sync::Arc;
+
+use barnabas_log::fs::IoError;
+use barnabas_types::{TopicIdPartition, TopicPartition, Uuid};
+
+use super::{DoomedDirectory, LogDirectories, OpenPartitionError, retention};
+use crate::replica::{Partition, PartitionConfig, Replicas};
+use crate::runtime::Runtime;
+
+/// What partitions are hosted with.
+#[derive(Clone, Debug)]
+pub struct Hosting {
+    /// Threads for what blocks.
+    pub runtime: Runtime,
+    /// Where logs lie.
+    pub directories: Arc<LogDirectories>,
+    /// The partitions hosted.
+    pub replicas: Arc<Replicas>,
+}
+
+/// A partition that could not be hosted.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Its log does not open.
+    #[error("partition {partition} stays offline: {error}")]
+    Open {
+        /// The partition.
+        partition: TopicPartition,
+        /// Why.
+        error: OpenPartitionError,
+    },
+    /// The work broke off.
+    #[error("partition {partition} stays offline: opening its log broke off ({reason})")]
+    BrokeOff {
+        /// The partition.
+        partition: TopicPartition,
+        /// What the task said.
+        reason: tokio::task::JoinError,
+    },
+}
+
+impl Hosting {
+    /// Hosts the partition, in directory `preferred` if it is new and that exists here. It takes no requests before it leads.
+    /// One that is hosted already is returned as it is, with `config` in force.
+    ///
+    /// # Errors
+    /// Its log does not open: the disk failed, or the log is damaged.
+    pub async fn host(
+        &self,
+        key: TopicIdPartition,
+        name: TopicPartition,
+        preferred: Option<Uuid>,
+        config: PartitionConfig,
+    ) -> Result<Arc<Partition>, HostError> {
+        if let Some(hosted) = self.replicas.get(key) {
+            hosted.set_config(config);
+            return Ok(hosted);
+        }
+        let (directories, partition, now) = (Arc::clone(&self.directories), name.clone(), self.runtime.wall());
+        let opening = self
+            .runtime
+            .spawn_blocking(move || directories.open_partition(&partition, key.topic_id, preferred, config.log, now));
+        let opened = match opening.await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return Err(HostError::Open { partition: name, error }),
+            Err(reason) => return Err(HostError::BrokeOff { partition: name, reason }),
+        };
+        let flusher = Arc::clone(&opened.directory.flusher);
+        let partition = Partition::new(key, name, opened.directory.id, opened.log, config, flusher);
+        self.replicas.insert(Arc::clone(&partition));
+        Ok(partition)
+    }
+
+    /// Stops the partition and deletes its log; the files go after the topic's `file.delete.delay.ms`. Requests that wait for it
+    /// are answered that it is gone. Does nothing if it is not hosted.
+    ///
+    /// # Errors
+    /// The disk failed; the directory is a stray at the next start.
+    pub async fn delete(&self, key: TopicIdPartition) -> Result<(), IoError> {
+        let Some(partition) = self.replicas.remove(key) else { return Ok(()) };
+        let Some(directory) = self.directories.get(partition.directory).map(Arc::clone) else { return Ok(()) };
+        let (directories, unique, name) =
+            (Arc::clone(&self.directories), self.runtime.random_uuid(), partition.name.clone());
+        let renamed = self.runtime.spawn_blocking(move || directories.delete_partition(&directory, &name, unique));
+        match renamed.await {
+            Ok(renamed) => {
+                self.remove_later(renamed?, partition.config().file_delete_delay_ms);
+                Ok(())
+            }
+            Err(reason) => {
+                tracing::error!(partition = %partition.name, %reason, "deleting broke off; the directory is a stray at the next start");
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes what deletions before the last stop left behind.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn remove_leftovers(&self) -> Result<(), IoError> {
+        for doomed in self.directories.leftovers()? {
+            self.remove_later(doomed, 0);
+        }
+        Ok(())
+    }
+
+    fn remove_later(&self, doomed: DoomedDirectory, file_delete_delay_ms: i64) {
+        retention::remove_directory_later(&self.runtime, doomed, file_delete_delay_ms);
+    }
+}

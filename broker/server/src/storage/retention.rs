@@ -1,0 +1,81 @@
+//! Keeps logs from growing for ever: lets old segments go, forgets silent producers, removes files whose time has come.
+//! What goes is decided by the log and its settings; this is the clock that asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_log::{ChangeError, Doomed};
+use barnabas_types::Timestamp;
+
+use super::DoomedDirectory;
+use crate::replica::Partition;
+use crate::runtime::Runtime;
+
+/// Lets go what has to go of one partition. Renames files, so it may block a little.
+///
+/// # Errors
+/// The disk failed or the log is offline.
+pub fn apply(partition: &Partition, now: Timestamp) -> Result<Vec<Doomed>, ChangeError> {
+    let high_watermark = partition.marks().high_watermark;
+    partition.with_log(|log| {
+        log.expire_producers(now);
+        if log.is_offline() { Ok(Vec::new()) } else { log.apply_retention(high_watermark, now) }
+    })
+}
+
+/// One round over `partitions`: what goes is removed after each topic's `file.delete.delay.ms`. Returns the number of segments.
+pub async fn round(runtime: &Runtime, partitions: Vec<Arc<Partition>>) -> usize {
+    let mut count = 0;
+    for partition in partitions {
+        let now = runtime.wall();
+        let asked = Arc::clone(&partition);
+        let applied = runtime.spawn_blocking(move || apply(&asked, now)).await;
+        let doomed = match applied {
+            Ok(Ok(doomed)) => doomed,
+            Ok(Err(error)) => {
+                tracing::error!(partition = %partition.name, %error, "old segments could not be let go; tried again with the next round");
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(partition = %partition.name, %error, "the round of retention broke off for this partition");
+                continue;
+            }
+        };
+        if doomed.is_empty() {
+            continue;
+        }
+        count += doomed.len();
+        for segment in &doomed {
+            let (base_offset, size, reason) = (segment.base_offset, segment.size, segment.reason);
+            tracing::info!(partition = %partition.name, %base_offset, size, ?reason, "a segment goes");
+        }
+        let delay = delay(partition.config().file_delete_delay_ms);
+        remove_later(runtime, delay, move || doomed.iter().try_for_each(Doomed::remove));
+    }
+    count
+}
+
+/// Removes a deleted partition's directory after `file_delete_delay_ms`.
+pub fn remove_directory_later(runtime: &Runtime, doomed: DoomedDirectory, file_delete_delay_ms: i64) {
+    remove_later(runtime, delay(file_delete_delay_ms), move || doomed.remove());
+}
+
+fn delay(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn remove_later(
+    runtime: &Runtime,
+    delay: Duration,
+    remove: impl FnOnce() -> Result<(), barnabas_log::fs::IoError> + Send + 'static,
+) {
+    let blocking = runtime.clone();
+    runtime.spawn_data(async move {
+        tokio::time::sleep(delay).await;
+        match blocking.spawn_blocking(remove).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "files could not be removed; tried again at the next start"),
+            Err(error) => tracing::error!(%error, "removing files broke off; tried again at the next start"),
+        }
+    });
+}

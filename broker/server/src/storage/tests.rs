@@ -1,0 +1,304 @@
+//! Log directories with real files: taken, filled, closed, killed and taken again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_log::fs::{Disk, RealFs};
+use barnabas_log::{LogConfig, identity};
+use barnabas_records::{AppendRules, BatchBuilder, Compression};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, TopicPartition, Uuid};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::*;
+use crate::replica::{Durability, Partition, PartitionConfig};
+use crate::runtime::Runtime;
+
+const NODE: BrokerId = BrokerId(1);
+const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
+
+/// A broker's storage in temporary directories.
+struct StorageContext {
+    root: TempDir,
+    paths: Vec<PathBuf>,
+}
+
+/// One run of it, from taking the directories to stopping or being killed.
+struct Run {
+    hosting: Hosting,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl StorageContext {
+    fn new(directories: usize) -> Self {
+        let root = TempDir::new().unwrap();
+        let paths: Vec<PathBuf> = (0..directories).map(|number| root.path().join(number.to_string())).collect();
+        for (number, path) in paths.iter().enumerate() {
+            format(&disk(), path, CLUSTER, NODE, Uuid::from_u128(number as u128 + 1)).unwrap();
+        }
+        Self { root, paths }
+    }
+
+    fn open(&self) -> Result<LogDirectories, DirectoryError> {
+        LogDirectories::open(Arc::new(disk()), &self.paths, NODE, || Uuid::from_u128(99))
+    }
+
+    fn start(&self) -> Run {
+        let directories = Arc::new(self.open().unwrap());
+        let threads = directories.all().iter().map(|directory| {
+            let flusher = Arc::clone(&directory.flusher);
+            std::thread::spawn(move || flusher.run())
+        });
+        let threads = threads.collect();
+        Run { hosting: Hosting { runtime: Runtime::current(), directories, replicas: Arc::default() }, threads }
+    }
+}
+
+impl Run {
+    async fn host(&self, topic: &str, number: i32, topic_id: u128, config: PartitionConfig) -> Arc<Partition> {
+        let key = TopicIdPartition { topic_id: Uuid::from_u128(topic_id), partition: number };
+        let partition = self.hosting.host(key, TopicPartition::new(topic, number), None, config).await.unwrap();
+        partition.lead(LeaderEpoch(0));
+        partition
+    }
+
+    /// Stops cleanly or, without closing anything, as a killed process does.
+    fn stop(self, clean: bool) {
+        let directories = &self.hosting.directories;
+        directories.all().iter().for_each(|directory| directory.flusher.stop());
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+        if clean {
+            checkpoints::close(directories, &self.hosting.replicas.all(), 77).unwrap();
+        }
+    }
+}
+
+fn disk() -> Disk {
+    Disk::new(Arc::new(RealFs), 16)
+}
+
+fn config(log: LogConfig) -> PartitionConfig {
+    PartitionConfig { log, rules: AppendRules::default(), durability: Durability::Fsync, file_delete_delay_ms: 0 }
+}
+
+async fn produce(partition: &Arc<Partition>, timestamp: i64, count: usize) -> Offset {
+    let mut end = Offset(0);
+    for _ in 0..count {
+        let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+        builder.append(Timestamp(timestamp), None, Some(&[7; 100]), &[]).unwrap();
+        end = partition.append(&builder.build().unwrap(), Timestamp(timestamp)).unwrap().end_offset;
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    Arc::clone(partition).replicated(end, deadline).await.unwrap();
+    end
+}
+
+#[tokio::test]
+async fn a_directory_serves_one_process_at_a_time() {
+    let context = StorageContext::new(2);
+    let taken = context.open().unwrap();
+    assert!(matches!(context.open(), Err(DirectoryError::InUse { .. })));
+    assert_eq!((taken.cluster_id(), taken.all().len()), (CLUSTER, 2));
+    drop(taken);
+    context.open().unwrap();
+}
+
+#[test]
+fn directories_of_others_are_refused() {
+    let context = StorageContext::new(1);
+    let open = |paths: &[PathBuf], node| LogDirectories::open(Arc::new(disk()), paths, node, || Uuid::ZERO);
+    assert!(matches!(open(&context.paths, BrokerId(2)), Err(DirectoryError::Foreign { .. })));
+    assert!(matches!(open(&[], NODE), Err(DirectoryError::None)));
+    let bare = context.root.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    assert!(matches!(open(&[bare], NODE), Err(DirectoryError::NotFormatted { .. })));
+    let other = context.root.path().join("other");
+    format(&disk(), &other, "another-cluster", NODE, Uuid::from_u128(50)).unwrap();
+    let both = [context.paths[0].clone(), other];
+    assert!(matches!(open(&both, NODE), Err(DirectoryError::Foreign { .. })));
+    let copy = context.root.path().join("copy");
+    format(&disk(), &copy, CLUSTER, NODE, Uuid::from_u128(1)).unwrap();
+    let both = [context.paths[0].clone(), copy];
+    assert!(matches!(open(&both, NODE), Err(DirectoryError::SameId { .. })));
+}
+
+#[test]
+fn formatting_again_changes_nothing_and_a_directory_without_an_id_gets_one() {
+    let context = StorageContext::new(1);
+    format(&disk(), &context.paths[0], "another", BrokerId(9), Uuid::from_u128(9)).unwrap();
+    assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(1));
+    std::fs::write(context.paths[0].join("meta.properties"), "version=1\nnode.id=1\ncluster.id=c\n").unwrap();
+    assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(99));
+    assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(99));
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_clean_stop_and_after_a_kill() {
+    let context = StorageContext::new(2);
+    let mut end = 0;
+    for (round, clean) in [true, false, true, true, false, false].into_iter().enumerate() {
+        let run = context.start();
+        let partition = run.host("orders", 3, 5, config(LogConfig::default())).await;
+        assert_eq!(partition.marks().log_end, Offset(end), "round {round}");
+        assert_eq!(partition.marks().high_watermark, Offset(end));
+        end = produce(&partition, 1000, 20).await.0;
+        run.stop(clean);
+        let marked = context.paths.iter().all(|path| path.join(".kafka_cleanshutdown").exists());
+        assert_eq!(marked, clean);
+    }
+}
+
+#[tokio::test]
+async fn the_epoch_of_a_clean_stop_is_known_once() {
+    let context = StorageContext::new(2);
+    context.start().stop(true);
+    assert_eq!(context.open().unwrap().clean_broker_epoch(), Some(77));
+    assert_eq!(context.open().unwrap().clean_broker_epoch(), None);
+}
+
+#[tokio::test]
+async fn new_partitions_are_spread_over_the_directories_and_found_where_they_are() {
+    let context = StorageContext::new(3);
+    let run = context.start();
+    let mut found = Vec::new();
+    for number in 0..9 {
+        found.push(run.host("t", number, 5, config(LogConfig::default())).await.directory);
+    }
+    for directory in run.hosting.directories.all() {
+        assert_eq!(found.iter().filter(|id| **id == directory.id).count(), 3);
+    }
+    run.stop(false);
+    let run = context.start();
+    for number in (0..9).rev() {
+        let partition = run.host("t", number, 5, config(LogConfig::default())).await;
+        assert_eq!(partition.directory, found[usize::try_from(number).unwrap()]);
+    }
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn a_deleted_partition_is_gone_and_one_made_again_under_its_name_is_empty() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    produce(&partition, 1000, 5).await;
+    checkpoints::write(&run.hosting.directories, &run.hosting.replicas.all()).unwrap();
+    run.hosting.delete(partition.key).await.unwrap();
+    assert!(run.hosting.replicas.get(partition.key).is_none());
+    let again = run.host("t", 0, 6, config(LogConfig::default())).await;
+    assert_eq!(again.marks().log_end, Offset(0));
+    run.stop(false);
+    // Whatever of the deletion a crash had left behind goes at the next start.
+    let run = context.start();
+    let again = run.host("t", 0, 6, config(LogConfig::default())).await;
+    assert_eq!(again.marks().log_end, Offset(0));
+    for doomed in run.hosting.directories.leftovers().unwrap() {
+        doomed.remove().unwrap();
+    }
+    let names: Vec<String> = list(&context.paths[0]);
+    assert!(!names.iter().any(|name| name.ends_with("-delete")), "{names:?}");
+    run.stop(true);
+}
+
+fn list(path: &std::path::Path) -> Vec<String> {
+    std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_directory_of_a_topic_since_deleted_is_set_aside_and_never_served() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    produce(&partition, 1000, 5).await;
+    run.host("other", 0, 9, config(LogConfig::default())).await;
+    run.stop(true);
+    let run = context.start();
+    let partition = run.host("t", 0, 6, config(LogConfig::default())).await;
+    assert_eq!(partition.marks().log_end, Offset(0));
+    let strays = run.hosting.directories.set_strays_aside(|name, _| &*name.topic == "t").unwrap();
+    assert_eq!(strays.len(), 1);
+    let names = list(&context.paths[0]);
+    assert_eq!(names.iter().filter(|name| name.ends_with("-stray")).count(), 2, "{names:?}");
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn checkpoints_keep_partitions_that_are_not_open() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let first = run.host("a", 0, 5, config(LogConfig::default())).await;
+    let second = run.host("b", 0, 6, config(LogConfig::default())).await;
+    produce(&first, 1000, 4).await;
+    produce(&second, 1000, 6).await;
+    first.delete_records(Offset(2)).unwrap();
+    run.stop(true);
+    let run = context.start();
+    run.host("b", 0, 6, config(LogConfig::default())).await;
+    checkpoints::write(&run.hosting.directories, &run.hosting.replicas.all()).unwrap();
+    let read = |name: &str| std::fs::read_to_string(context.paths[0].join(name)).unwrap();
+    assert_eq!(read("recovery-point-offset-checkpoint"), "0\n2\na 0 4\nb 0 6\n");
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\na 0 2\n");
+    assert_eq!(read("replication-offset-checkpoint"), "0\n2\na 0 4\nb 0 6\n");
+    let first = run.host("a", 0, 5, config(LogConfig::default())).await;
+    assert_eq!(first.marks().log_start, Offset(2));
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn the_rounds_let_old_segments_go_and_write_checkpoints() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let log = LogConfig { segment_bytes: 400, retention_ms: 60_000, ..LogConfig::default() };
+    let partition = run.host("t", 0, 5, config(log)).await;
+    produce(&partition, 1000, 10).await;
+    tokio::time::pause();
+    let upkeep = Upkeep {
+        runtime: run.hosting.runtime.clone(),
+        directories: Arc::clone(&run.hosting.directories),
+        replicas: Arc::clone(&run.hosting.replicas),
+        retention_check_interval: Duration::from_secs(300),
+        checkpoint_interval: Duration::from_secs(60),
+    };
+    let (stop, stopping) = watch::channel(false);
+    let rounds = tokio::spawn(upkeep.run(stopping));
+    // Records of the year 1970 are older than a minute; the clock is paused, so that the intervals pass at once.
+    let path = context.paths[0].join("log-start-offset-checkpoint");
+    while !std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with("0\n0\n")) || partition.size_bytes() > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(partition.marks().log_start, Offset(10));
+    while list(&context.paths[0].join("t-0")).iter().any(|name| name.ends_with(".deleted")) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    stop.send(true).unwrap();
+    rounds.await.unwrap();
+    tokio::time::resume();
+    produce(&partition, 2000, 1).await;
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn segments_left_to_replication_are_synced_by_the_checkpoint_round() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let log = LogConfig { segment_bytes: 400, ..LogConfig::default() };
+    let partition = run.host("t", 0, 5, PartitionConfig { durability: Durability::Replicated, ..config(log) }).await;
+    let end = produce(&partition, 1000, 10).await;
+    assert_eq!(partition.with_log(|log| log.durable_end()), Offset(0));
+    checkpoints::sync_sealed(&run.hosting.directories, &run.hosting.replicas.all());
+    run.stop(false);
+    assert_eq!(partition.with_log(|log| log.durable_end()), end);
+}
+
+#[test]
+fn a_partitions_directory_without_an_id_is_taken_for_what_it_is_called() {
+    let context = StorageContext::new(1);
+    let directories = context.open().unwrap();
+    let path = context.paths[0].join("t-0");
+    std::fs::create_dir(&path).unwrap();
+    let name = TopicPartition::new("t", 0);
+    let now = Timestamp(0);
+    directories.open_partition(&name, Uuid::from_u128(8), None, LogConfig::default(), now).unwrap();
+    assert_eq!(identity::read_topic_id(&RealFs, &path).unwrap(), Some(Uuid::from_u128(8)));
+}
