@@ -8,6 +8,7 @@ pub mod connection;
 pub mod coordinator;
 pub mod logging;
 pub mod memory;
+pub mod metadata;
 pub mod metrics;
 pub mod node;
 pub mod raft;

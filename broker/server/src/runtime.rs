@@ -90,6 +90,16 @@ impl Runtime {
         self.data.spawn(task)
     }
 
+    /// Runs `work` on a thread of its own, for an owner that blocks on its disk again and again. It waits for tasks and timers
+    /// through the handle it is given.
+    pub fn spawn_thread(&self, name: &str, work: impl FnOnce(&Handle) + Send + 'static) {
+        let control = self.control.clone();
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&control));
+        if let Err(error) = spawned {
+            tracing::error!(%error, name, "the system gives no thread; raise its limit of processes (ulimit -u, pids cgroup)");
+        }
+    }
+
     /// Runs work that may block (a sync, a scan of a log) on a thread of its own pool.
     pub fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         self.data.spawn_blocking(work)

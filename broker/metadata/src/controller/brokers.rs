@@ -164,9 +164,11 @@ impl Controller {
         let broker = self.registered(id, epoch).ok_or(StaleBrokerEpoch { broker: id, epoch })?;
         let is_caught_up = heartbeat.applied_offset.0 >= epoch;
         let stop = heartbeat.want_shut_down;
-        let fence = !stop && !broker.fenced && heartbeat.want_fence;
+        // One that leads nothing any more may stop, and is fenced at once: nobody has to find out that it is gone.
+        let finish_stop = stop && !broker.fenced && !self.leads_any(id);
+        let fence = finish_stop || (!stop && !broker.fenced && heartbeat.want_fence);
         let unfence = !stop && broker.fenced && !heartbeat.want_fence && is_caught_up;
-        let begin_stop = stop && !broker.fenced && !broker.in_controlled_shutdown;
+        let begin_stop = stop && !broker.fenced && !broker.in_controlled_shutdown && !finish_stop;
         let cordoned =
             Some(&heartbeat.cordoned_log_dirs).filter(|&dirs| broker.cordoned_log_dirs.as_ref() != Some(dirs));
         let mut records = Vec::new();
@@ -186,7 +188,7 @@ impl Controller {
             records.extend(self.partition_changes(id, Move::Leaves));
         }
         let is_fenced = fence || (broker.fenced && !unfence);
-        let should_shut_down = stop && (broker.fenced || (broker.in_controlled_shutdown && !self.leads_any(id)));
+        let should_shut_down = stop && is_fenced;
         Ok(Outcome { records, response: HeartbeatReply { is_caught_up, is_fenced, should_shut_down } })
     }
 

@@ -1,0 +1,161 @@
+//! The way to the controller: a decision is sent to the thread that owns it, and its answer comes back once its records are
+//! committed and applied on this node.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_log::fs::Disk;
+use barnabas_metadata::{ConfigRules, Context, Controller, Outcome};
+use barnabas_protocol::records::metadata::MetadataRecord;
+use barnabas_raft::SnapshotId;
+use barnabas_types::Offset;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::error::{ControllerError, Fatal};
+use super::owner::Owner;
+use super::publish::{Applied, Published};
+use crate::raft::QuorumSettings;
+use crate::runtime::Runtime;
+
+/// Decisions that may wait for the controller; more wait where they come from.
+const QUEUED_DECISIONS: usize = 256;
+
+/// What the controller is configured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControllerSettings {
+    /// `num.partitions`.
+    pub default_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `metadata.max.idle.interval.ms`; None for no NoOp records.
+    pub max_idle_interval: Option<Duration>,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub max_bytes_between_snapshots: u64,
+    /// `metadata.log.max.snapshot.interval.ms`; None for no limit.
+    pub max_snapshot_interval: Option<Duration>,
+}
+
+impl Default for ControllerSettings {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        Self {
+            default_partitions: 1,
+            default_replication_factor: 1,
+            max_idle_interval: Some(Duration::from_millis(500)),
+            max_bytes_between_snapshots: 20 * 1024 * 1024,
+            max_snapshot_interval: Some(Duration::from_secs(3600)),
+        }
+    }
+}
+
+/// What becomes of a decision: the offset after its records, once they are committed.
+pub(super) type Completion = Box<dyn FnOnce(Result<Offset, ControllerError>) + Send>;
+
+/// A decision to make on the owner's thread.
+pub(super) type Decision =
+    Box<dyn FnOnce(&Controller, &mut Context<'_>) -> (Vec<MetadataRecord<'static>>, Completion) + Send>;
+
+/// What the owner is told.
+pub(super) enum Command {
+    /// Decide.
+    Decide(Decision),
+    /// A snapshot is on disk, or could not be written.
+    SnapshotWritten(Result<SnapshotId, (PathBuf, String)>),
+    /// Stop, and say when it is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The controller of this node, for everybody who asks it.
+#[derive(Clone)]
+pub struct ControllerHandle {
+    commands: mpsc::Sender<Command>,
+    applied: Applied,
+}
+
+impl ControllerHandle {
+    /// Decides on the controller's newest state. Returns once the decision is committed and this node has applied it: what was
+    /// made can be used here.
+    ///
+    /// # Errors
+    /// The controller is not active, has stopped, or `deadline` has passed.
+    pub async fn decide<R, D>(&self, deadline: Instant, decide: D) -> Result<R, ControllerError>
+    where
+        R: Send + 'static,
+        D: FnOnce(&Controller, &mut Context<'_>) -> Outcome<R> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let decision: Decision = Box::new(move |controller, context| {
+            let Outcome { records, response } = decide(controller, context);
+            let completion: Completion = Box::new(move |result| {
+                // Who no longer waits has timed out or is gone.
+                let _ = sender.send(result.map(|offset| (response, offset)));
+            });
+            (records, completion)
+        });
+        let answer = async {
+            self.commands.send(Command::Decide(decision)).await.map_err(|_| ControllerError::Stopped)?;
+            let (response, offset) = receiver.await.map_err(|_| ControllerError::Stopped)??;
+            self.applied.reached(offset).await.map_err(|_| ControllerError::Stopped)?;
+            Ok(response)
+        };
+        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
+    }
+
+    /// As [`ControllerHandle::decide`], for decisions that may refuse.
+    ///
+    /// # Errors
+    /// The outer ones are the controller's, the inner ones the decision's.
+    pub async fn try_decide<R, E, D>(&self, deadline: Instant, decide: D) -> Result<Result<R, E>, ControllerError>
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+        D: FnOnce(&Controller, &mut Context<'_>) -> Result<Outcome<R>, E> + Send + 'static,
+    {
+        self.decide(deadline, move |controller, context| match decide(controller, context) {
+            Ok(Outcome { records, response }) => Outcome { records, response: Ok(response) },
+            Err(error) => Outcome { records: Vec::new(), response: Err(error) },
+        })
+        .await
+    }
+
+    /// How far this node has applied the metadata.
+    #[must_use]
+    pub const fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// Stops the controller: nothing is decided any more, and the log is left complete. Returns when that is done.
+    pub async fn stop(&self) {
+        let (sender, receiver) = oneshot::channel();
+        if self.commands.send(Command::Stop(sender)).await.is_ok() {
+            let _ = receiver.await;
+        }
+    }
+
+    /// Returns when the controller has stopped, for whatever reason.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+}
+
+/// Opens the metadata log, leads the quorum and starts the controller on a thread of its own. Blocks until the log is read.
+/// Committed metadata comes out of the receiver, for a [`Publisher`](super::Publisher), which reports through `applied`.
+///
+/// # Errors
+/// The log cannot be read whole, or the quorum has other voters.
+pub fn start(
+    runtime: &Runtime,
+    disk: &Arc<Disk>,
+    quorum: &QuorumSettings,
+    settings: ControllerSettings,
+    rules: Box<dyn ConfigRules + Send>,
+    applied: Applied,
+) -> Result<(ControllerHandle, watch::Receiver<Published>), Fatal> {
+    let (commands, receiver) = mpsc::channel(QUEUED_DECISIONS);
+    let (owner, published) =
+        Owner::open(runtime.clone(), disk, quorum, settings, rules, receiver, commands.downgrade())?;
+    runtime.spawn_thread("controller", move |handle| owner.run(handle));
+    Ok((ControllerHandle { commands, applied }, published))
+}

@@ -1,0 +1,52 @@
+//! Why the controller gave no answer. What it answers is the decision's own business.
+
+use barnabas_protocol::ErrorCode;
+
+use crate::raft::{AppendRecordsError, QuorumError};
+
+/// A decision that was not made, or not kept.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// This node does not lead the quorum.
+    #[error("this node is not the active controller at the moment; try again")]
+    NotController,
+    /// The records do not fit a batch.
+    #[error("the change cannot be written: {0}")]
+    TooLarge(String),
+    /// The controller has stopped.
+    #[error("the controller has stopped; the log of this broker says why")]
+    Stopped,
+    /// Not committed and applied in time. It may still be.
+    #[error("the change was not applied within its time; it may still be, look before repeating it")]
+    TimedOut,
+}
+
+impl ControllerError {
+    /// Kafka's code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotController => ErrorCode::NOT_CONTROLLER,
+            Self::TooLarge(_) => ErrorCode::POLICY_VIOLATION,
+            Self::Stopped => ErrorCode::NOT_CONTROLLER,
+            Self::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+        }
+    }
+}
+
+/// What ends the controller's thread.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The quorum replica.
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
+    /// A decided record does not fit the state it was decided on.
+    #[error("a decided record does not fit the state it was decided on: {0}")]
+    Replay(#[from] barnabas_metadata::ReplayError),
+    /// The first records of the cluster.
+    #[error("the bootstrap records cannot be read: {0}")]
+    Bootstrap(#[from] crate::raft::ReadSnapshotError),
+    /// The controller's own records.
+    #[error(transparent)]
+    Append(#[from] AppendRecordsError),
+}

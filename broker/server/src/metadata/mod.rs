@@ -1,0 +1,17 @@
+//! The metadata of this node: the controller that decides it, the publication that carries it to everything else here, and this
+//! broker's own part in it.
+
+mod controller;
+mod error;
+mod owner;
+mod producer_ids;
+mod publish;
+mod registration;
+#[cfg(test)]
+mod tests;
+
+pub use controller::{ControllerHandle, ControllerSettings, start};
+pub use error::ControllerError;
+pub use producer_ids::{ProducerIdError, ProducerIds};
+pub use publish::{Applied, Change, Published, Publisher, Subscriber};
+pub use registration::{BrokerLife, RegistrationFailed};

@@ -1,0 +1,295 @@
+//! The controller's thread: it alone owns the controller, the quorum replica and the committed state. One round takes the
+//! decisions that wait, appends their records, syncs once, then commits, publishes and answers all of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_log::fs::Disk;
+use barnabas_metadata::{
+    ConfigRules, Context, Controller, History, Image, MAX_RECORDS_PER_REQUEST, first_batch, snapshot,
+};
+use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
+use barnabas_raft::SnapshotId;
+use barnabas_types::{LeaderEpoch, Offset};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::controller::{Command, Completion, ControllerSettings, Decision};
+use super::error::{ControllerError, Fatal};
+use super::publish::Published;
+use crate::raft::{self, AppendRecordsError, QuorumDriver, QuorumSettings};
+use crate::runtime::Runtime;
+
+/// Decisions taken in one round, synced together.
+const DECISIONS_PER_ROUND: usize = 64;
+
+/// Records that are appended and not committed, with who waits for them.
+struct Uncommitted {
+    end: Offset,
+    records: Vec<MetadataRecord<'static>>,
+    completion: Option<Completion>,
+}
+
+pub(super) struct Owner {
+    runtime: Runtime,
+    settings: ControllerSettings,
+    rules: Box<dyn ConfigRules + Send>,
+    quorum: QuorumDriver,
+    controller: Controller,
+    committed: History,
+    uncommitted: VecDeque<Uncommitted>,
+    commands: mpsc::Receiver<Command>,
+    /// To be told of a finished snapshot; weak, so that the thread ends when nobody can ask any more.
+    own_commands: mpsc::WeakSender<Command>,
+    published: watch::Sender<Published>,
+    last_append: Duration,
+    last_snapshot: Duration,
+    snapshot_running: bool,
+}
+
+impl Owner {
+    pub(super) fn open(
+        runtime: Runtime,
+        disk: &Arc<Disk>,
+        quorum: &QuorumSettings,
+        settings: ControllerSettings,
+        rules: Box<dyn ConfigRules + Send>,
+        commands: mpsc::Receiver<Command>,
+        own_commands: mpsc::WeakSender<Command>,
+    ) -> Result<(Self, watch::Receiver<Published>), Fatal> {
+        let now = runtime.now();
+        let (driver, committed) = QuorumDriver::start(disk, quorum, now.wall)?;
+        let (published, receiver) = watch::channel(Published::default());
+        let mut owner = Self {
+            runtime,
+            settings,
+            rules,
+            quorum: driver,
+            controller: Controller::new(committed.visible().clone()),
+            committed,
+            uncommitted: VecDeque::new(),
+            commands,
+            own_commands,
+            published,
+            last_append: now.monotonic,
+            last_snapshot: now.monotonic,
+            snapshot_running: false,
+        };
+        owner.finish_format(disk, quorum)?;
+        owner.publish();
+        Ok((owner, receiver))
+    }
+
+    /// Writes the first records of a new cluster, or undoes what a stop has cut in half.
+    fn finish_format(&mut self, disk: &Disk, quorum: &QuorumSettings) -> Result<(), Fatal> {
+        if self.committed.in_transaction() {
+            let abort = MetadataRecord::AbortTransaction(Default::default());
+            self.append(vec![abort], None)?;
+            self.commit()?;
+        }
+        if self.controller.head().features.metadata_version() == 0 {
+            let bootstrap = raft::read_bootstrap(disk.fs(), &quorum.metadata_log_dir)?;
+            self.append(first_batch(bootstrap), None)?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Works until it is told to stop, nobody can ask any more, or the disk fails.
+    pub(super) fn run(mut self, handle: &Handle) {
+        loop {
+            match self.round(handle) {
+                Ok(None) => {}
+                Ok(Some(stopped)) => return self.stop(stopped),
+                Err(fatal) => {
+                    tracing::error!(error = %fatal, "the controller stops; this broker can change no metadata until it is started again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One round; returns whom to tell when it is time to stop.
+    fn round(&mut self, handle: &Handle) -> Result<Option<Option<oneshot::Sender<()>>>, Fatal> {
+        let mut batch = Vec::new();
+        let wait = self.idle_wait();
+        let received = handle.block_on(async {
+            tokio::time::timeout(wait, self.commands.recv_many(&mut batch, DECISIONS_PER_ROUND)).await
+        });
+        if received == Ok(0) {
+            return Ok(Some(None));
+        }
+        let mut stop = None;
+        for command in batch {
+            match command {
+                Command::Decide(decision) => self.decide(decision)?,
+                Command::SnapshotWritten(result) => self.snapshot_written(result)?,
+                Command::Stop(sender) => stop = Some(Some(sender)),
+            }
+        }
+        self.append_no_op()?;
+        self.commit()?;
+        self.maybe_snapshot()?;
+        Ok(stop)
+    }
+
+    /// How long nothing has to be done.
+    fn idle_wait(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(60);
+        let since = self.runtime.now().monotonic.saturating_sub(self.last_append);
+        self.settings.max_idle_interval.map_or(LONGEST, |interval| interval.saturating_sub(since))
+    }
+
+    fn decide(&mut self, decision: Decision) -> Result<(), Fatal> {
+        let runtime = self.runtime.clone();
+        let mut random = move || u128::from_be_bytes(runtime.random_bytes());
+        let mut context = Context {
+            rules: &*self.rules,
+            random: &mut random,
+            default_partitions: self.settings.default_partitions,
+            default_replication_factor: self.settings.default_replication_factor,
+            next_offset: self.quorum.log_end(),
+        };
+        if self.quorum.lead().is_none() {
+            // The decision is made to get at its completion, and thrown away.
+            let (_, completion) = decision(&self.controller, &mut context);
+            completion(Err(ControllerError::NotController));
+            return Ok(());
+        }
+        let (records, completion) = decision(&self.controller, &mut context);
+        self.append(records, Some(completion))
+    }
+
+    /// Appends records, in as many batches as they need, and lets the controller decide on them from here on.
+    fn append(
+        &mut self,
+        records: Vec<MetadataRecord<'static>>,
+        mut completion: Option<Completion>,
+    ) -> Result<(), Fatal> {
+        let (now, version) = (self.runtime.now(), self.controller.head().features.metadata_version());
+        // The very first record sets the version; it looks the same in every one.
+        let version = if version == 0 { barnabas_metadata::MAX_METADATA_VERSION } else { version };
+        let mut end = self.quorum.log_end();
+        for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {
+            match self.quorum.append(chunk, version, now.wall) {
+                Ok(appended) => end = appended,
+                Err(AppendRecordsError::Encode(error)) => {
+                    if let Some(completion) = completion.take() {
+                        completion(Err(ControllerError::TooLarge(error.to_string())));
+                    }
+                    return Ok(());
+                }
+                Err(AppendRecordsError::Refused(_)) => {
+                    if let Some(completion) = completion.take() {
+                        completion(Err(ControllerError::NotController));
+                    }
+                    return Ok(());
+                }
+                Err(AppendRecordsError::Quorum(error)) => return Err(error.into()),
+            }
+            for record in chunk {
+                self.controller.replay(record)?;
+            }
+            self.last_append = now.monotonic;
+        }
+        self.uncommitted.push_back(Uncommitted { end, records, completion });
+        Ok(())
+    }
+
+    /// Nothing for a while: a record all the same, so that everybody sees the quorum move.
+    fn append_no_op(&mut self) -> Result<(), Fatal> {
+        let Some(interval) = self.settings.max_idle_interval else { return Ok(()) };
+        let idle = self.runtime.now().monotonic.saturating_sub(self.last_append) >= interval;
+        if idle && self.quorum.lead().is_some() {
+            self.append(vec![MetadataRecord::NoOp(NoOpRecord::default())], None)?;
+        }
+        Ok(())
+    }
+
+    /// Syncs, applies what is committed by that, publishes it, and answers.
+    fn commit(&mut self) -> Result<(), Fatal> {
+        if self.uncommitted.is_empty() {
+            return Ok(());
+        }
+        let high_watermark = self.quorum.sync(self.runtime.wall())?;
+        let mut answers = Vec::new();
+        while let Some(done) = self.uncommitted.pop_front_if(|next| next.end <= high_watermark) {
+            for record in &done.records {
+                self.committed.replay(record)?;
+            }
+            answers.extend(done.completion.map(|completion| (completion, done.end)));
+        }
+        self.publish();
+        for (completion, end) in answers {
+            completion(Ok(end));
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let image = self.committed.visible().clone();
+        let published = Published {
+            image: Arc::new(image),
+            end: self.quorum.high_watermark(),
+            epoch: self.quorum.lead().unwrap_or(LeaderEpoch::NONE),
+        };
+        self.published.send_replace(published);
+    }
+
+    fn maybe_snapshot(&mut self) -> Result<(), Fatal> {
+        let now = self.runtime.now();
+        let bytes = self.quorum.bytes_since_snapshot();
+        let overdue = |interval| now.monotonic.saturating_sub(self.last_snapshot) >= interval;
+        let wanted = bytes >= self.settings.max_bytes_between_snapshots
+            || (bytes > 0 && self.settings.max_snapshot_interval.is_some_and(overdue));
+        if !wanted || self.snapshot_running || self.committed.in_transaction() {
+            return Ok(());
+        }
+        let image = self.committed.visible().clone();
+        let version = image.features.metadata_version();
+        let Some((id, path, frame)) = self.quorum.begin_snapshot(version, now.wall)? else { return Ok(()) };
+        self.last_snapshot = now.monotonic;
+        self.snapshot_running = true;
+        self.write_snapshot(id, path, frame, image);
+        Ok(())
+    }
+
+    /// Writes a snapshot beside the controller; the image is a copy that shares everything.
+    fn write_snapshot(&self, id: SnapshotId, path: std::path::PathBuf, frame: raft::Frame, image: Image) {
+        let (disk, own_commands) = (self.quorum.disk(), self.own_commands.clone());
+        self.runtime.spawn_blocking(move || {
+            let written = raft::write_snapshot(disk.fs(), &path, &frame, snapshot::records(&image));
+            let result = written.map(|()| id).map_err(|error| (path, error.to_string()));
+            if let Some(commands) = own_commands.upgrade() {
+                // The controller has stopped meanwhile: the next start finds the file.
+                let _ = commands.blocking_send(Command::SnapshotWritten(result));
+            }
+        });
+    }
+
+    fn snapshot_written(&mut self, result: Result<SnapshotId, (std::path::PathBuf, String)>) -> Result<(), Fatal> {
+        self.snapshot_running = false;
+        match result {
+            Ok(id) => {
+                tracing::info!(snapshot = %id, "a snapshot of the metadata is written");
+                Ok(self.quorum.snapshot_written(id, self.runtime.wall())?)
+            }
+            // The log still holds everything; the next attempt comes with the next limit that is reached.
+            Err((path, error)) => {
+                tracing::warn!(path = %path.display(), error, "a snapshot of the metadata could not be written");
+                Ok(())
+            }
+        }
+    }
+
+    fn stop(mut self, stopped: Option<oneshot::Sender<()>>) {
+        self.commands.close();
+        if let Err(error) = self.quorum.stop(self.runtime.wall()) {
+            tracing::error!(%error, "the metadata log could not be closed; what was acknowledged is on disk");
+        }
+        if let Some(stopped) = stopped {
+            let _ = stopped.send(());
+        }
+    }
+}

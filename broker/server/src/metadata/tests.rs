@@ -1,0 +1,283 @@
+//! The controller's thread on a real directory, with its publication and this broker's registration.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use barnabas_log::fs::{Disk, Fault, FaultyFs, Operation};
+use barnabas_metadata::{
+    BrokerEndpoint, ConfigResource, ConfigRules, ControllerRegistration, FeatureRange, Image, InvalidConfig,
+    METADATA_VERSION, Registration, ResourceType,
+};
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use barnabas_raft::{Endpoint, ReplicaKey};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, Timestamp, Uuid};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::*;
+use crate::raft::{self, METADATA_LOG, QuorumSettings};
+use crate::runtime::Runtime;
+
+struct AnyConfig;
+
+impl ConfigRules for AnyConfig {
+    fn validate(&self, _: &ConfigResource, _: &BTreeMap<Box<str>, Box<str>>) -> Result<(), InvalidConfig> {
+        Ok(())
+    }
+
+    fn is_list(&self, _: ResourceType, _: &str) -> bool {
+        false
+    }
+
+    fn inherited(&self, _: &ConfigResource, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Remembers what was published, and in which order the subscribers were told.
+struct Recorder {
+    name: &'static str,
+    seen: Arc<Mutex<Vec<(&'static str, usize)>>>,
+    image: Arc<Mutex<Arc<Image>>>,
+}
+
+impl Subscriber for Recorder {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        async move {
+            self.seen.lock().unwrap().push((self.name, change.delta.changed_topics.len()));
+            *self.image.lock().unwrap() = Arc::clone(&change.new);
+        }
+        .boxed()
+    }
+}
+
+/// One node's metadata on a directory that outlives it.
+struct NodeContext {
+    runtime: Runtime,
+    controller: ControllerHandle,
+    seen: Arc<Mutex<Vec<(&'static str, usize)>>>,
+    image: Arc<Mutex<Arc<Image>>>,
+}
+
+const QUIET: ControllerSettings = ControllerSettings {
+    default_partitions: 2,
+    default_replication_factor: 1,
+    max_idle_interval: None,
+    max_bytes_between_snapshots: u64::MAX,
+    max_snapshot_interval: None,
+};
+
+fn quorum(directory: &Path) -> QuorumSettings {
+    QuorumSettings {
+        metadata_log_dir: directory.to_path_buf(),
+        key: ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) },
+        endpoints: vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port: 9093 }],
+        segment_bytes: 1 << 30,
+    }
+}
+
+fn disk() -> Arc<Disk> {
+    Arc::new(Disk::new(Arc::new(FaultyFs::default()), 16))
+}
+
+impl NodeContext {
+    fn start(directory: &Path, settings: ControllerSettings) -> Self {
+        Self::start_on(&disk(), directory, settings)
+    }
+
+    fn start_on(disk: &Arc<Disk>, directory: &Path, settings: ControllerSettings) -> Self {
+        let (runtime, quorum) = (Runtime::current(), quorum(directory));
+        if !raft::is_formatted(disk.fs(), directory).unwrap() {
+            raft::format(disk.fs(), directory, quorum.key, quorum.endpoints.clone(), Timestamp(1)).unwrap();
+        }
+        let applied = Applied::default();
+        let (controller, published) =
+            start(&runtime, disk, &quorum, settings, Box::new(AnyConfig), applied.clone()).unwrap();
+        let (seen, image) = (Arc::default(), Arc::default());
+        let recorder = |name| -> Arc<dyn Subscriber> {
+            Arc::new(Recorder { name, seen: Arc::clone(&seen), image: Arc::clone(&image) })
+        };
+        let publisher = Publisher::new(published, vec![recorder("first"), recorder("second")], applied);
+        runtime.spawn_control(async move {
+            let mut publisher = publisher;
+            publisher.publish().await;
+            publisher.run().await;
+        });
+        Self { runtime, controller, seen, image }
+    }
+
+    fn deadline(&self) -> tokio::time::Instant {
+        self.runtime.deadline(Duration::from_secs(60))
+    }
+
+    async fn register(&self) -> BrokerLife {
+        let own_controller = ControllerRegistration {
+            id: BrokerId(1),
+            incarnation_id: self.runtime.random_uuid(),
+            zk_migration_ready: false,
+            endpoints: vec![endpoint("CONTROLLER", 9093)],
+            features: Vec::new(),
+        };
+        let registration = Registration {
+            broker_id: BrokerId(1),
+            incarnation_id: self.runtime.random_uuid(),
+            endpoints: vec![endpoint("PLAINTEXT", 9092)],
+            features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
+            rack: None,
+            log_dirs: vec![Uuid::from_u128(7 << 100)],
+        };
+        let life = BrokerLife::register(self.runtime.clone(), self.controller.clone(), own_controller, registration);
+        let life = life.await.unwrap();
+        assert!(self.image().brokers.get(BrokerId(1)).unwrap().fenced, "a new registration is fenced");
+        life.unfence().await.unwrap();
+        life
+    }
+
+    async fn create(&self, name: &'static str) -> Result<Result<Uuid, ErrorCode>, ControllerError> {
+        let topic = CreatableTopic {
+            name: Cow::Borrowed(name),
+            num_partitions: -1,
+            replication_factor: -1,
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], ..CreateTopicsRequest::default() };
+        let mut results = self
+            .controller
+            .decide(self.deadline(), move |controller, context| controller.create_topics(context, &request))
+            .await?;
+        Ok(results.remove(0).map(|created| created.topic_id).map_err(|error| error.code()))
+    }
+
+    fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.image.lock().unwrap())
+    }
+}
+
+fn endpoint(name: &str, port: u16) -> BrokerEndpoint {
+    BrokerEndpoint { name: name.into(), host: "localhost".into(), port, security_protocol: 0 }
+}
+
+#[tokio::test]
+async fn what_is_answered_is_already_applied_here_and_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = NodeContext::start(directory.path(), QUIET);
+    let life = node.register().await;
+    let id = node.create("a").await.unwrap().unwrap();
+    assert_eq!(node.image().topics.get(id).unwrap().partitions.len(), 2, "the reply came before the topic");
+    assert_eq!(node.create("a").await.unwrap(), Err(ErrorCode::TOPIC_ALREADY_EXISTS));
+    life.leave().await.unwrap();
+    assert!(node.image().brokers.get(BrokerId(1)).unwrap().fenced);
+    node.controller.stop().await;
+    assert!(matches!(node.create("b").await, Err(ControllerError::Stopped)));
+
+    let again = NodeContext::start(directory.path(), QUIET);
+    again.register().await;
+    let partition = Arc::clone(&again.image().topics.get(id).unwrap().partitions[&0]);
+    assert_eq!((partition.leader, partition.leader_epoch), (BrokerId(1), LeaderEpoch(2)));
+}
+
+#[tokio::test]
+async fn a_killed_node_keeps_every_answered_topic() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = NodeContext::start(directory.path(), QUIET);
+    node.register().await;
+    let id = node.create("a").await.unwrap().unwrap();
+    // It goes on living, silent, which to the directory is a process that was killed.
+    let again = NodeContext::start(directory.path(), QUIET);
+    again.register().await;
+    assert_eq!(again.image().topics.named("a").map(|topic| topic.id), Some(id));
+}
+
+#[tokio::test]
+async fn subscribers_are_told_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = NodeContext::start(directory.path(), QUIET);
+    node.register().await;
+    node.create("a").await.unwrap().unwrap();
+    let seen = node.seen.lock().unwrap().clone();
+    let names: Vec<_> = seen.iter().map(|(name, _)| *name).collect();
+    assert!(names.len() >= 4 && names.chunks(2).all(|pair| pair == ["first", "second"]), "{seen:?}");
+    assert_eq!(seen.iter().map(|(_, topics)| topics).sum::<usize>(), 2, "each is told of the topic once: {seen:?}");
+}
+
+#[tokio::test]
+async fn producer_ids_are_never_given_twice_not_even_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut given = std::collections::BTreeSet::new();
+    let mut killed = Vec::new();
+    for start in 0..3 {
+        let node = NodeContext::start(directory.path(), QUIET);
+        node.register().await;
+        let ids = ProducerIds::new(node.controller.clone(), BrokerId(1));
+        for _ in 0..1001 {
+            assert!(given.insert(ids.next(node.deadline()).await.unwrap()), "given twice in start {start}");
+        }
+        // It goes on living, silent, which to the directory is a process that was killed.
+        killed.push(node);
+    }
+    assert_eq!(given.first(), Some(&ProducerId(0)));
+    assert_eq!(given.last(), Some(&ProducerId(5000)));
+}
+
+#[tokio::test]
+async fn an_idle_quorum_moves_and_its_log_is_replaced_by_snapshots() {
+    let directory = tempfile::tempdir().unwrap();
+    let busy = ControllerSettings {
+        max_idle_interval: Some(Duration::from_millis(2)),
+        max_bytes_between_snapshots: 2000,
+        ..QUIET
+    };
+    let node = NodeContext::start(directory.path(), busy);
+    node.register().await;
+    let id = node.create("a").await.unwrap().unwrap();
+    // Each NoOp takes about 80 bytes, so that this is several snapshots away.
+    node.controller.applied().reached(Offset(200)).await.unwrap();
+    node.controller.stop().await;
+    let log = directory.path().join(METADATA_LOG);
+    let names = || std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let bytes: u64 = std::fs::read_dir(&log)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "log"))
+        .map(|entry| entry.metadata().unwrap().len())
+        .sum();
+    assert!(names().any(|name| name.ends_with(".checkpoint") && !name.starts_with("00000000000000000000")));
+    assert!(bytes < 12_000, "{bytes} bytes of log are left: {:?}", names().collect::<Vec<_>>());
+    let again = NodeContext::start(directory.path(), QUIET);
+    again.register().await;
+    assert_eq!(again.image().topics.named("a").map(|topic| topic.id), Some(id));
+}
+
+#[tokio::test]
+async fn a_failed_disk_stops_the_controller_and_no_change_is_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let fs = FaultyFs::default();
+    let disk = Arc::new(Disk::new(Arc::new(fs.clone()), 16));
+    let node = NodeContext::start_on(&disk, directory.path(), QUIET);
+    node.register().await;
+    fs.inject(Fault::always(Operation::Sync, METADATA_LOG, 5));
+    assert!(matches!(node.create("a").await, Err(ControllerError::Stopped)));
+    node.controller.stopped().await;
+    assert!(node.image().topics.named("a").is_none());
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_applied_in_time_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    NodeContext::start(directory.path(), QUIET).controller.stop().await;
+    let (runtime, quorum) = (Runtime::current(), quorum(directory.path()));
+    // Nobody publishes what this one commits.
+    let (controller, _published) =
+        start(&runtime, &disk(), &quorum, QUIET, Box::new(AnyConfig), Applied::default()).unwrap();
+    let deadline = runtime.deadline(Duration::from_millis(20));
+    let decided = controller.decide(deadline, |_, _| barnabas_metadata::Outcome { records: Vec::new(), response: () });
+    assert!(matches!(decided.await, Err(ControllerError::TimedOut)));
+}
