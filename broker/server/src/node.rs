@@ -7,6 +7,7 @@ use barnabas_metadata::Image;
 
 use crate::api::FetchSessions;
 use crate::connection::OpenConnections;
+use crate::coordinator::GroupCoordinators;
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::replica::Replicas;
@@ -24,6 +25,8 @@ pub struct Node {
     pub open_connections: Arc<OpenConnections>,
     /// The partitions hosted here.
     pub replicas: Arc<Replicas>,
+    /// The groups coordinated here.
+    pub coordinators: Arc<GroupCoordinators>,
     /// What fetching clients want.
     pub fetch_sessions: FetchSessions,
     /// `fetch.max.bytes`.

@@ -74,27 +74,49 @@ pub enum Request {
     },
 }
 
-/// The answer to the [`Request`] of the same name.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Response {
+macro_rules! responses {
+    ($($(#[$doc:meta])* $name:ident($answer:ty);)*) => {
+        /// The answer to the [`Request`] of the same name.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Response {
+            $($(#[$doc])* $name($answer),)*
+        }
+
+        $(
+            impl TryFrom<Response> for $answer {
+                type Error = Response;
+
+                /// Fails with the response if it answers another kind of request.
+                fn try_from(response: Response) -> Result<Self, Response> {
+                    match response {
+                        Response::$name(answer) => Ok(answer),
+                        other => Err(other),
+                    }
+                }
+            }
+        )*
+    };
+}
+
+responses! {
     /// To a JoinGroup.
-    JoinGroup(JoinGroupResponse<'static>),
+    JoinGroup(JoinGroupResponse<'static>);
     /// To a SyncGroup.
-    SyncGroup(SyncGroupResponse<'static>),
+    SyncGroup(SyncGroupResponse<'static>);
     /// To a Heartbeat.
-    Heartbeat(HeartbeatResponse<'static>),
+    Heartbeat(HeartbeatResponse<'static>);
     /// To a LeaveGroup.
-    LeaveGroup(LeaveGroupResponse<'static>),
+    LeaveGroup(LeaveGroupResponse<'static>);
     /// To an OffsetCommit.
-    OffsetCommit(OffsetCommitResponse<'static>),
+    OffsetCommit(OffsetCommitResponse<'static>);
     /// To one group of an OffsetFetch.
-    OffsetFetch(OffsetFetchResponseGroup<'static>),
+    OffsetFetch(OffsetFetchResponseGroup<'static>);
     /// To an OffsetDelete.
-    OffsetDelete(OffsetDeleteResponse<'static>),
+    OffsetDelete(OffsetDeleteResponse<'static>);
     /// This shard's groups.
-    ListGroups(Vec<ListedGroup<'static>>),
+    ListGroups(Vec<ListedGroup<'static>>);
     /// This shard's share of the groups.
-    DescribeGroups(Vec<DescribedGroup<'static>>),
+    DescribeGroups(Vec<DescribedGroup<'static>>);
     /// This shard's share of the groups.
-    DeleteGroups(Vec<DeletableGroupResult<'static>>),
+    DeleteGroups(Vec<DeletableGroupResult<'static>>);
 }

@@ -3,12 +3,23 @@
 
 mod api_versions;
 mod context;
+mod coordinated;
+mod delete_groups;
 mod delete_records;
+mod describe_groups;
 mod fetch;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod registry;
+mod sync_group;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};
 pub use fetch::FetchSessions;

@@ -43,6 +43,16 @@ served! {
     ListOffsets, ListOffsetsRequest, list_offsets;
     ApiVersions, ApiVersionsRequest, api_versions;
     DeleteRecords, DeleteRecordsRequest, delete_records;
+    OffsetCommit, OffsetCommitRequest, offset_commit;
+    OffsetFetch, OffsetFetchRequest, offset_fetch;
+    JoinGroup, JoinGroupRequest, join_group;
+    Heartbeat, HeartbeatRequest, heartbeat;
+    LeaveGroup, LeaveGroupRequest, leave_group;
+    SyncGroup, SyncGroupRequest, sync_group;
+    DescribeGroups, DescribeGroupsRequest, describe_groups;
+    ListGroups, ListGroupsRequest, list_groups;
+    DeleteGroups, DeleteGroupsRequest, delete_groups;
+    OffsetDelete, OffsetDeleteRequest, offset_delete;
     OffsetForLeaderEpoch, OffsetForLeaderEpochRequest, offset_for_leader_epoch;
 }
 

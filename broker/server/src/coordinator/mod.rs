@@ -73,8 +73,9 @@ impl Pending {
     ///
     /// # Errors
     /// Kafka's code, if the shard could not do what was asked.
-    pub async fn answer(self) -> Result<Response, ErrorCode> {
-        self.0.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR))
+    pub async fn answer<A: TryFrom<Response>>(self) -> Result<A, ErrorCode> {
+        let response = self.0.await.unwrap_or(Err(ErrorCode::NOT_COORDINATOR))?;
+        A::try_from(response).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)
     }
 }
 

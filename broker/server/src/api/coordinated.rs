@@ -1,0 +1,81 @@
+//! What the group APIs share: handing a request to the coordinator of its group, and waiting for it beside the connection, so
+//! that a parked JoinGroup holds no memory of its frame. Knows no API.
+
+use barnabas_coordinator::group::{Context, Request, Response};
+use barnabas_protocol::ErrorCode;
+use futures::FutureExt;
+
+use super::{Reply, RequestContext};
+
+impl RequestContext {
+    /// Who asks, as a group remembers its members.
+    #[must_use]
+    pub fn caller(&self) -> Context {
+        Context {
+            client_id: self.client_id.as_str().into(),
+            // Java writes an address that was never a name with an empty name before it.
+            client_host: format!("/{}", self.connection.host()).into(),
+            version: self.api_version,
+        }
+    }
+}
+
+/// Asks the coordinator of `group_id`; `fold` makes the response of its answer.
+pub async fn ask<A, R>(
+    context: &RequestContext,
+    group_id: &str,
+    request: Request,
+    fold: impl FnOnce(Result<A, ErrorCode>) -> R + Send + 'static,
+) -> Reply<R>
+where
+    A: TryFrom<Response> + Send + 'static,
+    R: Send + 'static,
+{
+    match context.node.coordinators.ask(group_id, request).await {
+        Ok(pending) => Reply::Later(pending.answer().map(fold).boxed()),
+        Err(code) => Reply::Now(fold(Err(code))),
+    }
+}
+
+/// As [`ask`], for APIs that refuse the empty group id, which only offsets may still have.
+pub async fn ask_named<A, R>(
+    context: &RequestContext,
+    group_id: &str,
+    request: Request,
+    fold: impl FnOnce(Result<A, ErrorCode>) -> R + Send + 'static,
+) -> Reply<R>
+where
+    A: TryFrom<Response> + Send + 'static,
+    R: Send + 'static,
+{
+    if group_id.is_empty() {
+        return Reply::Now(fold(Err(ErrorCode::INVALID_GROUP_ID)));
+    }
+    ask(context, group_id, request, fold).await
+}
+
+/// The groups of a request that names several, by the partition that coordinates them, in the order of the request.
+pub fn by_partition(context: &RequestContext, group_ids: Vec<Box<str>>) -> Vec<(Option<i32>, Vec<Box<str>>)> {
+    let mut shares: Vec<(Option<i32>, Vec<Box<str>>)> = Vec::new();
+    for group_id in group_ids {
+        let partition = context.node.coordinators.partition_of(&group_id);
+        match shares.iter_mut().find(|(known, _)| *known == partition) {
+            Some((_, share)) => share.push(group_id),
+            None => shares.push((partition, vec![group_id])),
+        }
+    }
+    shares
+}
+
+/// Asks the shard of `partition` and waits.
+///
+/// # Errors
+/// Kafka's code, if the shard is not here or could not answer.
+pub async fn ask_partition<A: TryFrom<Response>>(
+    context: &RequestContext,
+    partition: Option<i32>,
+    request: Request,
+) -> Result<A, ErrorCode> {
+    let partition = partition.ok_or(ErrorCode::NOT_COORDINATOR)?;
+    context.node.coordinators.ask_partition(partition, request).await?.answer().await
+}
