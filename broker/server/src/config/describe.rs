@@ -49,7 +49,7 @@ fn described(row: &ConfigKey, name: &str, value: Option<String>, synonyms: Vec<D
         source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
         is_sensitive: row.is_sensitive(),
         synonyms,
-        config_type: row.kind.id(),
+        config_type: row.type_id(),
         documentation: row.doc,
     }
 }
@@ -149,99 +149,4 @@ pub fn describe_group(own: Option<&ResourceConfigs>, layers: Layers<'_>) -> Vec<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::settings::{Origin, Settings};
-    use super::*;
-
-    fn dynamic(pairs: &[(&str, &str)]) -> ResourceConfigs {
-        pairs.iter().map(|(key, value)| (Box::from(*key), std::sync::Arc::from(*value))).collect()
-    }
-
-    fn find(described: &[DescribedConfig], name: &str) -> DescribedConfig {
-        described.iter().find(|config| config.name == name).unwrap().clone()
-    }
-
-    fn shown(config: &DescribedConfig) -> Vec<(i8, String, Option<String>)> {
-        config.synonyms.iter().map(|one| (one.source.id(), one.name.clone(), one.value.clone())).collect()
-    }
-
-    fn entry(source: i8, name: &str, value: &str) -> (i8, String, Option<String>) {
-        (source, name.into(), Some(value.into()))
-    }
-
-    #[test]
-    fn a_topics_own_value_stands_before_the_brokers() {
-        let mut settings = Settings::default();
-        settings.set("log.segment.bytes", "2000000", Origin::Flag);
-        let cluster = dynamic(&[("log.segment.bytes", "3000000")]);
-        let own = dynamic(&[("segment.bytes", "4000000")]);
-        let layers = Layers { broker: None, cluster: Some(&cluster), settings: &settings };
-        let config = find(&describe_topic(Some(&own), layers), "segment.bytes");
-        assert_eq!((config.value.as_deref(), config.source), (Some("4000000"), ConfigSource::Topic));
-        assert_eq!(
-            shown(&config),
-            [
-                entry(1, "segment.bytes", "4000000"),
-                entry(3, "log.segment.bytes", "3000000"),
-                entry(4, "log.segment.bytes", "2000000"),
-                entry(5, "log.segment.bytes", "1073741824"),
-            ]
-        );
-        assert!(!config.read_only && !config.documentation.is_empty());
-        let inherited = find(&describe_topic(None, layers), "segment.bytes");
-        assert_eq!(
-            (inherited.value.as_deref(), inherited.source),
-            (Some("3000000"), ConfigSource::DynamicDefaultBroker)
-        );
-    }
-
-    #[test]
-    fn a_default_in_another_unit_is_no_synonym() {
-        let settings = Settings::default();
-        let layers = Layers { broker: None, cluster: None, settings: &settings };
-        let config = find(&describe_topic(None, layers), "retention.ms");
-        assert_eq!((config.value.as_deref(), config.source), (Some("604800000"), ConfigSource::Default));
-        assert_eq!(shown(&config), []);
-        let own = dynamic(&[("retention.ms", "5")]);
-        let config = find(&describe_topic(Some(&own), layers), "retention.ms");
-        assert_eq!(shown(&config), [entry(1, "retention.ms", "5")]);
-    }
-
-    #[test]
-    fn a_topic_shows_kafkas_33_keys_and_ours() {
-        let settings = Settings::default();
-        let layers = Layers { broker: None, cluster: None, settings: &settings };
-        let described = describe_topic(None, layers);
-        assert_eq!(described.len(), 33 + 1);
-        assert!(described.iter().all(|config| config.name != "max.decompressed.message.bytes"));
-    }
-
-    #[test]
-    fn a_broker_shows_what_is_set_and_hides_passwords() {
-        let mut settings = Settings::default();
-        settings.set("ssl.key.password", "hunter2", Origin::Flag);
-        settings.set("super.users", "User:a", Origin::Flag);
-        settings.set("log.retention.minutes", "5", Origin::Flag);
-        let layers = Layers { broker: None, cluster: None, settings: &settings };
-        let described = describe_broker(layers);
-        let password = find(&described, "ssl.key.password");
-        assert_eq!((password.value.as_deref(), password.is_sensitive), (None, true));
-        assert!(!format!("{described:?}").contains("hunter2"));
-        assert_eq!(find(&described, "super.users").value.as_deref(), Some("User:a"));
-        assert_eq!(find(&described, "log.retention.ms").value, None);
-        assert!(find(&described, "node.id").read_only && !find(&described, "log.retention.ms").read_only);
-        let hours = find(&described, "log.retention.hours");
-        assert_eq!(shown(&hours), [entry(5, "log.retention.hours", "168")]);
-        assert_eq!(described.iter().filter(|config| config.name.starts_with("barnabas.")).count(), 4);
-    }
-
-    #[test]
-    fn the_default_of_all_brokers_shows_only_what_is_set_there() {
-        let settings = Settings::default();
-        let cluster = dynamic(&[("min.insync.replicas", "1")]);
-        let layers = Layers { broker: None, cluster: Some(&cluster), settings: &settings };
-        let described = describe_all_brokers(layers);
-        assert_eq!(described.len(), 1);
-        assert_eq!(shown(&described[0]), [entry(3, "min.insync.replicas", "1")]);
-    }
-}
+mod tests;

@@ -36,9 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The number in a DescribeConfigs response (KIP-569).
-    #[must_use]
-    pub const fn id(self) -> i8 {
+    const fn id(self) -> i8 {
         match self {
             Self::Boolean => 1,
             Self::String => 2,
@@ -144,10 +142,16 @@ const fn key(
 }
 
 impl ConfigKey {
-    /// Passwords are never shown.
+    /// Passwords are never shown, nor is what Kafka does not list: it cannot know whether that is a secret.
     #[must_use]
     pub const fn is_sensitive(&self) -> bool {
-        matches!(self.kind, Kind::Password)
+        matches!(self.kind, Kind::Password) || matches!(self.visibility, Visibility::Unlisted)
+    }
+
+    /// The number of the type in a DescribeConfigs response (KIP-569); 0 for what Kafka does not list.
+    #[must_use]
+    pub const fn type_id(&self) -> i8 {
+        if matches!(self.visibility, Visibility::Unlisted) { 0 } else { self.kind.id() }
     }
 
     /// Whether setting it does anything.
@@ -172,13 +176,13 @@ impl ConfigKey {
 /// What Kafka reads without listing it, and dynamic quotas of replication.
 #[rustfmt::skip]
 const UNLISTED: &[ConfigKey] = &[
-    key("allow.everyone.if.no.acl.found", Kind::Boolean, Some("false"), Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
+    key("allow.everyone.if.no.acl.found", Kind::Boolean, None, Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
     key("follower.replication.throttled.rate", Kind::Long, None, Scope::ClusterWide, Allowed::AtLeast(0), Visibility::Unlisted, ""),
     key("leader.replication.throttled.rate", Kind::Long, None, Scope::ClusterWide, Allowed::AtLeast(0), Visibility::Unlisted, ""),
     key("metrics.jmx.exclude", Kind::String, None, Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
     key("metrics.jmx.include", Kind::String, None, Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
     key("replica.alter.log.dirs.io.max.bytes.per.second", Kind::Long, None, Scope::ClusterWide, Allowed::AtLeast(0), Visibility::Unlisted, ""),
-    key("super.users", Kind::String, Some(""), Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
+    key("super.users", Kind::String, None, Scope::ReadOnly, Allowed::Anything, Visibility::Unlisted, ""),
 ];
 
 /// Keys behind these are somebody else's: plug-ins, providers of values, a distribution's own.

@@ -62,6 +62,7 @@ pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(Broker
         }
     }
     let node_id = BrokerId(settings.read("node.id")?);
+    settings.set("broker.id", node_id.to_string(), Origin::Derived("another name for node.id"));
     let bound = resolve_listeners(&mut settings, &checked.leftovers, &quorum_voters, host)?;
     let log_dirs = resolve_log_dirs(&mut settings, host, &mut checked.warnings)?;
     let derived = Derived {
@@ -123,19 +124,21 @@ fn resolve_quorum(settings: &mut Settings, checked: &mut Checked) -> Result<Vec<
     Ok(voters)
 }
 
+/// `node.id` and `broker.id` are one setting under two names.
 fn resolve_node_id(settings: &mut Settings) -> Result<(), ConfigError> {
     // -1 asked ZooKeeper for a number.
-    let Some(broker_id) = settings.remove("broker.id").filter(|setting| setting.value != "-1") else { return Ok(()) };
-    match settings.explicit("node.id") {
-        Some(node_id) if node_id != broker_id.value => {
-            let reason = format!("must be the same as node.id, which is {node_id}");
-            return Err(ConfigError::invalid("broker.id", &broker_id.value, &reason));
+    let broker_id = settings.remove("broker.id").filter(|setting| setting.value != "-1");
+    match (settings.get("node.id").cloned(), broker_id) {
+        (Some(node_id), Some(broker_id)) if node_id.value != broker_id.value => {
+            let reason = format!("must be the same as node.id, which is {}", node_id.value);
+            Err(ConfigError::invalid("broker.id", &broker_id.value, &reason))
         }
-        Some(_) => {}
-        None => settings.set("node.id", &broker_id.value, broker_id.origin.clone()),
+        (None, Some(broker_id)) => {
+            settings.set("node.id", broker_id.value, broker_id.origin);
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    settings.set("broker.id", broker_id.value, broker_id.origin);
-    Ok(())
 }
 
 fn refuse_several_zookeepers(connect: &str) -> Result<(), ConfigError> {
