@@ -25,8 +25,8 @@ pub struct Node {
     pub open_connections: Arc<OpenConnections>,
     /// The partitions hosted here.
     pub replicas: Arc<Replicas>,
-    /// The groups coordinated here.
-    pub coordinators: Arc<GroupCoordinators>,
+    /// Consumer groups.
+    pub groups: Arc<GroupCoordinators>,
     /// What fetching clients want.
     pub fetch_sessions: FetchSessions,
     /// `fetch.max.bytes`.

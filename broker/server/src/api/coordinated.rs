@@ -31,7 +31,7 @@ where
     A: TryFrom<Response> + Send + 'static,
     R: Send + 'static,
 {
-    match context.node.coordinators.ask(group_id, request).await {
+    match context.node.groups.ask(group_id, request).await {
         Ok(pending) => Reply::Later(pending.answer().map(fold).boxed()),
         Err(code) => Reply::Now(fold(Err(code))),
     }
@@ -58,7 +58,7 @@ where
 pub fn by_partition(context: &RequestContext, group_ids: Vec<Box<str>>) -> Vec<(Option<i32>, Vec<Box<str>>)> {
     let mut shares: Vec<(Option<i32>, Vec<Box<str>>)> = Vec::new();
     for group_id in group_ids {
-        let partition = context.node.coordinators.partition_of(&group_id);
+        let partition = context.node.groups.partition_of(&group_id);
         match shares.iter_mut().find(|(known, _)| *known == partition) {
             Some((_, share)) => share.push(group_id),
             None => shares.push((partition, vec![group_id])),
@@ -77,5 +77,5 @@ pub async fn ask_partition<A: TryFrom<Response>>(
     request: Request,
 ) -> Result<A, ErrorCode> {
     let partition = partition.ok_or(ErrorCode::NOT_COORDINATOR)?;
-    context.node.coordinators.ask_partition(partition, request).await?.answer().await
+    context.node.groups.ask_partition(partition, request).await?.answer().await
 }

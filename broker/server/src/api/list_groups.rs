@@ -10,7 +10,7 @@ use super::{RequestContext, coordinated};
 /// Asks every shard. One that has moved away meanwhile has no groups here; one that is being loaded makes the list wait.
 pub async fn handle(context: &RequestContext, request: ListGroupsRequest<'_>) -> ListGroupsResponse<'static> {
     let request = request.into_owned();
-    let partitions = context.node.coordinators.led_partitions();
+    let partitions = context.node.groups.led_partitions();
     let lists = partitions
         .into_iter()
         .map(|partition| coordinated::ask_partition(context, Some(partition), Request::ListGroups(request.clone())));

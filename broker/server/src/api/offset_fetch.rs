@@ -50,7 +50,7 @@ async fn fetch(
     let unknown = if by_id { name_topics(&image, &mut group) } else { Vec::new() };
     let asks_for_all = group.topics.is_none();
     let asked = group.clone();
-    let partition = context.node.coordinators.partition_of(&group.group_id);
+    let partition = context.node.groups.partition_of(&group.group_id);
     let request = Request::OffsetFetch { group, require_stable };
     let answer: Result<OffsetFetchResponseGroup<'static>, _> =
         coordinated::ask_partition(context, partition, request).await;
