@@ -16,3 +16,10 @@ KILL_ROUNDS ?= $(if $(FULL),50,10)
 .PHONY: show-kill
 show-kill: ## kill -9 under load, restart: every acknowledged record is there, in order, once
 	e2e/fault/run kill --rounds $(KILL_ROUNDS) $(if $(SEED),--seed $(SEED)) $(if $(RIVAL),--rival)
+
+MUTANTS ?= $(if $(FULL),100000,10000)
+.PHONY: show-bad-input record-frames
+show-bad-input: ## wrong lengths, unknown APIs and versions, damaged frames: a clear error or a closed connection, nothing lost
+	e2e/fault/run mutants --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED)) $(if $(RIVAL),--rival)
+record-frames:
+	e2e/fault/run record
