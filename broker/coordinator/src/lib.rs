@@ -11,6 +11,8 @@ pub mod record;
 mod route;
 mod shard;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testscripts;
 mod timer;
 
