@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barnabas_records::BATCH_HEADER_BYTES;
+use barnabas_records::{BATCH_HEADER_BYTES, BatchHeader};
 use barnabas_types::{Offset, Timestamp};
 
 use crate::LogConfig;
 use crate::error::{OpenError, ReadError};
 use crate::files;
-use crate::fs::{Disk, IoError};
+use crate::fs::{Disk, Fs, IoError, OpenMode};
 use crate::leader_epochs::LeaderEpochs;
 use crate::leftovers::{self, FoundSegment};
 use crate::log::{Dirty, Log, Unsynced};
@@ -133,21 +133,56 @@ impl Opening<'_> {
         let mut segments = Segments { sealed: Vec::new(), active: None, unsynced: Unsynced::default() };
         let point = self.options.recovery_point;
         for (index, segment) in found.iter().enumerate() {
-            let next = found.get(index + 1);
+            let mut next = found.get(index + 1);
+            if let Some(last) = next.filter(|next| next.size == 0 && index + 2 == found.len())
+                && self.outgrows(segment, last)?
+            {
+                self.remove(found.get(index + 1..).unwrap_or_default())?;
+                next = None;
+            }
             if segment.size > i32::MAX as u64 {
                 return Err(OpenError::TooLarge { path: self.path(segment.base_offset), size: segment.size });
             }
             let synced = self.options.clean || next.is_some_and(|next| next.base_offset <= point);
             if synced && self.open_sound(segment, next, &mut segments)? {
+                if next.is_none() {
+                    break;
+                }
                 continue;
             }
             self.recovery.rebuilt_indexes += usize::from(synced);
             if self.scan(segment, next, &mut segments)? {
-                self.remove(found.get(index + 1..).unwrap_or_default())?;
+                if next.is_some() {
+                    self.remove(found.get(index + 1..).unwrap_or_default())?;
+                }
+                break;
+            }
+            if next.is_none() {
                 break;
             }
         }
         Ok(segments)
+    }
+
+    /// True when the last segment is an empty one that a failed roll left behind, and the one before went on past it.
+    fn outgrows(&self, segment: &FoundSegment, next: &FoundSegment) -> Result<bool, OpenError> {
+        let file = self.disk.fs().open(&self.path(segment.base_offset), OpenMode::Read)?;
+        let (base_offset, size) = (segment.base_offset, segment.size);
+        let offsets = [base_offset, next.base_offset];
+        let walked =
+            SealedSegment::open(self.disk, &self.directory, offsets, (size, segment.modified)).and_then(|sound| {
+                let hint = match sound {
+                    Some(sealed) => sealed.hint(self.disk, next.base_offset)?,
+                    None => 0,
+                };
+                batch_at_or_after(Span { file: &*file, base_offset, size }, hint, next.base_offset)
+            });
+        match walked {
+            Ok(batch) => Ok(batch.is_some()),
+            // A torn tail: what comes before it is below.
+            Err(ScanError::Batch { .. }) => Ok(false),
+            Err(ScanError::Io(error)) => Err(error.into()),
+        }
     }
 
     fn path(&self, base_offset: Offset) -> PathBuf {
@@ -215,7 +250,7 @@ impl Opening<'_> {
         segment.write_indexes()?;
         segments.unsynced.add_files(segment.files());
         match next.filter(|_| !ends) {
-            Some(next) => segments.sealed.push(Arc::new(segment.seal(next.base_offset, found.modified))),
+            Some(next) => segments.sealed.push(Arc::new(segment.seal(self.disk, next.base_offset, found.modified))),
             None => segments.active = Some(segment),
         }
         Ok(ends)
@@ -239,7 +274,7 @@ impl Opening<'_> {
     fn remove(&mut self, found: &[FoundSegment]) -> Result<(), IoError> {
         for segment in found.iter().rev() {
             self.recovery.cut_bytes += segment.size;
-            remove_segment_files(self.disk, &self.directory, segment.base_offset)?;
+            remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
         }
         Ok(())
     }
@@ -247,7 +282,7 @@ impl Opening<'_> {
     /// Begins an empty log at its start offset.
     fn begin(&mut self, segments: &mut Segments) -> Result<ActiveSegment, IoError> {
         while let Some(segment) = segments.sealed.pop() {
-            remove_segment_files(self.disk, &self.directory, segment.base_offset)?;
+            remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
         }
         segments.unsynced.add(Dirty::Directory);
         leftovers::remove_logs(self.disk.fs(), &self.directory)?;
@@ -256,13 +291,9 @@ impl Opening<'_> {
 }
 
 /// Removes all files of a segment.
-pub(crate) fn remove_segment_files(disk: &Disk, directory: &Path, base_offset: Offset) -> Result<(), IoError> {
-    for suffix in [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
-        let path = files::path(directory, base_offset, suffix);
-        disk.forget(&path);
-        disk.fs().remove_file(&path)?;
-    }
-    Ok(())
+pub(crate) fn remove_segment_files(fs: &dyn Fs, directory: &Path, base_offset: Offset) -> Result<(), IoError> {
+    let suffixes = [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX];
+    suffixes.into_iter().try_for_each(|suffix| fs.remove_file(&files::path(directory, base_offset, suffix)))
 }
 
 /// Makes a sealed segment active again.
@@ -272,13 +303,53 @@ pub(crate) fn reopen(
     sealed: &SealedSegment,
     config: &LogConfig,
 ) -> Result<ActiveSegment, IoError> {
-    for suffix in [files::LOG, files::INDEX, files::TIME_INDEX] {
-        disk.forget(&sealed.path(suffix));
-    }
+    disk.forget(sealed.owner);
     let (base, size) = (sealed.base_offset, (sealed.size, sealed.modified));
     match ActiveSegment::open(disk.fs(), directory, base, sealed.size, sealed.modified)? {
         Some(active) => Ok(active),
         None => Ok(ActiveSegment::rebuild(disk.fs(), directory, base, size, config, |_| {})?.0),
+    }
+}
+
+/// How far back from a producer snapshot its producers' earlier batches are looked for.
+const RECALL_BYTES: u64 = 1024 * 1024;
+
+/// A snapshot keeps one batch per producer, though a producer may send any of its last five again. Finds the others in the
+/// bytes just before the snapshot's offset.
+pub(crate) fn recall_producers(log: &mut Log) -> Result<(), IoError> {
+    let end = log.producers.end();
+    if log.producers.is_empty() || end <= log.log_start {
+        return Ok(());
+    }
+    let mut left = RECALL_BYTES;
+    if log.active.base_offset < end {
+        let headers = headers_below(log.active.span(), log.active.tail_hint(left), end)?;
+        log.producers.recall(&headers);
+        left = left.saturating_sub(log.active.size);
+    }
+    for segment in log.sealed.iter().rev().filter(|segment| segment.base_offset < end) {
+        if left == 0 {
+            break;
+        }
+        let file = segment.open_file(&log.disk)?;
+        let headers = headers_below(segment.span(&*file), segment.tail_hint(&log.disk, left)?, end)?;
+        log.producers.recall(&headers);
+        left = left.saturating_sub(segment.size);
+    }
+    Ok(())
+}
+
+/// The headers of the batches from position `hint` on that begin below `end`.
+fn headers_below(span: Span<'_>, hint: u64, end: Offset) -> Result<Vec<BatchHeader>, IoError> {
+    let mut headers = Vec::new();
+    let mut scanner = Scanner::new(span.file, hint, span.size, SEQUENTIAL_BYTES);
+    loop {
+        match scanner.next() {
+            Ok(Some(batch)) if batch.header.base_offset < end => headers.push(batch.header),
+            // What is damaged is told to whoever reads it; recalling is a courtesy that must not keep the log closed.
+            Ok(_) | Err(ScanError::Batch { .. }) => return Ok(headers),
+            Err(ScanError::Io(error)) => return Err(error),
+        }
     }
 }
 

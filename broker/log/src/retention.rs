@@ -105,17 +105,15 @@ impl Log {
 
     fn take_out(&mut self, segment: &SealedSegment, reason: Reason) -> Result<Doomed, IoError> {
         let fs = self.disk.fs();
-        let mut renamed = Vec::new();
-        for suffix in [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
-            let from = segment.path(suffix);
+        let rename = |suffix: &str| {
             let to = files::path(&self.directory, segment.base_offset, &format!("{suffix}{}", files::DELETED));
-            self.disk.forget(&from);
-            match fs.rename(&from, &to) {
-                Ok(()) => renamed.push(to),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
-        }
+            fs.rename(&segment.path(suffix), &to).map(|()| to)
+        };
+        let mut renamed = vec![rename(files::LOG)?];
+        // From here on the segment is gone. An index that keeps its name is an orphan, removed when the log is opened.
+        let indexes = [files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX];
+        renamed.extend(indexes.into_iter().filter_map(|suffix| rename(suffix).ok()));
+        self.disk.forget(segment.owner);
         self.sealed.retain(|kept| kept.base_offset != segment.base_offset);
         self.raise_log_start(segment.end_offset);
         self.producers.remove_snapshots(self.disk.fs(), |offset| offset <= segment.base_offset)?;

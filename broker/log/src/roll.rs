@@ -6,6 +6,7 @@ use barnabas_types::{Offset, Timestamp};
 
 use crate::fs::IoError;
 use crate::log::{Dirty, Log};
+use crate::recover;
 use crate::segment::ActiveSegment;
 
 impl Log {
@@ -24,12 +25,19 @@ impl Log {
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));
         }
-        let next = ActiveSegment::create(self.disk.fs(), &self.directory, base_offset, now)?;
+        let next = match ActiveSegment::create(self.disk.fs(), &self.directory, base_offset, now) {
+            Ok(next) => next,
+            Err(error) => {
+                // An empty segment left behind would end the log there when it is opened again.
+                _ = recover::remove_segment_files(self.disk.fs(), &self.directory, base_offset);
+                return Err(error);
+            }
+        };
         let sealed = std::mem::replace(&mut self.active, next);
         self.unsynced.add(Dirty::Directory);
         if sealed.size > 0 {
             self.unsynced.add_files(sealed.files());
-            self.sealed.push(Arc::new(sealed.seal(base_offset, now)));
+            self.sealed.push(Arc::new(sealed.seal(&self.disk, base_offset, now)));
         } else {
             // An empty segment from a lower offset: a follower's log begins further ahead.
             for path in sealed.paths() {

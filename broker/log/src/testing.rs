@@ -155,3 +155,28 @@ impl LogContext {
 pub(crate) fn small_segments() -> LogConfig {
     LogConfig { segment_bytes: 1000, index_interval_bytes: 0, ..LogConfig::default() }
 }
+
+/// A small generator, so that a failure names the seed that repeats it.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new() -> Self {
+        let seed = match std::env::var("SEED") {
+            Ok(seed) => seed.parse().unwrap(),
+            Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64,
+        };
+        println!("SEED={seed}");
+        Self::from_seed(seed)
+    }
+
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
+    }
+}

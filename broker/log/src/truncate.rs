@@ -6,7 +6,6 @@ use std::sync::Arc;
 use barnabas_types::{Offset, Timestamp};
 
 use crate::error::{ChangeError, ReadError};
-use crate::files;
 use crate::log::{Dirty, Log};
 use crate::read::damaged;
 use crate::recover;
@@ -55,11 +54,12 @@ impl Log {
         }
         while self.sealed.len() > keep {
             if let Some(segment) = self.sealed.pop() {
-                recover::remove_segment_files(&self.disk, &self.directory, segment.base_offset)?;
+                self.disk.forget(segment.owner);
+                recover::remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
             }
         }
         if let Some(last) = self.sealed.pop() {
-            self.disk.forget(&last.path(files::LOG));
+            self.disk.forget(last.owner);
             self.active = recover::reopen(&self.disk, &self.directory, &last, &self.config)?;
         } else {
             self.active = ActiveSegment::create(self.disk.fs(), &self.directory, self.log_start, now)?;
@@ -71,6 +71,7 @@ impl Log {
     /// Producers as they were when the log ended where it ends now.
     pub(crate) fn reload_producers(&mut self, now: Timestamp) -> Result<u64, ReadError> {
         self.producers.load(self.disk.fs(), self.log_start, self.log_end())?;
+        recover::recall_producers(self)?;
         let replayed = recover::replay_producers(self, now)?;
         self.producers.skip_to(self.log_end());
         Ok(replayed)
@@ -86,7 +87,8 @@ impl Log {
             self.disk.fs().remove_file(&path)?;
         }
         while let Some(segment) = self.sealed.pop() {
-            recover::remove_segment_files(&self.disk, &self.directory, segment.base_offset)?;
+            self.disk.forget(segment.owner);
+            recover::remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
         }
         self.active = ActiveSegment::create(self.disk.fs(), &self.directory, offset, now)?;
         self.log_start = offset;

@@ -2,7 +2,8 @@
 //! files open still serves all of them. Holds no contents; a file handed out stays open for as long as its holder wants it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, Fs, IoError, OpenMode};
@@ -13,11 +14,15 @@ pub struct Disk {
     fs: Arc<dyn Fs>,
     capacity: usize,
     open: Mutex<OpenFiles>,
+    owners: AtomicU64,
 }
+
+/// Whose file it is, and which of theirs. Not its path: under one path different files may lie one after the other.
+type Key = (u64, &'static str);
 
 #[derive(Debug, Default)]
 struct OpenFiles {
-    by_path: HashMap<PathBuf, (Arc<dyn File>, u64)>,
+    by_key: HashMap<Key, (Arc<dyn File>, u64)>,
     uses: u64,
 }
 
@@ -25,7 +30,7 @@ impl Disk {
     /// `capacity` is how many files stay open for reading while nobody reads them; at least 1.
     #[must_use]
     pub fn new(fs: Arc<dyn Fs>, capacity: usize) -> Self {
-        Self { fs, capacity: capacity.max(1), open: Mutex::default() }
+        Self { fs, capacity: capacity.max(1), open: Mutex::default(), owners: AtomicU64::new(0) }
     }
 
     /// The file system below.
@@ -39,43 +44,49 @@ impl Disk {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file at `path`, open for reading; from memory when it was used lately.
-    pub fn reader(&self, path: &Path) -> Result<Arc<dyn File>, IoError> {
+    /// A number for somebody who will read files, never given twice.
+    #[must_use]
+    pub fn new_owner(&self) -> u64 {
+        self.owners.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The file called `name` of `owner`, open for reading; opened at `path` unless it was used lately.
+    pub fn reader(&self, owner: u64, name: &'static str, path: &Path) -> Result<Arc<dyn File>, IoError> {
         {
             let mut open = self.lock();
             open.uses += 1;
             let now = open.uses;
-            if let Some((file, used)) = open.by_path.get_mut(path) {
+            if let Some((file, used)) = open.by_key.get_mut(&(owner, name)) {
                 *used = now;
                 return Ok(Arc::clone(file));
             }
         }
         let file = self.fs.open(path, OpenMode::Read)?;
-        self.remember(path, &file);
+        self.remember((owner, name), &file);
         Ok(file)
     }
 
-    fn remember(&self, path: &Path, file: &Arc<dyn File>) {
+    fn remember(&self, key: Key, file: &Arc<dyn File>) {
         let mut open = self.lock();
-        if open.by_path.len() >= self.capacity {
+        if open.by_key.len() >= self.capacity {
             // An eighth at a time: finding the oldest costs one pass, which this many insertions then share.
-            let mut ages: Vec<u64> = open.by_path.values().map(|(_, used)| *used).collect();
+            let mut ages: Vec<u64> = open.by_key.values().map(|(_, used)| *used).collect();
             let victims = self.capacity.div_ceil(8).min(ages.len());
             let (_, &mut youngest_victim, _) = ages.select_nth_unstable(victims.saturating_sub(1));
-            open.by_path.retain(|_, (_, used)| *used > youngest_victim);
+            open.by_key.retain(|_, (_, used)| *used > youngest_victim);
         }
         let now = open.uses;
-        open.by_path.insert(path.to_path_buf(), (Arc::clone(file), now));
+        open.by_key.insert(key, (Arc::clone(file), now));
     }
 
-    /// Forgets the file at `path`, which is about to be renamed, replaced or removed.
-    pub fn forget(&self, path: &Path) {
-        self.lock().by_path.remove(path);
+    /// Forgets the files of `owner`, which nobody needs any more.
+    pub fn forget(&self, owner: u64) {
+        self.lock().by_key.retain(|(other, _), _| *other != owner);
     }
 
     /// How many files are kept open for reading.
     #[must_use]
     pub fn open_files(&self) -> usize {
-        self.lock().by_path.len()
+        self.lock().by_key.len()
     }
 }

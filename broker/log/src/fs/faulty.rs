@@ -74,11 +74,22 @@ impl FaultyFs {
 
     /// Takes from every file written through this file system the bytes past its last sync.
     pub fn cut_power(&self) -> io::Result<()> {
+        self.cut_power_keeping(|_| 0)
+    }
+
+    /// As [`FaultyFs::cut_power`], but of each file's unsynced bytes the first ones survive, as many as `kept` says of how many
+    /// there are: a disk may well have written some.
+    pub fn cut_power_keeping(&self, mut kept: impl FnMut(u64) -> u64) -> io::Result<()> {
         for (path, synced) in std::mem::take(&mut self.lock().synced) {
             match std::fs::OpenOptions::new().write(true).open(&path) {
-                Ok(file) if file.metadata()?.len() > synced => file.set_len(synced)?,
+                Ok(file) => {
+                    let length = file.metadata()?.len();
+                    if length > synced {
+                        file.set_len((synced + kept(length - synced)).min(length))?;
+                    }
+                }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+                Err(_) => {}
             }
         }
         Ok(())

@@ -76,13 +76,13 @@ fn the_disk_keeps_no_more_files_open_than_it_may() {
     for number in 0..40 {
         let path = dir.path().join(number.to_string());
         std::fs::write(&path, number.to_string()).unwrap();
-        let file = disk.reader(&path).unwrap();
+        let file = disk.reader(number, ".log", &path).unwrap();
         assert_eq!(file.length().unwrap(), number.to_string().len() as u64);
         assert!(disk.open_files() <= 8);
     }
     let opened_before = disk.open_files();
-    disk.reader(&dir.path().join("39")).unwrap();
+    disk.reader(39, ".log", &dir.path().join("39")).unwrap();
     assert_eq!(disk.open_files(), opened_before);
-    disk.forget(&dir.path().join("39"));
+    disk.forget(39);
     assert_eq!(disk.open_files(), opened_before - 1);
 }

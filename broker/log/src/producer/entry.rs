@@ -103,6 +103,14 @@ impl ProducerEntry {
         self.last_timestamp = batch.timestamp;
     }
 
+    /// Takes a batch that came before all that are kept, if it belongs to them.
+    pub(crate) fn recall(&mut self, epoch: ProducerEpoch, batch: SequencedBatch) {
+        let before = self.batches.front().is_some_and(|first| batch.last_offset < first.first_offset());
+        if before && epoch == self.epoch && self.batches.len() < BATCHES_KEPT {
+            self.batches.push_front(batch);
+        }
+    }
+
     /// The batch kept that `header` repeats, if it repeats one.
     pub(crate) fn duplicate_of(&self, header: &BatchHeader) -> Option<SequencedBatch> {
         let same = |batch: &&SequencedBatch| {

@@ -170,6 +170,21 @@ impl ProducerState {
         }
     }
 
+    /// Takes `headers`, oldest first and all below [`ProducerState::end`], for the earlier batches of producers of which a
+    /// snapshot gave only the last one.
+    pub(crate) fn recall(&mut self, headers: &[BatchHeader]) {
+        for header in headers.iter().rev().filter(|header| header.has_producer() && !header.attributes.is_control()) {
+            if let Some(entry) = self.producers.get_mut(&header.producer_id) {
+                entry.recall(header.producer_epoch, SequencedBatch::of(header));
+            }
+        }
+    }
+
+    /// True when no producer is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.producers.is_empty()
+    }
+
     /// An eighth at a time, those silent the longest first: finding them costs one pass, which this many newcomers share.
     /// A producer with an open transaction stays.
     fn make_room(&mut self) {

@@ -15,7 +15,7 @@ use super::sealed::SealedSegment;
 use super::time_index::{Newest, TimeEntry};
 use crate::LogConfig;
 use crate::files;
-use crate::fs::{File, Fs, IoError, OpenMode, write_all_at};
+use crate::fs::{Disk, File, Fs, IoError, OpenMode, write_all_at};
 
 /// The active segment.
 #[derive(Debug)]
@@ -265,6 +265,14 @@ impl ActiveSegment {
         after.checked_sub(1).and_then(|index| entries.get(index)).map_or(0, |entry| u64::from(entry.position))
     }
 
+    /// A batch's position from which on at least `bytes` bytes follow, as far as the index knows one.
+    pub(crate) fn tail_hint(&self, bytes: u64) -> u64 {
+        let latest = self.size.saturating_sub(bytes);
+        let entries = self.offsets.entries();
+        let after = entries.partition_point(|entry| u64::from(entry.position) <= latest);
+        after.checked_sub(1).and_then(|index| entries.get(index)).map_or(0, |entry| u64::from(entry.position))
+    }
+
     /// An offset at or before which no record of this segment has `timestamp` or a later one.
     pub(crate) fn offset_before(&self, timestamp: Timestamp) -> Offset {
         let entries = self.times.entries();
@@ -286,8 +294,9 @@ impl ActiveSegment {
     }
 
     /// What remains when another segment becomes the active one.
-    pub(crate) fn seal(&self, end_offset: Offset, now: Timestamp) -> SealedSegment {
+    pub(crate) fn seal(&self, disk: &Disk, end_offset: Offset, now: Timestamp) -> SealedSegment {
         SealedSegment {
+            owner: disk.new_owner(),
             base_offset: self.base_offset,
             end_offset,
             size: self.size,

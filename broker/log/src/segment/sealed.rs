@@ -12,21 +12,27 @@ use super::offset_index::OffsetEntry;
 use super::scan::{ScanError, Scanner};
 use super::time_index::{Newest, TimeEntry};
 use crate::files;
-use crate::fs::{Disk, File, IoError, OpenMode};
+use crate::fs::{Disk, File, IoError, OpenMode, read_exact_at};
 
 /// The number of entries in an index file and the last one; none when its length is not one of whole entries.
 fn last_entry<E: Entry>(file: &dyn File) -> Result<Option<(u64, Option<E>)>, IoError> {
-    let length = file.length()?;
-    let count = length / E::BYTES as u64;
-    if !length.is_multiple_of(E::BYTES as u64) {
+    let (length, entry_bytes) = (file.length()?, E::BYTES as u64);
+    if !length.is_multiple_of(entry_bytes) {
         return Ok(None);
     }
-    Ok(Some((count, last_below(file, count, |_| true)?)))
+    let Some(position) = length.checked_sub(entry_bytes) else {
+        return Ok(Some((0, None)));
+    };
+    let mut bytes = vec![0; E::BYTES];
+    read_exact_at(file, &mut bytes, position)?;
+    Ok(Some((length / entry_bytes, E::decode(&bytes))))
 }
 
 /// A sealed segment.
 #[derive(Debug)]
 pub(crate) struct SealedSegment {
+    /// Under which the disk keeps its files open.
+    pub(crate) owner: u64,
     pub(crate) base_offset: Offset,
     /// The next segment's base offset.
     pub(crate) end_offset: Offset,
@@ -54,6 +60,7 @@ impl SealedSegment {
         let newest = Newest { timestamp: Timestamp::NONE, offset: base_offset };
         let directory = Arc::clone(directory);
         let mut segment = Self {
+            owner: disk.new_owner(),
             base_offset,
             end_offset,
             size,
@@ -83,11 +90,19 @@ impl SealedSegment {
         if segment.newest.offset >= end_offset && newest.1.is_some() {
             return Ok(None);
         }
+        let file = segment.open_file(disk)?;
         let sound = match last.1 {
-            Some(entry) => segment.agrees(&*segment.open_file(disk)?, entry)?,
+            Some(entry) => segment.agrees(&*file, entry)?,
             None => true,
         };
-        Ok(sound.then_some(segment))
+        let timed = newest.1.is_some() || !segment.first_has_timestamp(&*file)?;
+        Ok((sound && timed).then_some(segment))
+    }
+
+    /// True when the segment's first batch has a timestamp, so that there must be a time index.
+    fn first_has_timestamp(&self, file: &dyn File) -> Result<bool, ScanError> {
+        let first = Scanner::new(file, 0, self.size, BATCH_HEADER_BYTES).next()?;
+        Ok(first.is_some_and(|batch| batch.header.max_timestamp.0 >= 0))
     }
 
     fn agrees(&self, file: &dyn File, entry: OffsetEntry) -> Result<bool, ScanError> {
@@ -109,7 +124,7 @@ impl SealedSegment {
 
     /// The batches, open for reading.
     pub(crate) fn open_file(&self, disk: &Disk) -> Result<Arc<dyn File>, IoError> {
-        disk.reader(&self.path(files::LOG))
+        disk.reader(self.owner, files::LOG, &self.path(files::LOG))
     }
 
     /// What may be looked at of `file`, which is this segment's.
@@ -122,10 +137,22 @@ impl SealedSegment {
         if self.index_entries == 0 {
             return Ok(0);
         }
-        let index = disk.reader(&self.path(files::INDEX))?;
+        let index = disk.reader(self.owner, files::INDEX, &self.path(files::INDEX))?;
         let relative = u32::try_from(offset.0.saturating_sub(self.base_offset.0)).unwrap_or(u32::MAX);
         let count = self.index_entries.min(index.length()? / OffsetEntry::BYTES as u64);
         let entry = last_below(&*index, count, |entry: &OffsetEntry| entry.relative_offset <= relative)?;
+        Ok(entry.map_or(0, |entry| u64::from(entry.position)))
+    }
+
+    /// A batch's position from which on at least `bytes` bytes follow, as far as the index knows one.
+    pub(crate) fn tail_hint(&self, disk: &Disk, bytes: u64) -> Result<u64, IoError> {
+        let latest = self.size.saturating_sub(bytes);
+        if latest == 0 || self.index_entries == 0 {
+            return Ok(0);
+        }
+        let index = disk.reader(self.owner, files::INDEX, &self.path(files::INDEX))?;
+        let count = self.index_entries.min(index.length()? / OffsetEntry::BYTES as u64);
+        let entry = last_below(&*index, count, |entry: &OffsetEntry| u64::from(entry.position) <= latest)?;
         Ok(entry.map_or(0, |entry| u64::from(entry.position)))
     }
 
@@ -134,7 +161,7 @@ impl SealedSegment {
         if self.time_index_entries == 0 {
             return Ok(self.base_offset);
         }
-        let index = disk.reader(&self.path(files::TIME_INDEX))?;
+        let index = disk.reader(self.owner, files::TIME_INDEX, &self.path(files::TIME_INDEX))?;
         let count = self.time_index_entries.min(index.length()? / TimeEntry::BYTES as u64);
         let entry = last_below(&*index, count, |entry: &TimeEntry| entry.timestamp < timestamp.0)?;
         Ok(entry.map_or(self.base_offset, |entry| self.base_offset.plus(i64::from(entry.relative_offset))))

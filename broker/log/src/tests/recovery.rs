@@ -3,7 +3,7 @@ use std::path::Path;
 
 use barnabas_types::{LeaderEpoch, Offset, ProducerId};
 
-use crate::testing::{LogContext, TestBatch, small_segments};
+use crate::testing::{LogContext, Random, TestBatch, small_segments};
 use crate::{LogConfig, OpenError, Recovery};
 
 /// Copies of a directory's files, to try many damages on one log.
@@ -325,23 +325,45 @@ fn a_log_whose_segments_were_removed_begins_at_its_start_offset() {
     context.assert_holds(50, 52);
 }
 
-/// A small generator, so that a failure names the seed that repeats it.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse().unwrap(),
-            Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64,
-        };
-        println!("SEED={seed}");
-        Self(seed | 1)
+#[test]
+fn each_of_a_producers_last_five_batches_is_known_again_after_a_clean_stop_and_after_a_roll() {
+    for roll in [false, true] {
+        let mut context = LogContext::small();
+        let batch = |sequence| TestBatch { producer: Some((7, 0, sequence)), ..TestBatch::default() };
+        for sequence in 0..20 {
+            context.append(&batch(sequence)).unwrap();
+            context.append(&TestBatch { producer: Some((8, 0, sequence)), ..TestBatch::default() }).unwrap();
+        }
+        if roll {
+            context.log().roll(barnabas_types::Timestamp(0)).unwrap();
+            context.kill();
+        } else {
+            context.close();
+        }
+        context.open().unwrap();
+        for sequence in 15..20 {
+            assert!(context.append(&batch(sequence)).unwrap().duplicate, "{sequence}");
+        }
+        assert!(!context.append(&batch(20)).unwrap().duplicate);
     }
+}
 
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit
+#[test]
+fn an_empty_segment_that_a_failed_roll_left_behind_does_not_end_the_log() {
+    for clean in [false, true] {
+        let mut context = LogContext::new(LogConfig { segment_bytes: 100_000, ..small_segments() });
+        context.fill(20);
+        if clean {
+            context.close();
+        } else {
+            context.kill();
+        }
+        for suffix in ["log", "index", "timeindex"] {
+            std::fs::write(context.path(&format!("{:020}.{suffix}", 10)), "").unwrap();
+        }
+        context.open().unwrap();
+        context.assert_holds(0, 20);
+        context.fill(5);
+        context.assert_holds(0, 25);
     }
 }
