@@ -14,7 +14,7 @@ mod rules;
 mod settings;
 mod topic;
 
-pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, TopicToCreate, Warning, boot};
+pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, SourceFile, TopicToCreate, Warning, boot};
 pub use broker::{
     BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig, StorageConfig,
     TopicDefaults,

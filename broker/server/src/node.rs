@@ -42,3 +42,12 @@ impl Node {
         self.published.load_full()
     }
 }
+
+/// Whether an empty data directory may be formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatPolicy {
+    /// A directory that holds nothing becomes a new cluster's.
+    IfEmpty,
+    /// An empty directory means that data is missing: refuse to start.
+    Never,
+}

@@ -22,8 +22,13 @@ use node::Leftovers;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The properties file does not parse.
-    #[error(transparent)]
-    File(#[from] PropertiesError),
+    #[error("{file}: {error}")]
+    File {
+        /// Its path.
+        file: String,
+        /// What is wrong.
+        error: PropertiesError,
+    },
     /// A flag that is not `key=value`.
     #[error("--override {flag}: expected key=value")]
     Flag {
@@ -149,11 +154,20 @@ pub struct HostFacts {
 /// Where the common images keep their data, in the order in which they are tried.
 pub const DATA_MOUNTS: &[&str] = &["/bitnami/kafka", "/kafka", "/var/lib/kafka/data"];
 
+/// A properties file that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path, for messages.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
+}
+
 /// Everything that a configuration is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct BootInput<'a> {
-    /// The text of the properties file, if there is one.
-    pub file: Option<&'a str>,
+    /// The properties files; a later one wins over an earlier one.
+    pub files: &'a [SourceFile],
     /// The environment.
     pub environment: &'a BTreeMap<String, String>,
     /// The values of `--override`.
@@ -186,8 +200,12 @@ pub struct Boot {
 pub fn boot(input: BootInput<'_>) -> Result<Boot, ConfigError> {
     let environment = from_environment(input.environment);
     let mut raw = Settings::default();
-    for property in input.file.map(properties::parse).transpose()?.unwrap_or_default() {
-        raw.set(property.key, property.value, Origin::File { line: property.line });
+    for file in input.files {
+        let parsed = properties::parse(&file.text);
+        for property in parsed.map_err(|error| ConfigError::File { file: file.name.clone(), error })? {
+            let origin = Origin::File { file: file.name.clone(), line: property.line };
+            raw.set(property.key, property.value, origin);
+        }
     }
     for setting in environment.settings {
         raw.set(setting.key, setting.value, Origin::Environment { variable: setting.variable });

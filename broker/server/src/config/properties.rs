@@ -2,7 +2,7 @@
 
 /// A line that is not a property.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of the properties file: \\u must be followed by four hexadecimal digits")]
+#[error("line {line}: \\u must be followed by four hexadecimal digits")]
 pub struct PropertiesError {
     /// The line, from 1, on which the property begins.
     pub line: usize,

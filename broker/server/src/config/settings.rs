@@ -10,8 +10,10 @@ use super::keys::broker_key;
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In the properties file.
+    /// In a properties file.
     File {
+        /// Its path.
+        file: String,
         /// The line, from 1.
         line: usize,
     },
@@ -29,7 +31,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { line } => write!(f, "line {line} of the properties file"),
+            Self::File { file, line } => write!(f, "{file}, line {line}"),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::Flag => f.write_str("a command line flag"),
             Self::Derived(reason) => write!(f, "the broker itself ({reason})"),

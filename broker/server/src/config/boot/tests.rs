@@ -48,7 +48,7 @@ impl Bench {
 
     fn boot(&self) -> Result<Boot, ConfigError> {
         boot(BootInput {
-            file: Some(&self.file),
+            files: &[SourceFile { name: "server.properties".into(), text: self.file.clone() }],
             environment: &self.environment,
             overrides: &self.overrides,
             strict: self.strict,
@@ -203,14 +203,14 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(boot.config.topics.default_replication_factor, 2);
     assert_eq!(boot.config.network.fetch_max_bytes, 2048);
     assert_eq!(boot.settings.get("num.partitions").unwrap().origin, Origin::Flag);
-    assert_eq!(boot.settings.get("fetch.max.bytes").unwrap().origin, Origin::File { line: 3 });
+    assert_eq!(boot.settings.get("fetch.max.bytes").unwrap().origin, Origin::File { file: "server.properties".into(), line: 3 });
 }
 
 #[test]
 fn an_invalid_value_is_an_error_that_names_key_value_place_and_what_is_allowed() {
     assert_eq!(
         Bench::file("\nnum.partitions=0").refusal(),
-        "Invalid value 0 for configuration num.partitions: must be at least 1 (set in line 2 of the properties file)"
+        "Invalid value 0 for configuration num.partitions: must be at least 1 (set in server.properties, line 2)"
     );
     assert_eq!(
         Bench::environment(&[("KAFKA_LOG_SEGMENT_BYTES", "many")]).refusal(),
@@ -229,8 +229,8 @@ fn an_unknown_key_is_a_warning_and_under_strict_an_error() {
     assert!(boot.settings.get("log.retention.hour").is_none());
     assert_eq!(
         warned(&boot),
-        "unknown configuration log.retention.hour in line 1 of the properties file: did you mean log.retention.hours?\n\
-         unknown configuration something.else.entirely in line 2 of the properties file"
+        "unknown configuration log.retention.hour in server.properties, line 1: did you mean log.retention.hours?\n\
+         unknown configuration something.else.entirely in server.properties, line 2"
     );
     assert!(bench.strict().refusal().contains("did you mean log.retention.hours?"));
 }
