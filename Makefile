@@ -13,7 +13,8 @@ help: ## This list.
 
 run: ## A single broker without Kubernetes; DATA=dir and ARGS="--override key=value" as you like.
 	@cargo build -q --profile ci -p barnabas
-	@exec $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/ci/barnabas server --override log.dirs=$(or $(DATA),$(CURDIR)/target/data) $(ARGS)
+	@exec $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/ci/barnabas server \
+		--override log.dirs=$(or $(DATA),$(CURDIR)/target/data) --override advertised.listeners=PLAINTEXT://localhost:9092 $(ARGS)
 
 test: ## Everything that must hold before a change lands; ends with `N passed, N failed`.
 	@e2e/tools && e2e/run-stages

@@ -1,2 +1,56 @@
-//! broker/barnabas
-fn main() {}
+//! The binary: arguments, files and environment in, a running broker out. Everything that can be decided without starting is
+//! decided in the library; here are only reading, logging and exit codes.
+
+mod arguments;
+mod host;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use barnabas_server::config::boot::{Boot, BootInput, boot};
+use barnabas_server::logging;
+use clap::Parser;
+
+use arguments::{Arguments, Command, ServerArguments};
+
+fn main() -> ExitCode {
+    let began = Instant::now();
+    let Command::Server(arguments) = Arguments::parse().command;
+    match serve(&arguments, began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Several lines of cause on one line: container logs and supervisors show the last one.
+            eprintln!("barnabas: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &ServerArguments, began: Instant) -> anyhow::Result<()> {
+    let boot = configure(arguments)?;
+    let level = arguments.log_level.as_deref().unwrap_or(&boot.config.log_level);
+    let log_level = logging::start(level, arguments.log_format.unwrap_or(boot.config.log_format.into()).into())?;
+    for warning in &boot.warnings {
+        tracing::warn!("{warning}");
+    }
+    barnabas_server::run(boot, arguments.format.into(), log_level, began)
+}
+
+fn configure(arguments: &ServerArguments) -> anyhow::Result<Boot> {
+    let overrides = host::overrides(arguments)?;
+    let files = host::read_files(arguments, &overrides)?;
+    let environment = host::environment();
+    let facts = host::facts();
+    let input = BootInput {
+        files: &files,
+        environment: &environment,
+        overrides: &overrides,
+        strict: arguments.strict,
+        host: &facts,
+    };
+    let mut boot = boot(input)?;
+    if let Some(cluster_id) = &arguments.cluster_id {
+        boot.cluster_id = Some(cluster_id.clone());
+    }
+    Ok(boot)
+}

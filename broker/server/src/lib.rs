@@ -13,6 +13,10 @@ pub mod metrics;
 pub mod node;
 pub mod raft;
 pub mod replica;
+mod run;
 pub mod runtime;
 pub mod storage;
 pub mod waiting;
+
+pub use node::FormatPolicy;
+pub use run::run;

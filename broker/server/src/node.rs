@@ -1,38 +1,80 @@
-//! One node: what handlers reach for, put together in start order and taken apart in stop order. Decides nothing.
+//! One node: what handlers reach for, put together in start order and taken apart in stop order on this page. Decides nothing.
+
+mod assignments;
+mod auto_create;
+mod disks;
+mod health;
+mod rules;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context;
 use arc_swap::ArcSwap;
-use barnabas_metadata::Image;
+use barnabas_coordinator::group::GroupConfig;
+use barnabas_metadata::{BrokerEndpoint, ControllerRegistration, Image, Registration};
+use barnabas_net::Listening;
+use barnabas_types::{BrokerId, Uuid};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::admin::Admin;
 use crate::api::FetchSessions;
-use crate::connection::OpenConnections;
-use crate::coordinator::GroupCoordinators;
+use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
+use crate::connection::{self, ConnectionLimits, Listener, OpenConnections};
+use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
+use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
-use crate::metrics::Metrics;
+use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publisher};
+use crate::metrics::{Metrics, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
+use crate::storage::{Hosting, LogDirectories, Upkeep, checkpoints};
+use health::NodeHealth;
+
+/// Partitions that `/metrics` shows at most.
+const MAX_SHOWN_PARTITIONS: usize = 20_000;
+
+/// Whether an empty data directory may be formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatPolicy {
+    /// A directory that holds nothing becomes a new cluster's.
+    IfEmpty,
+    /// An empty directory means that data is missing: refuse to start.
+    Never,
+}
 
 /// Everything a handler may use. Shared by all connections.
 pub struct Node {
     /// Clocks, randomness, tasks.
     pub runtime: Runtime,
+    /// `node.id`.
+    pub broker_id: BrokerId,
+    /// The cluster's id.
+    pub cluster_id: Arc<str>,
+    /// What the node was started with.
+    pub config: Arc<BrokerConfig>,
+    /// Every static setting, for what topics inherit and for DescribeConfigs.
+    pub settings: Arc<Settings>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// Memory for requests in flight.
     pub request_memory: MemoryBudget,
     /// Open connections, counted.
     pub open_connections: Arc<OpenConnections>,
+    /// The log directories.
+    pub directories: Arc<LogDirectories>,
     /// The partitions hosted here.
     pub replicas: Arc<Replicas>,
-    /// Consumer groups.
-    pub groups: Arc<GroupCoordinators>,
     /// What fetching clients want.
     pub fetch_sessions: FetchSessions,
-    /// `fetch.max.bytes`.
-    pub fetch_max_bytes: usize,
-    /// The metadata this node has applied.
-    pub published: ArcSwap<Image>,
+    /// Decides about metadata.
+    pub controller: ControllerHandle,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
+    /// Consumer groups.
+    pub groups: Arc<GroupCoordinators>,
+    published: Arc<ArcSwap<Image>>,
 }
 
 impl Node {
@@ -43,11 +85,275 @@ impl Node {
     }
 }
 
-/// Whether an empty data directory may be formatted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormatPolicy {
-    /// A directory that holds nothing becomes a new cluster's.
-    IfEmpty,
-    /// An empty directory means that data is missing: refuse to start.
-    Never,
+/// A node that runs.
+pub struct Running {
+    /// What it serves.
+    pub node: Arc<Node>,
+    /// Its listeners as clients are told, `NAME://host:port`.
+    pub advertised: Vec<String>,
+    health: Arc<NodeHealth>,
+    life: BrokerLife,
+    stopping: watch::Sender<bool>,
+    accepting: Vec<JoinHandle<()>>,
+    upkeep: JoinHandle<()>,
+    publishing: JoinHandle<()>,
+    admin: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a node: sockets first, so that a port in use is an error before anything is touched; then disks, metadata,
+    /// partitions, groups; clients last.
+    ///
+    /// # Errors
+    /// What could not be bound, read or recovered, and what to do about it.
+    pub async fn start(
+        boot: Boot,
+        format: FormatPolicy,
+        log_level: LogLevel,
+        runtime: Runtime,
+    ) -> anyhow::Result<Self> {
+        let config = Arc::new(boot.config);
+        let settings = Arc::new(boot.settings);
+        let sockets = bind(&config).await?;
+        let metrics = Arc::new(Metrics::new()?);
+        let health = Arc::new(NodeHealth::default());
+        let admin = serve_admin(&config, &metrics, &health, log_level, &runtime).await?;
+
+        let disks = disks::open(&config, format, boot.cluster_id.as_deref(), &runtime)?;
+        let directories = Arc::new(disks.directories);
+        for directory in directories.all() {
+            let flusher = Arc::clone(&directory.flusher);
+            runtime.spawn_thread("flusher", move |_| flusher.run());
+        }
+        let published: Arc<ArcSwap<Image>> = Arc::default();
+        let applied = Applied::default();
+        let rules = rules::LiveRules::new(config.node_id, Arc::clone(&settings), Arc::clone(&published));
+        let (controller, committed) = crate::metadata::start(
+            &runtime,
+            directories.disk(),
+            &disks.quorum,
+            disks::controller_settings(&config),
+            Box::new(rules),
+            applied.clone(),
+        )?;
+        health.metadata_read();
+
+        let node = Arc::new(Node {
+            broker_id: config.node_id,
+            cluster_id: directories.cluster_id().into(),
+            request_memory: MemoryBudget::new(request_memory_bytes(&config)),
+            open_connections: Arc::default(),
+            replicas: Arc::default(),
+            fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
+            producer_ids: ProducerIds::new(controller.clone(), config.node_id),
+            groups: Arc::new(GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups))),
+            runtime,
+            config,
+            settings,
+            metrics,
+            directories,
+            controller,
+            published,
+        });
+        node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&node.replicas), MAX_SHOWN_PARTITIONS)?))?;
+        let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
+        publisher.publish().await;
+        let publishing = node.runtime.spawn_control(publisher.run());
+        hosting(&node).remove_leftovers()?;
+
+        let endpoints = endpoints(&node.config, &sockets);
+        let life = register(&node, &endpoints, disks.incarnation_id).await?;
+        life.unfence().await?;
+        let (stopping, stop) = watch::channel(false);
+        let upkeep = node.runtime.spawn_data(upkeep(&node).run(stop.clone()));
+        let accepting = accept(&node, sockets, &stop);
+        health.serving();
+        let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
+        let running = Self { node, advertised, health, life, stopping, accepting, upkeep, publishing, admin };
+        running.create_topics(boot.create_topics).await;
+        Ok(running)
+    }
+
+    /// Stops in the reverse order: clients first, then leadership, partitions, metadata. What was acknowledged is on disk, and
+    /// the next start needs no recovery.
+    ///
+    /// # Errors
+    /// A disk that could not be left clean; the next start recovers.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.health.stopping();
+        self.stopping.send_replace(true);
+        for listener in self.accepting {
+            let _ended = listener.await;
+        }
+        let _ended = self.upkeep.await;
+        // Without the offsets topic nobody coordinates: the shards end, their clients look elsewhere.
+        self.node.groups.publish(&Image::default(), &self.node.replicas, self.node.broker_id);
+        if let Err(error) = self.life.leave().await {
+            tracing::warn!(%error, "stopping without having handed over");
+        }
+        self.node.controller.stop().await;
+        let _ended = self.publishing.await;
+        let (node, epoch) = (Arc::clone(&self.node), self.life.epoch());
+        let closed = self.node.runtime.spawn_blocking(move || {
+            for directory in node.directories.all() {
+                directory.flusher.stop();
+            }
+            let partitions = node.replicas.all();
+            partitions.iter().for_each(|partition| partition.stop());
+            checkpoints::close(&node.directories, &partitions, epoch)
+        });
+        let closed = closed.await?;
+        self.admin.inspect(JoinHandle::abort);
+        closed.context("the logs could not be closed cleanly; the next start recovers them")
+    }
+
+    /// Resolves when the node cannot go on: its quorum has stopped.
+    pub async fn failed(&self) {
+        self.node.controller.stopped().await;
+    }
+
+    async fn create_topics(&self, topics: Vec<TopicToCreate>) {
+        if let Err(error) = auto_create::create_configured(&self.node, topics).await {
+            tracing::error!(%error, "topics of KAFKA_CREATE_TOPICS were not made");
+        }
+    }
+}
+
+/// A socket and the listener it belongs to.
+struct Socket {
+    name: Arc<str>,
+    listening: Listening,
+}
+
+async fn bind(config: &BrokerConfig) -> anyhow::Result<Vec<Socket>> {
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        let listening = barnabas_net::bind(&listener.host, listener.port).await.with_context(|| {
+            format!("cannot listen on {}://{}:{} (listeners)", listener.name, listener.host, listener.port)
+        })?;
+        sockets.push(Socket { name: listener.name.as_str().into(), listening });
+    }
+    Ok(sockets)
+}
+
+async fn serve_admin(
+    config: &BrokerConfig,
+    metrics: &Arc<Metrics>,
+    health: &Arc<NodeHealth>,
+    log_level: LogLevel,
+    runtime: &Runtime,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(address) = &config.admin_listener else { return Ok(None) };
+    let (host, port) = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+        .with_context(|| format!("barnabas.admin.listener {address}: expected host:port"))?;
+    let listening = barnabas_net::bind(host, port)
+        .await
+        .with_context(|| format!("cannot listen on {address} (barnabas.admin.listener; empty switches it off)"))?;
+    tracing::info!("admin port: http://{}/metrics", listening.address);
+    let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
+    let admin = Arc::new(Admin { metrics, health, log_level });
+    Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
+}
+
+/// What clients are told; a port that the system chose is told as it is.
+fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<BrokerEndpoint> {
+    let endpoint = |advertised: &crate::config::Listener| {
+        let bound = sockets.iter().find(|socket| *socket.name == *advertised.name);
+        let port =
+            bound.filter(|_| advertised.port == 0).map_or(advertised.port, |bound| bound.listening.address.port());
+        BrokerEndpoint {
+            name: advertised.name.as_str().into(),
+            host: advertised.host.as_str().into(),
+            port,
+            security_protocol: advertised.protocol.id(),
+        }
+    };
+    config.advertised_listeners.iter().map(endpoint).collect()
+}
+
+async fn register(node: &Arc<Node>, endpoints: &[BrokerEndpoint], incarnation_id: Uuid) -> anyhow::Result<BrokerLife> {
+    let controller = ControllerRegistration {
+        id: node.broker_id,
+        incarnation_id,
+        zk_migration_ready: false,
+        endpoints: disks::controller_endpoints(&node.config),
+        features: disks::supported_features(),
+    };
+    let broker = Registration {
+        broker_id: node.broker_id,
+        incarnation_id,
+        endpoints: endpoints.to_vec(),
+        features: disks::supported_features(),
+        rack: node.config.rack.as_deref().map(Into::into),
+        log_dirs: node.directories.all().iter().map(|directory| directory.id).collect(),
+    };
+    Ok(BrokerLife::register(node.runtime.clone(), node.controller.clone(), controller, broker).await?)
+}
+
+fn hosting(node: &Node) -> Hosting {
+    Hosting {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+    }
+}
+
+fn upkeep(node: &Node) -> Upkeep {
+    let storage = &node.config.storage;
+    Upkeep {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+        retention_check_interval: milliseconds(storage.log_retention_check_interval_ms),
+        checkpoint_interval: milliseconds(storage.replica_high_watermark_checkpoint_interval_ms),
+    }
+}
+
+fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let network = &node.config.network;
+    let limits = ConnectionLimits {
+        max_connections: network.max_connections,
+        max_connections_per_ip: network.max_connections_per_ip,
+        max_idle: milliseconds(network.connections_max_idle_ms),
+        max_request_bytes: network.socket_request_max_bytes,
+    };
+    let serve = |socket: Socket| {
+        let listener = Listener { name: socket.name, socket: socket.listening.socket };
+        node.runtime.spawn_data(connection::accept(Arc::clone(node), listener, limits.clone(), stop.clone()))
+    };
+    sockets.into_iter().map(serve).collect()
+}
+
+fn coordinator_config(groups: &GroupsConfig) -> CoordinatorConfig {
+    let defaults = CoordinatorConfig::default();
+    CoordinatorConfig {
+        group: GroupConfig {
+            min_session_timeout_ms: groups.group_min_session_timeout_ms,
+            max_session_timeout_ms: groups.group_max_session_timeout_ms,
+            initial_rebalance_delay_ms: groups.group_initial_rebalance_delay_ms,
+            max_size: groups.group_max_size,
+            offset_metadata_max_bytes: groups.offset_metadata_max_bytes,
+            offsets_retention_ms: groups.offsets_retention_minutes.saturating_mul(60_000),
+            offsets_retention_check_interval_ms: groups.offsets_retention_check_interval_ms,
+            ..defaults.group
+        },
+        commit_timeout: milliseconds(groups.offsets_commit_timeout_ms),
+        ..defaults
+    }
+}
+
+/// `queued.max.request.bytes`, or a quarter of the memory that the process may use: a bound that holds without being set.
+fn request_memory_bytes(config: &BrokerConfig) -> usize {
+    match usize::try_from(config.network.queued_max_request_bytes) {
+        Ok(bytes) if bytes > 0 => bytes,
+        _ => disks::memory_limit_bytes() / 4,
+    }
+}
+
+/// A duration out of a configured number; a negative one is as good as never.
+fn milliseconds(number: i64) -> Duration {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    u64::try_from(number).map_or(NEVER, |number| Duration::from_millis(number).min(NEVER))
 }

@@ -93,7 +93,7 @@ fn read_all(
     hosted: &[Result<Arc<Partition>, ErrorCode>],
 ) -> Round {
     let asked = usize::try_from(request.max_bytes).unwrap_or(0);
-    let max_bytes = asked.min(context.node.fetch_max_bytes);
+    let max_bytes = asked.min(context.node.config.network.fetch_max_bytes);
     let mut round = Round::default();
     for (wanted, hosted) in fetch.wanted.iter().zip(hosted) {
         let left = max_bytes.saturating_sub(round.bytes);

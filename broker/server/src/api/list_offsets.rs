@@ -36,7 +36,7 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
                 Ok(partition) => look_up(context, partition, asked).await,
                 Err(error) => Err(error),
             };
-            partitions.push(response(asked.partition_index, found));
+            partitions.push(response(context.api_version, asked.partition_index, found));
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
@@ -90,6 +90,7 @@ async fn search(
 }
 
 fn response(
+    version: i16,
     partition_index: i32,
     found: Result<Option<TimestampedOffset>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse<'static> {
@@ -105,7 +106,7 @@ fn response(
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             timestamp: found.timestamp.0,
             offset: found.offset.0,
-            leader_epoch: found.leader_epoch.0,
+            leader_epoch: if version >= 4 { found.leader_epoch.0 } else { -1 },
             ..nothing
         },
         Err(error_code) => ListOffsetsPartitionResponse { error_code, ..nothing },

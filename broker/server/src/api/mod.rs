@@ -2,17 +2,22 @@
 //! the response; which APIs exist and in which versions is the registry's one table.
 
 mod api_versions;
+pub mod authorize;
 mod context;
 mod coordinated;
 mod delete_groups;
 mod delete_records;
+mod describe_cluster;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_topic_partitions;
 mod fetch;
 mod heartbeat;
 mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;

@@ -41,6 +41,7 @@ served! {
     Produce, ProduceRequest, produce;
     Fetch, FetchRequest, fetch;
     ListOffsets, ListOffsetsRequest, list_offsets;
+    Metadata, MetadataRequest, metadata;
     ApiVersions, ApiVersionsRequest, api_versions;
     DeleteRecords, DeleteRecordsRequest, delete_records;
     OffsetCommit, OffsetCommitRequest, offset_commit;
@@ -54,6 +55,9 @@ served! {
     DeleteGroups, DeleteGroupsRequest, delete_groups;
     OffsetDelete, OffsetDeleteRequest, offset_delete;
     OffsetForLeaderEpoch, OffsetForLeaderEpochRequest, offset_for_leader_epoch;
+    DescribeLogDirs, DescribeLogDirsRequest, describe_log_dirs;
+    DescribeCluster, DescribeClusterRequest, describe_cluster;
+    DescribeTopicPartitions, DescribeTopicPartitionsRequest, describe_topic_partitions;
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.

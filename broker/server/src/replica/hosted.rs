@@ -37,6 +37,18 @@ pub struct PartitionConfig {
     pub file_delete_delay_ms: i64,
 }
 
+impl Default for PartitionConfig {
+    /// Kafka's defaults, and every acknowledged record on disk.
+    fn default() -> Self {
+        Self {
+            log: LogConfig::default(),
+            rules: AppendRules::default(),
+            durability: Durability::Fsync,
+            file_delete_delay_ms: 60_000,
+        }
+    }
+}
+
 /// Offsets of a partition at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {

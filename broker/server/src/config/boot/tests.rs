@@ -203,7 +203,10 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(boot.config.topics.default_replication_factor, 2);
     assert_eq!(boot.config.network.fetch_max_bytes, 2048);
     assert_eq!(boot.settings.get("num.partitions").unwrap().origin, Origin::Flag);
-    assert_eq!(boot.settings.get("fetch.max.bytes").unwrap().origin, Origin::File { file: "server.properties".into(), line: 3 });
+    assert_eq!(
+        boot.settings.get("fetch.max.bytes").unwrap().origin,
+        Origin::File { file: "server.properties".into(), line: 3 }
+    );
 }
 
 #[test]

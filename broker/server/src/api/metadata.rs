@@ -1,0 +1,135 @@
+//! Metadata: brokers, topics and who leads their partitions, out of the image this node has applied. A topic that does not
+//! exist is made where client and broker allow that.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use barnabas_metadata::{Image, Partition, Topic, topic_name};
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
+};
+use barnabas_types::{BrokerId, PartitionId, Uuid};
+
+use super::RequestContext;
+use super::authorize::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, operations_if};
+
+/// Answers from the image; waits only where a topic is made.
+pub async fn handle(context: &RequestContext, request: MetadataRequest<'_>) -> MetadataResponse<'static> {
+    let missing = names_to_create(context, &request);
+    if !missing.is_empty() {
+        context.node.auto_create_topics(missing).await;
+    }
+    let image = context.node.image();
+    let everything =
+        request.topics.is_none() || (context.api_version == 0 && request.topics.as_ref().is_some_and(Vec::is_empty));
+    let describe = Describe { image: &image, operations_asked: request.include_topic_authorized_operations };
+    let topics = if everything {
+        image.topics.by_name().map(|topic| describe.topic(topic)).collect()
+    } else {
+        request.topics.iter().flatten().map(|wanted| describe.wanted(wanted)).collect()
+    };
+    let asked = request.include_cluster_authorized_operations;
+    MetadataResponse {
+        brokers: brokers(context, &image),
+        cluster_id: Some(context.node.cluster_id.to_string().into()),
+        controller_id: context.node.broker_id.0,
+        topics,
+        cluster_authorized_operations: operations_if(asked, CLUSTER_OPERATIONS),
+        ..Default::default()
+    }
+}
+
+/// Names that are asked for, do not exist, and may be made. Names that no topic can have are left out: they get their error.
+fn names_to_create(context: &RequestContext, request: &MetadataRequest<'_>) -> BTreeSet<String> {
+    if !request.allow_auto_topic_creation || !context.node.config.topics.auto_create_topics_enable {
+        return BTreeSet::new();
+    }
+    let image = context.node.image();
+    let named = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
+    named
+        .filter(|name| image.topics.named(name).is_none() && topic_name::validate(name).is_ok())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The brokers that clients of this listener can reach.
+fn brokers(context: &RequestContext, image: &Image) -> Vec<MetadataResponseBroker<'static>> {
+    let active = image.brokers.iter().filter(|broker| !broker.fenced);
+    active
+        .filter_map(|broker| {
+            let endpoint = broker.endpoint(&context.connection.listener)?;
+            Some(MetadataResponseBroker {
+                node_id: broker.id.0,
+                host: endpoint.host.to_string().into(),
+                port: i32::from(endpoint.port),
+                rack: broker.rack.as_deref().map(|rack| rack.to_owned().into()),
+                ..Default::default()
+            })
+        })
+        .collect()
+}
+
+struct Describe<'a> {
+    image: &'a Image,
+    operations_asked: bool,
+}
+
+impl Describe<'_> {
+    fn wanted(&self, wanted: &MetadataRequestTopic<'_>) -> MetadataResponseTopic<'static> {
+        let (topic, error_code) = match &wanted.name {
+            Some(name) => (self.image.topics.named(name), missing(name)),
+            None => (self.image.topics.get(wanted.topic_id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        match topic {
+            Some(topic) => self.topic(topic),
+            None => MetadataResponseTopic {
+                error_code,
+                name: wanted.name.as_ref().map(|name| name.to_string().into()),
+                topic_id: if wanted.name.is_some() { Uuid::ZERO } else { wanted.topic_id },
+                is_internal: wanted.name.as_deref().is_some_and(topic_name::is_internal),
+                ..Default::default()
+            },
+        }
+    }
+
+    fn topic(&self, topic: &Arc<Topic>) -> MetadataResponseTopic<'static> {
+        let partitions = topic.partitions.iter().map(|(&id, partition)| self.partition(id, partition)).collect();
+        MetadataResponseTopic {
+            name: Some(topic.name.to_string().into()),
+            topic_id: topic.id,
+            is_internal: topic_name::is_internal(&topic.name),
+            partitions,
+            topic_authorized_operations: operations_if(self.operations_asked, TOPIC_OPERATIONS),
+            ..Default::default()
+        }
+    }
+
+    fn partition(&self, id: PartitionId, partition: &Partition) -> MetadataResponsePartition<'static> {
+        let has_leader = self.image.brokers.is_active(partition.leader);
+        MetadataResponsePartition {
+            error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+            partition_index: id,
+            leader_id: if has_leader { partition.leader.0 } else { BrokerId::NONE.0 },
+            leader_epoch: partition.leader_epoch.0,
+            replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
+            isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
+            offline_replicas: offline_replicas(self.image, partition),
+            ..Default::default()
+        }
+    }
+}
+
+/// Replicas on brokers that are fenced or gone.
+pub fn offline_replicas(image: &Image, partition: &Partition) -> Vec<i32> {
+    partition.replicas.iter().filter(|broker| !image.brokers.is_active(**broker)).map(|broker| broker.0).collect()
+}
+
+/// What is said of a topic that does not exist.
+fn missing(name: &str) -> ErrorCode {
+    match topic_name::validate(name) {
+        Ok(()) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Err(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+    }
+}

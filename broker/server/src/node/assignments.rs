@@ -1,0 +1,164 @@
+//! Carries committed metadata to the parts of this node, in the order of publication: the image, the partitions, the group
+//! coordinators. Decides nothing: what to host and who leads is in the metadata.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use barnabas_metadata::{ConfigResource, Image, Partition, ResourceType, Topic};
+use barnabas_types::{BrokerId, PartitionId, TopicIdPartition, TopicPartition};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use super::{Node, hosting};
+use crate::config::{Layers, Settings, TopicConfig};
+use crate::coordinator::GroupCoordinators;
+use crate::metadata::{Change, Subscriber};
+use crate::replica::{PartitionConfig, Replicas};
+use crate::storage::Hosting;
+
+/// Logs opened at once: recovery after a kill reads them, and disks answer several readers better than one.
+const OPENED_AT_ONCE: usize = 8;
+
+/// Those who follow the metadata, in order.
+pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
+    let broker = node.broker_id;
+    vec![
+        Arc::new(CurrentImage { published: Arc::clone(&node.published) }),
+        Arc::new(Assignments { hosting: hosting(node), broker, settings: Arc::clone(&node.settings) }),
+        Arc::new(Coordinators { groups: Arc::clone(&node.groups), replicas: Arc::clone(&node.replicas), broker }),
+    ]
+}
+
+/// What handlers see.
+struct CurrentImage {
+    published: Arc<ArcSwap<Image>>,
+}
+
+impl Subscriber for CurrentImage {
+    fn name(&self) -> &'static str {
+        "image"
+    }
+
+    fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        self.published.store(Arc::clone(&change.new));
+        std::future::ready(()).boxed()
+    }
+}
+
+/// Which partitions this broker hosts, leads, and with which settings.
+struct Assignments {
+    hosting: Hosting,
+    broker: BrokerId,
+    settings: Arc<Settings>,
+}
+
+impl Subscriber for Assignments {
+    fn name(&self) -> &'static str {
+        "partitions"
+    }
+
+    fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        self.carry_out(change).boxed()
+    }
+}
+
+impl Assignments {
+    async fn carry_out(&self, change: &Change) {
+        for topic in &change.delta.removed_topics {
+            for &partition in topic.partitions.keys() {
+                self.delete(topic, partition).await;
+            }
+        }
+        let mut assigned = Vec::new();
+        for delta in &change.delta.changed_topics {
+            let config = self.config(&change.new, &delta.topic);
+            for (id, partition) in &delta.partitions {
+                assigned.push(self.assign(&delta.topic, *id, partition, config).boxed());
+            }
+        }
+        stream::iter(assigned).buffer_unordered(OPENED_AT_ONCE).collect::<()>().await;
+        self.reconfigure(change);
+    }
+
+    async fn assign(&self, topic: &Topic, id: PartitionId, partition: &Partition, config: PartitionConfig) {
+        if !partition.replicas.contains(&self.broker) {
+            return self.delete(topic, id).await;
+        }
+        let key = TopicIdPartition { topic_id: topic.id, partition: id };
+        let name = TopicPartition { topic: Arc::clone(&topic.name), partition: id };
+        match self.hosting.host(key, name, partition.directory(self.broker), config).await {
+            Ok(hosted) if partition.leader == self.broker => hosted.lead(partition.leader_epoch),
+            Ok(hosted) => hosted.follow(partition.leader_epoch, partition.leader),
+            Err(error) => tracing::error!(%error, "a partition cannot be opened"),
+        }
+    }
+
+    async fn delete(&self, topic: &Topic, partition: PartitionId) {
+        let key = TopicIdPartition { topic_id: topic.id, partition };
+        if let Err(error) = self.hosting.delete(key).await {
+            tracing::error!(topic = %topic.name, partition, %error, "a deleted partition's directory cannot be set aside");
+        }
+    }
+
+    /// Settings of topics that did not change otherwise: their own have changed, or what they inherit has.
+    fn reconfigure(&self, change: &Change) {
+        let inherited_changed =
+            change.delta.changed_configs.iter().any(|config| config.resource_type == ResourceType::Broker);
+        let mut configs: BTreeMap<Arc<str>, PartitionConfig> = BTreeMap::new();
+        let own = |resource: &ConfigResource| resource.resource_type == ResourceType::Topic;
+        for resource in change.delta.changed_configs.iter().filter(|resource| own(resource)) {
+            if let Some(topic) = change.new.topics.named(&resource.name) {
+                configs.insert(Arc::clone(&topic.name), self.config(&change.new, topic));
+            }
+        }
+        if inherited_changed {
+            let all = change.new.topics.by_name();
+            configs.extend(all.map(|topic| (Arc::clone(&topic.name), self.config(&change.new, topic))));
+        }
+        for (name, config) in configs {
+            let Some(topic) = change.new.topics.named(&name) else { continue };
+            for &partition in topic.partitions.keys() {
+                let key = TopicIdPartition { topic_id: topic.id, partition };
+                if let Some(hosted) = self.hosting.replicas.get(key) {
+                    hosted.set_config(config);
+                }
+            }
+        }
+    }
+
+    fn config(&self, image: &Image, topic: &Topic) -> PartitionConfig {
+        let layers = Layers::of(image, self.broker, &self.settings);
+        let resolved = TopicConfig::resolve(image.configs.topic(&topic.name), layers).or_else(|error| {
+            // The controller accepts no such value: it was written by another release.
+            tracing::error!(topic = %topic.name, %error, "a topic's configuration is not understood; its defaults are in force");
+            TopicConfig::resolve(None, layers)
+        });
+        resolved.as_ref().map_or_else(|_| PartitionConfig::default(), TopicConfig::partition_config)
+    }
+}
+
+/// Which groups this broker coordinates.
+struct Coordinators {
+    groups: Arc<GroupCoordinators>,
+    replicas: Arc<Replicas>,
+    broker: BrokerId,
+}
+
+impl Subscriber for Coordinators {
+    fn name(&self) -> &'static str {
+        "group coordinators"
+    }
+
+    fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        self.groups.publish(&change.new, &self.replicas, self.broker);
+        let removed = change.delta.removed_topics.iter();
+        let removed: Vec<_> = removed.map(|topic| (Box::from(&*topic.name), topic.id)).collect();
+        async move {
+            if !removed.is_empty() {
+                self.groups.topics_deleted(removed).await;
+            }
+        }
+        .boxed()
+    }
+}

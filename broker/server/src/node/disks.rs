@@ -1,0 +1,202 @@
+//! Before anything runs: limits of the process, log directories found, formatted where that is allowed, and taken. An
+//! existing directory is never formatted again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use barnabas_log::fs::{Disk, RealFs};
+use barnabas_log::identity::MetaProperties;
+use barnabas_metadata::{BrokerEndpoint, FeatureRange, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_VERSION};
+use barnabas_raft::{Endpoint, ReplicaKey};
+use barnabas_types::Uuid;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::FormatPolicy;
+use crate::config::BrokerConfig;
+use crate::metadata::ControllerSettings;
+use crate::raft::{self, QuorumSettings};
+use crate::runtime::Runtime;
+use crate::storage::{self, LogDirectories};
+
+/// Open files where the process has no limit that could be read.
+const FALLBACK_OPEN_FILES: u64 = 1024;
+/// Memory where no limit could be read, in bytes.
+const FALLBACK_MEMORY_BYTES: usize = 1 << 30;
+
+/// Directories that this process holds, and what the quorum needs of them.
+pub struct Disks {
+    pub directories: LogDirectories,
+    pub quorum: QuorumSettings,
+    pub incarnation_id: Uuid,
+}
+
+/// Takes the log directories, formatting what is empty as `policy` allows.
+pub fn open(
+    config: &BrokerConfig,
+    policy: FormatPolicy,
+    cluster_id: Option<&str>,
+    runtime: &Runtime,
+) -> anyhow::Result<Disks> {
+    // Half for logs; the rest for connections and what libraries open.
+    let open_files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
+    let disk = Arc::new(Disk::new(Arc::new(RealFs), open_files));
+    let formatted = existing_cluster(&disk, config)?;
+    if let (Some(found), Some(wanted)) = (&formatted, cluster_id)
+        && found != wanted
+    {
+        bail!(
+            "log.dirs belong to cluster {found}, this node is of cluster {wanted}: check log.dirs and the cluster id"
+        );
+    }
+    if formatted.is_none() {
+        check_empty(config, policy)?;
+    }
+    let cluster_id = formatted.or_else(|| cluster_id.map(str::to_owned));
+    let cluster_id = cluster_id.unwrap_or_else(|| runtime.random_uuid().to_string());
+    for path in &config.log_dirs {
+        storage::format(&disk, path, &cluster_id, config.node_id, runtime.random_uuid())
+            .with_context(|| format!("cannot format {}", path.display()))?;
+    }
+    let directories = LogDirectories::open(disk, &config.log_dirs, config.node_id, || runtime.random_uuid())?;
+    let directory_id = (directories.all().iter())
+        .find(|directory| directory.path == config.metadata_log_dir)
+        .map(|directory| directory.id)
+        .with_context(|| format!("metadata.log.dir {} is none of log.dirs", config.metadata_log_dir.display()))?;
+    let quorum = QuorumSettings {
+        metadata_log_dir: config.metadata_log_dir.clone(),
+        key: ReplicaKey { id: config.node_id, directory_id },
+        endpoints: voter_endpoints(config),
+        segment_bytes: config.metadata_log.metadata_log_segment_bytes,
+    };
+    format_metadata(&directories, &quorum, runtime)?;
+    Ok(Disks { directories, quorum, incarnation_id: runtime.random_uuid() })
+}
+
+/// The cluster of the directories that are formatted, if any is.
+fn existing_cluster(disk: &Disk, config: &BrokerConfig) -> anyhow::Result<Option<String>> {
+    for path in &config.log_dirs {
+        if let Some(properties) = MetaProperties::read(disk.fs(), path)? {
+            return Ok(Some(properties.cluster_id));
+        }
+    }
+    Ok(None)
+}
+
+/// No directory is formatted: then none may hold anything that a new cluster would hide.
+fn check_empty(config: &BrokerConfig, policy: FormatPolicy) -> anyhow::Result<()> {
+    let directories = || config.log_dirs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    if policy == FormatPolicy::Never {
+        bail!(
+            "data is missing: {} holds no meta.properties, and this node has been formatted before. Restore the volume; \
+             or, if its data is given up, start once with --format if-empty",
+            directories()
+        );
+    }
+    for path in &config.log_dirs {
+        if let Some(partition) = partition_in(path) {
+            bail!(
+                "{} holds {partition} but no meta.properties: it is no empty directory, and formatting would hide what is \
+                 there. Restore meta.properties, or choose another directory (log.dirs)",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A name in `path` that looks like a partition's: `topic-0`.
+fn partition_in(path: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(path).ok()?;
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| {
+        let number = name.rsplit_once('-').map(|(_, number)| number);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// Makes the metadata log of a new cluster. One that is gone while partitions are there is an error: they would be orphans.
+fn format_metadata(directories: &LogDirectories, quorum: &QuorumSettings, runtime: &Runtime) -> anyhow::Result<()> {
+    let fs = directories.disk().fs();
+    if raft::is_formatted(fs, &quorum.metadata_log_dir)? {
+        return Ok(());
+    }
+    for directory in directories.all() {
+        if let Some(partition) = partition_in(&directory.path) {
+            bail!(
+                "{} has no metadata log, but {} holds {partition}: restore __cluster_metadata-0, without it nobody knows \
+                 which topics there are",
+                quorum.metadata_log_dir.display(),
+                directory.path.display()
+            );
+        }
+    }
+    raft::format(fs, &quorum.metadata_log_dir, quorum.key, quorum.endpoints.clone(), runtime.wall())?;
+    tracing::info!(cluster = directories.cluster_id(), "formatted {}", quorum.metadata_log_dir.display());
+    Ok(())
+}
+
+/// Raises the limit of open files as far as the system allows, and returns it.
+fn raise_open_files() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        let wanted = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, wanted).is_ok() {
+            limit.current = limit.maximum;
+        }
+    }
+    limit.current.unwrap_or(FALLBACK_OPEN_FILES)
+}
+
+/// What this process may use: its container's limit, else the machine's memory.
+pub fn memory_limit_bytes() -> usize {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let container = limits.into_iter().find_map(number);
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(kibibytes.trim().trim_end_matches(" kB").parse::<usize>().ok()? * 1024)
+    });
+    [container, machine].into_iter().flatten().min().unwrap_or(FALLBACK_MEMORY_BYTES)
+}
+
+/// The controller's part of the configuration.
+pub fn controller_settings(config: &BrokerConfig) -> ControllerSettings {
+    let metadata = &config.metadata_log;
+    let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+    ControllerSettings {
+        default_partitions: config.topics.num_partitions,
+        default_replication_factor: config.topics.default_replication_factor,
+        max_idle_interval: positive(metadata.metadata_max_idle_interval_ms).map(Duration::from_millis),
+        max_bytes_between_snapshots: positive(metadata.metadata_log_max_record_bytes_between_snapshots).unwrap_or(1),
+        max_snapshot_interval: positive(metadata.metadata_log_max_snapshot_interval_ms).map(Duration::from_millis),
+    }
+}
+
+fn voter_endpoints(config: &BrokerConfig) -> Vec<Endpoint> {
+    let endpoint = |listener: &crate::config::Listener| Endpoint {
+        name: listener.name.as_str().into(),
+        host: if listener.host.is_empty() { "localhost".into() } else { listener.host.as_str().into() },
+        port: listener.port,
+    };
+    config.controller_listeners.iter().map(endpoint).collect()
+}
+
+/// The controller's listeners as its registration names them.
+pub fn controller_endpoints(config: &BrokerConfig) -> Vec<BrokerEndpoint> {
+    let named = voter_endpoints(config).into_iter().zip(&config.controller_listeners);
+    named
+        .map(|(endpoint, listener)| BrokerEndpoint {
+            name: endpoint.name,
+            host: endpoint.host,
+            port: endpoint.port,
+            security_protocol: listener.protocol.id(),
+        })
+        .collect()
+}
+
+/// The feature levels that this release can run at.
+pub fn supported_features() -> Vec<FeatureRange> {
+    let feature = |name: &str, min, max| FeatureRange { name: name.into(), min, max };
+    vec![feature(METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION), feature("kraft.version", 0, 1)]
+}
