@@ -137,7 +137,11 @@ fn line(resource: &str, config: &DescribedConfig) -> String {
 fn what_is_described_is_what_kafka_describes() {
     let mut settings = Settings::default();
     for property in super::super::properties::parse(SERVER_PROPERTIES).unwrap() {
-        settings.set(property.key, property.value, Origin::File { line: property.line });
+        settings.set(
+            property.key,
+            property.value,
+            Origin::File { file: "server.properties".into(), line: property.line },
+        );
     }
     // Booting gives either name the other's value.
     settings.set("broker.id", "1", Origin::Derived("node.id"));
