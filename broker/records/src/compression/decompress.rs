@@ -61,7 +61,7 @@ impl std::error::Error for LimitReached {}
 
 enum Stream<'a> {
     None(&'a [u8]),
-    Gzip(MultiGzDecoder<&'a [u8]>),
+    Gzip(Box<MultiGzDecoder<&'a [u8]>>),
     Snappy(SnappyReader<'a>),
     Lz4 { decoder: Box<FrameDecoder<&'a [u8]>>, ended: bool },
     Zstd(zstd::Decoder<'static, &'a [u8]>),
@@ -89,7 +89,7 @@ impl<'a> Decompressor<'a> {
     pub fn new(codec: Codec, stored: &'a [u8], limits: DecompressLimits) -> Result<Self, DecompressError> {
         let stream = match codec {
             Codec::None => Stream::None(stored),
-            Codec::Gzip => Stream::Gzip(MultiGzDecoder::new(stored)),
+            Codec::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(stored))),
             Codec::Snappy => Stream::Snappy(SnappyReader::new(stored)),
             Codec::Lz4 => Stream::Lz4 { decoder: Box::new(FrameDecoder::new(stored)), ended: false },
             Codec::Zstd => Stream::Zstd(

@@ -67,6 +67,27 @@ fn a_snappy_stream_may_carry_further_headers() {
 }
 
 #[test]
+fn lz4_frames_of_other_clients_are_read() {
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+    for block_size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max4MB] {
+        for block_mode in [BlockMode::Independent, BlockMode::Linked] {
+            for checksums in [false, true] {
+                let frame = FrameInfo::new()
+                    .block_size(block_size)
+                    .block_mode(block_mode)
+                    .block_checksums(checksums)
+                    .content_checksum(checksums)
+                    .content_size(checksums.then_some(700_000));
+                let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
+                std::io::Write::write_all(&mut encoder, &text(700_000)).unwrap();
+                let stored = encoder.finish().unwrap();
+                assert!(decompress(Codec::Lz4, &stored, DecompressLimits::default()).unwrap() == text(700_000));
+            }
+        }
+    }
+}
+
+#[test]
 fn output_ends_at_the_limit_and_not_one_byte_later() {
     let limits = DecompressLimits { output_bytes: 5_000, ..DecompressLimits::default() };
     for compression in ALL {
@@ -111,6 +132,28 @@ fn damage_is_an_error_or_other_bytes_but_never_a_panic() {
                 let _ = decompress(compression.codec(), &bad, DecompressLimits::default());
             }
         }
+    }
+}
+
+#[test]
+fn damaged_lz4_frames_of_linked_blocks_never_panic() {
+    use lz4_flex::frame::{BlockMode, FrameEncoder, FrameInfo};
+    let seed = std::env::var("BARNABAS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed_u64);
+    println!("BARNABAS_SEED={seed}");
+    let mut state = seed;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_mode(BlockMode::Linked), Vec::new());
+    std::io::Write::write_all(&mut encoder, &text(150_000)).unwrap();
+    let good = encoder.finish().unwrap();
+    for _ in 0..100 {
+        let mut bad = good.clone();
+        // The descriptor's checksum would catch what comes before.
+        let at = 7 + random(bad.len() - 7);
+        bad[at] = random(256) as u8;
+        let _ = decompress(Codec::Lz4, &bad, DecompressLimits::default());
     }
 }
 
