@@ -17,6 +17,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::Api;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, ResourceExt as _};
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,6 +154,8 @@ async fn wait_for_definitions(client: &Client) {
         loop {
             match api.get_opt(&name).await {
                 Ok(Some(live)) if is_established(&live) => break,
+                // An operator of one namespace has no right to look at definitions; its watches will tell.
+                Err(kube::Error::Api(status)) if status.code == 403 => break,
                 Ok(_) => tracing::info!(name, "waiting for the definition: kubectl apply -f crds/"),
                 Err(error) => tracing::warn!(%error, name, "cannot read the definition"),
             }
@@ -183,6 +186,7 @@ fn log(options: &Options) -> Result<()> {
     let filter = EnvFilter::try_new(&options.log_filter)
         .with_context(|| format!("--log-filter {:?} is no filter; try info,kube=warn", options.log_filter))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let set = match options.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
-/// What a broker says that was told never to format, and found nothing.
-const BROKER_FOUND_NO_DATA: &str = "--format never";
+/// What a broker says that was told never to format, and found nothing. It is part of the contract with the broker.
+const BROKER_FOUND_NO_DATA: &str = "data is missing";
 
 /// How far this pass came.
 pub enum Progress<'a> {

@@ -24,6 +24,8 @@ pub fn server(cluster: &Resolved) -> ConfigMap {
     let mut config = BTreeMap::from([
         ("process.roles".to_owned(), "broker,controller".to_owned()),
         ("log.dirs".to_owned(), LOG_DIRECTORY.to_owned()),
+        // The kubelet asks from outside the pod.
+        ("barnabas.admin.listener".to_owned(), format!("0.0.0.0:{}", names::ADMIN_PORT)),
         ("listeners".to_owned(), listeners(cluster)),
         ("listener.security.protocol.map".to_owned(), protocols(cluster)),
         ("controller.listener.names".to_owned(), "CONTROLLER".to_owned()),

@@ -95,7 +95,11 @@ fn a_volume_that_was_brought_back_is_accepted_by_what_is_on_it() {
 #[test]
 fn a_broker_that_finds_nothing_on_its_old_claim_is_data_missing_too() {
     let mut fixture = Fixture::running("{}");
-    crash(fixture.pod("demo-broker-0"), "CrashLoopBackOff", "log.dirs is empty and --format never was given");
+    crash(
+        fixture.pod("demo-broker-0"),
+        "CrashLoopBackOff",
+        "data is missing: /var/lib/kafka/data/log holds no meta.properties",
+    );
     fixture.pass();
     assert_eq!(fixture.ready().1, "DataMissing");
 }
