@@ -7,7 +7,8 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target-$(shell sha256sum rust-toolchain.toml
 
 include $(wildcard e2e/*.mk)
 
-.PHONY: help run test check test-format test-tidy test-clippy test-unit test-deny
+stages := $(shell awk -F'\t' '!/^\#/ && NF == 3 {print $$1}' e2e/stages.tsv)
+.PHONY: help run test check show-up $(stages:%=test-%)
 help: ## This list.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
 
@@ -16,11 +17,14 @@ run: ## A single broker without Kubernetes; DATA=dir and ARGS="--override key=va
 	@exec $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/ci/barnabas server \
 		--override log.dirs=$(or $(DATA),$(CURDIR)/target/data) --override advertised.listeners=PLAINTEXT://localhost:9092 $(ARGS)
 
-test: ## Everything that must hold before a change lands; ends with `N passed, N failed`.
+test: ## All stages (e2e/stages.tsv), ends with `N passed, N failed`; test-unit, test-clients, test-e2e … run one.
 	@e2e/tools && e2e/run-stages
 
 check: ## The quick part of it: format, tidy, lints, unit tests.
 	@e2e/run-stages format tidy clippy unit
 
-test-format test-tidy test-clippy test-unit test-deny: test-%: ## One stage alone (test-unit, test-clients, test-e2e …).
+$(stages:%=test-%): test-%: ## One stage alone (test-unit, test-clients, test-e2e …).
 	@e2e/run-stages $*
+
+show-up: ## `make up` from nothing, then again within 60 s without a change.
+	@e2e/show-up
