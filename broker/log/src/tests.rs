@@ -5,5 +5,6 @@ mod faults;
 mod model;
 mod recovery;
 mod retention;
+mod scripts;
 mod timestamps;
 mod truncate;
