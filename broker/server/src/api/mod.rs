@@ -12,6 +12,7 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
 mod heartbeat;
 mod join_group;
 mod leave_group;

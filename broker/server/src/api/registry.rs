@@ -46,6 +46,7 @@ served! {
     DeleteRecords, DeleteRecordsRequest, delete_records;
     OffsetCommit, OffsetCommitRequest, offset_commit;
     OffsetFetch, OffsetFetchRequest, offset_fetch;
+    FindCoordinator, FindCoordinatorRequest, find_coordinator;
     JoinGroup, JoinGroupRequest, join_group;
     Heartbeat, HeartbeatRequest, heartbeat;
     LeaveGroup, LeaveGroupRequest, leave_group;
