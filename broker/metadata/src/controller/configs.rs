@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use barnabas_types::BrokerId;
 
 use super::{Context, Controller, Outcome};
 use crate::{ConfigResource, ResourceConfigs, ResourceType};
@@ -52,6 +53,23 @@ pub enum ConfigOperation<'a> {
     Subtract(&'a str),
 }
 
+impl<'a> ConfigOperation<'a> {
+    /// The operation with Kafka's number `code` for `key`.
+    ///
+    /// # Errors
+    /// No such operation, or one that needs a value and has none.
+    pub fn parse(code: i8, key: &str, value: Option<&'a str>) -> Result<Self, AlterConfigsError> {
+        let needed = || value.ok_or_else(|| AlterConfigsError::NoValue { key: key.into() });
+        match code {
+            0 => Ok(Self::Set(needed()?)),
+            1 => Ok(Self::Delete),
+            2 => Ok(Self::Append(needed()?)),
+            3 => Ok(Self::Subtract(needed()?)),
+            code => Err(AlterConfigsError::UnknownOperation { code, key: key.into() }),
+        }
+    }
+}
+
 /// Why a configuration was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlterConfigsError {
@@ -72,6 +90,26 @@ pub enum AlterConfigsError {
         /// The resource.
         resource: ConfigResource,
     },
+    /// Not an operation.
+    #[error("{code} is no operation on {key}; 0 sets, 1 deletes, 2 appends, 3 subtracts")]
+    UnknownOperation {
+        /// What was given.
+        code: i8,
+        /// The key.
+        key: Box<str>,
+    },
+    /// Not a kind of resource.
+    #[error("{code} is no kind of resource")]
+    UnknownResourceType {
+        /// What was given.
+        code: i8,
+    },
+    /// A resource named twice.
+    #[error("{resource} is named more than once in the request")]
+    DuplicateResource {
+        /// The resource.
+        resource: ConfigResource,
+    },
     /// No such topic.
     #[error("The topic '{topic}' does not exist.")]
     UnknownTopic {
@@ -80,9 +118,21 @@ pub enum AlterConfigsError {
     },
     /// Not a broker's id.
     #[error("'{name}' is not the id of a broker")]
-    UnknownBroker {
+    BrokerName {
         /// What was given.
         name: Box<str>,
+    },
+    /// No such broker.
+    #[error("No node with id {broker} found.")]
+    UnknownBroker {
+        /// Its id.
+        broker: BrokerId,
+    },
+    /// A key without a value.
+    #[error("Null value not supported for : {key}")]
+    NoValue {
+        /// The key.
+        key: Box<str>,
     },
     /// Not kept in the metadata log, or not served by this release.
     #[error("configuration of {resource} cannot be changed here")]
@@ -98,9 +148,14 @@ impl AlterConfigsError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Config(_) | Self::NotAList { .. } => ErrorCode::INVALID_CONFIG,
-            Self::Duplicate { .. } | Self::UnknownBroker { .. } | Self::UnsupportedResource { .. } => {
-                ErrorCode::INVALID_REQUEST
-            }
+            Self::Duplicate { .. }
+            | Self::BrokerName { .. }
+            | Self::NoValue { .. }
+            | Self::UnknownOperation { .. }
+            | Self::UnknownResourceType { .. }
+            | Self::DuplicateResource { .. }
+            | Self::UnsupportedResource { .. } => ErrorCode::INVALID_REQUEST,
+            Self::UnknownBroker { .. } => ErrorCode::BROKER_ID_NOT_REGISTERED,
             Self::UnknownTopic { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         }
     }
@@ -143,7 +198,7 @@ impl Controller {
         let current = self.head.configs.get(resource);
         let mut changes: BTreeMap<Box<str>, Option<Box<str>>> = BTreeMap::new();
         for (key, value) in configs {
-            let value = value.ok_or_else(|| InvalidConfig::null_value(key))?;
+            let value = value.ok_or_else(|| AlterConfigsError::NoValue { key: (*key).into() })?;
             if changes.insert((*key).into(), Some(value.into())).is_some() {
                 return Err(AlterConfigsError::Duplicate { key: (*key).into(), resource: resource.clone() });
             }
@@ -159,8 +214,12 @@ impl Controller {
             ResourceType::Topic if self.head.topics.named(&resource.name).is_none() => {
                 Err(AlterConfigsError::UnknownTopic { topic: resource.name.as_ref().into() })
             }
-            ResourceType::Broker if !resource.name.is_empty() && resource.name.parse::<u32>().is_err() => {
-                Err(AlterConfigsError::UnknownBroker { name: resource.name.as_ref().into() })
+            // The default of all brokers has no name.
+            ResourceType::Broker if !resource.name.is_empty() => {
+                let name = || AlterConfigsError::BrokerName { name: resource.name.as_ref().into() };
+                let broker = BrokerId(resource.name.parse().map_err(|_| name())?);
+                let registered = self.head.brokers.get(broker).is_some();
+                if registered { Ok(()) } else { Err(AlterConfigsError::UnknownBroker { broker }) }
             }
             ResourceType::Topic | ResourceType::Broker => Ok(()),
             ResourceType::BrokerLogger | ResourceType::ClientMetrics | ResourceType::Group => {

@@ -341,6 +341,7 @@ fn configuration_of_what_does_not_exist_is_refused() {
     for (resource, code) in [
         (ConfigResource::topic("none"), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         (ConfigResource::broker("x"), ErrorCode::INVALID_REQUEST),
+        (ConfigResource::broker("7"), ErrorCode::BROKER_ID_NOT_REGISTERED),
         (resource(ResourceType::Group, "g"), ErrorCode::INVALID_REQUEST),
     ] {
         let refused = context.decide(|controller, context| controller.alter_configs(context, &resource, &[]));

@@ -1,6 +1,7 @@
 //! What a handler is given beside its request, and the forms in which it may answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use barnabas_types::{PartitionId, Segments, TopicIdPartition};
@@ -36,6 +37,14 @@ impl RequestContext {
         let topic_id = self.node.image().topics.named(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.id;
         let key = TopicIdPartition { topic_id, partition };
         self.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+}
+
+impl RequestContext {
+    /// The moment after which the client no longer waits, for requests that name one in milliseconds.
+    #[must_use]
+    pub fn deadline(&self, timeout_ms: i32) -> tokio::time::Instant {
+        self.node.runtime.deadline(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)))
     }
 }
 

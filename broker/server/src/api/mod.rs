@@ -1,19 +1,27 @@
 //! One handler file per API, named after it. A handler takes the decoded request and what stands around it, and returns
 //! the response; which APIs exist and in which versions is the registry's one table.
 
+mod alter_configs;
 mod api_versions;
 pub mod authorize;
+mod config_resources;
 mod context;
 mod coordinated;
+mod create_partitions;
+mod create_topics;
 mod delete_groups;
 mod delete_records;
+mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_groups;

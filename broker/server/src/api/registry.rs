@@ -59,6 +59,13 @@ served! {
     DescribeLogDirs, DescribeLogDirsRequest, describe_log_dirs;
     DescribeCluster, DescribeClusterRequest, describe_cluster;
     DescribeTopicPartitions, DescribeTopicPartitionsRequest, describe_topic_partitions;
+    InitProducerId, InitProducerIdRequest, init_producer_id;
+    CreateTopics, CreateTopicsRequest, create_topics;
+    DeleteTopics, DeleteTopicsRequest, delete_topics;
+    CreatePartitions, CreatePartitionsRequest, create_partitions;
+    DescribeConfigs, DescribeConfigsRequest, describe_configs;
+    AlterConfigs, AlterConfigsRequest, alter_configs;
+    IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.
