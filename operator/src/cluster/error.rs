@@ -1,9 +1,11 @@
 //! What can go wrong in a KafkaCluster's reconcile, by step. The step's name is the metric's label and the event's reason.
 
+use crate::k8s::words::words;
+
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    #[error("read {kind} in namespace {namespace}: {source}; the operator needs the right to list it")]
+    #[error("read {kind} in namespace {namespace}: {}; the operator needs the right to list it", words(.source))]
     Observe {
         kind: String,
         namespace: String,
@@ -18,21 +20,21 @@ pub enum ClusterError {
     },
     #[error("{kind} {name} exists and belongs to somebody else: remove or rename it, or rename the KafkaCluster")]
     NameTaken { kind: String, name: String },
-    #[error("apply {kind} {name}: {source}")]
+    #[error("apply {kind} {name}: {}", words(.source))]
     Apply {
         kind: String,
         name: String,
         #[source]
         source: Box<kube::Error>,
     },
-    #[error("delete {kind} {name}: {source}")]
+    #[error("delete {kind} {name}: {}", words(.source))]
     Delete {
         kind: &'static str,
         name: String,
         #[source]
         source: Box<kube::Error>,
     },
-    #[error("write the status: {source}")]
+    #[error("write the status: {}", words(.source))]
     Status {
         #[source]
         source: Box<kube::Error>,

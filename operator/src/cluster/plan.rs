@@ -21,6 +21,13 @@ pub enum Step {
     Prune { kind: PruneKind, name: String, uid: String },
 }
 
+impl Step {
+    /// False for what may be refused without holding back the rest: a volume that cannot grow.
+    fn is_essential(&self) -> bool {
+        !matches!(self, Self::Apply { essential: false, .. })
+    }
+}
+
 /// Why a pod is restarted. The names are event reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -76,7 +83,8 @@ pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
     let outdated = outdated_pods(cluster, built, observed);
     plan.outdated = outdated.iter().map(|candidate| candidate.pod.name_any()).collect();
     // A pod is only made anew from a template that has arrived.
-    let settled = plan.steps.is_empty() && cluster.pools.iter().all(|pool| has_settled(pool, observed));
+    let settled =
+        !plan.steps.iter().any(Step::is_essential) && cluster.pools.iter().all(|pool| has_settled(pool, observed));
     if settled {
         plan.steps.extend(restart(cluster, &outdated, observed));
     }

@@ -1,18 +1,19 @@
 //! What can go wrong in a ConsumerGroup's reconcile, by step. The step's name is the metric's label and the condition's reason.
 
 use crate::broker_client::BrokerError;
+use crate::k8s::words::words;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerGroupError {
-    #[error("read the KafkaCluster: {source}")]
+    #[error("read the KafkaCluster: {}", words(.source))]
     Observe {
         #[source]
         source: Box<kube::Error>,
     },
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    #[error("write the status: {source}")]
+    #[error("write the status: {}", words(.source))]
     Status {
         #[source]
         source: Box<kube::Error>,

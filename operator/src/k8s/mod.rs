@@ -4,3 +4,4 @@ pub mod desired;
 pub mod labels;
 pub mod names;
 pub mod quantity;
+pub mod words;

@@ -1,11 +1,12 @@
 //! What can go wrong in a Topic's reconcile, by step. The step's name is the metric's label and the condition's reason.
 
 use crate::broker_client::BrokerError;
+use crate::k8s::words::words;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
-    #[error("read {kind}: {source}")]
+    #[error("read {kind}: {}", words(.source))]
     Observe {
         kind: &'static str,
         #[source]
@@ -13,12 +14,12 @@ pub enum TopicError {
     },
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    #[error("write the finalizer: {source}")]
+    #[error("write the finalizer: {}", words(.source))]
     Finalizer {
         #[source]
         source: Box<kube::Error>,
     },
-    #[error("write the status: {source}")]
+    #[error("write the status: {}", words(.source))]
     Status {
         #[source]
         source: Box<kube::Error>,

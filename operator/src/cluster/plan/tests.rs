@@ -204,3 +204,19 @@ fn an_unready_pod_that_is_up_to_date_is_waited_for() {
     assert_eq!(fixture.pass().steps, []);
     assert_eq!(fixture.ready(), ("False".to_owned(), "NodesNotReady".to_owned()));
 }
+
+#[test]
+fn a_claim_that_is_refused_again_and_again_does_not_hold_back_a_restart() {
+    let mut fixture = Fixture::running("{}");
+    fixture.spec(|spec| {
+        spec.storage.size = "20Gi".to_owned();
+        spec.image = Some("barnabas:2".to_owned());
+    });
+    for step in fixture.plan().steps.iter().filter(|step| step.is_essential()) {
+        fixture.carry_out(step);
+    }
+    fixture.kubernetes_moves(true);
+    let plan = fixture.plan();
+    assert_eq!(applied(&plan), ["PersistentVolumeClaim data-demo-broker-0"], "it is tried again");
+    assert_eq!(restarted(&plan), [("demo-broker-0".to_owned(), "PodTemplateChanged")]);
+}
