@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use barnabas_coordinator::group::{GroupShard, Request, Response};
@@ -12,7 +11,7 @@ use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder, Compression};
 use barnabas_types::{Offset, Timestamp, Uuid};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -57,7 +56,7 @@ pub enum Phase {
 /// A running shard; dropping it ends the task, and whoever waits hears NOT_COORDINATOR.
 pub struct ShardHandle {
     queue: mpsc::Sender<Message>,
-    is_active: Arc<AtomicBool>,
+    phase: watch::Receiver<Phase>,
     task: JoinHandle<()>,
 }
 
@@ -71,15 +70,9 @@ impl ShardHandle {
         before: Option<Self>,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
-        let is_active = Arc::new(AtomicBool::new(false));
-        let driver = Driver {
-            runtime: runtime.clone(),
-            partition: Arc::new(partition),
-            index,
-            config,
-            requests,
-            is_active: Arc::clone(&is_active),
-        };
+        let (phase, seen) = watch::channel(Phase::Loading);
+        let driver =
+            Driver { runtime: runtime.clone(), partition: Arc::new(partition), index, config, requests, phase };
         let task = runtime.spawn_data(async move {
             if let Some(mut before) = before {
                 before.task.abort();
@@ -88,11 +81,16 @@ impl ShardHandle {
             }
             driver.run().await;
         });
-        Self { queue, is_active, task }
+        Self { queue, phase: seen, task }
     }
 
     pub fn phase(&self) -> Phase {
-        if self.is_active.load(Ordering::Acquire) { Phase::Active } else { Phase::Loading }
+        *self.phase.borrow()
+    }
+
+    /// Follows the phase; ends when the shard does.
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
     }
 
     pub fn queue(&self) -> mpsc::Sender<Message> {
@@ -112,7 +110,7 @@ struct Driver<P> {
     index: i32,
     config: CoordinatorConfig,
     requests: mpsc::Receiver<Message>,
-    is_active: Arc<AtomicBool>,
+    phase: watch::Sender<Phase>,
 }
 
 /// Why a shard stops answering.
@@ -152,7 +150,7 @@ impl<P: OffsetsPartition> Driver<P> {
                     tracing::debug!(partition = self.index, records, groups, took_ms, "group coordinator loaded");
                     let mut serving = Serving::new(loaded.shard, loaded.end);
                     let end = self.serve(&mut serving).await;
-                    self.is_active.store(false, Ordering::Release);
+                    self.phase.send_replace(Phase::Loading);
                     let End::Failed(code) = end else { return };
                     tracing::warn!(partition = self.index, code = code.name(), "group coordinator starts over");
                     serving.fail(code);
@@ -181,7 +179,7 @@ impl<P: OffsetsPartition> Driver<P> {
         if let Err(code) = self.take_in(serving, vec![Input::Loaded]) {
             return End::Failed(code);
         }
-        self.is_active.store(true, Ordering::Release);
+        self.phase.send_replace(Phase::Active);
         loop {
             let tick = self.until_tick(serving);
             let front = serving.held.front().map(|held| (held.end, held.deadline));

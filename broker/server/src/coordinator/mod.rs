@@ -17,7 +17,8 @@ use barnabas_coordinator::partition_for;
 use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use driver::{Message, Phase, ShardHandle};
 pub use offsets_partition::OffsetsPartition;
@@ -50,6 +51,8 @@ pub struct GroupCoordinators {
     runtime: Runtime,
     config: CoordinatorConfig,
     shards: RwLock<Shards>,
+    /// Changes whenever a shard is started or stopped.
+    published: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -83,12 +86,17 @@ impl GroupCoordinators {
     /// No shards: [`GroupCoordinators::publish`] starts those that this broker leads.
     #[must_use]
     pub fn new(runtime: Runtime, config: CoordinatorConfig) -> Self {
-        Self { runtime, config, shards: RwLock::default() }
+        Self { runtime, config, shards: RwLock::default(), published: watch::Sender::new(()) }
     }
 
     /// Starts the shards of the partitions that `broker` leads now and stops the others. Called for every image, after the
     /// partitions themselves; an image that changes nothing here costs a look at each of them.
     pub fn publish(&self, image: &Image, replicas: &Replicas, broker: BrokerId) {
+        self.start_and_stop(image, replicas, broker);
+        self.published.send_replace(());
+    }
+
+    fn start_and_stop(&self, image: &Image, replicas: &Replicas, broker: BrokerId) {
         let topic = image.topics.named(GROUP_METADATA_TOPIC);
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
         let Some(topic) = topic else {
@@ -122,6 +130,31 @@ impl GroupCoordinators {
     #[must_use]
     pub fn led_partitions(&self) -> Vec<i32> {
         self.shards.read().unwrap_or_else(PoisonError::into_inner).led.keys().copied().collect()
+    }
+
+    /// Returns once the shard of partition `index` answers here, or at `deadline`: what a client does as soon as it has been sent
+    /// here must not fail because the partition is still being opened.
+    pub async fn active(&self, index: i32, deadline: Instant) {
+        let active = async {
+            let mut published = self.published.subscribe();
+            loop {
+                if let Some(mut phases) = self.phases(index)
+                    && phases.wait_for(|phase| *phase == Phase::Active).await.is_ok()
+                {
+                    return;
+                }
+                if published.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Whoever waited in vain is told by what it does next.
+        let _ = tokio::time::timeout_at(deadline, active).await;
+    }
+
+    fn phases(&self, index: i32) -> Option<watch::Receiver<Phase>> {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.led.get(&index).map(|led| led.handle.phases())
     }
 
     /// Hands `request` to the shard of `group_id`; what comes after it on the same connection is handled after it.
