@@ -16,8 +16,7 @@ mod topic;
 
 pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, SourceFile, TopicToCreate, Warning, boot};
 pub use broker::{
-    BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig, StorageConfig,
-    TopicDefaults,
+    BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, StorageConfig, TopicDefaults,
 };
 pub use describe::{
     DescribedConfig, DescribedSynonym, describe_all_brokers, describe_broker, describe_group, describe_topic,

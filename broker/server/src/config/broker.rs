@@ -32,11 +32,6 @@ section! {
     /// Connections and requests.
     NetworkConfig {
         socket_request_max_bytes: usize = "socket.request.max.bytes",
-        /// -1 leaves it to the system.
-        socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
-        /// -1 leaves it to the system.
-        socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
-        socket_listen_backlog_size: u32 = "socket.listen.backlog.size",
         max_connections: usize = "max.connections",
         max_connections_per_ip: usize = "max.connections.per.ip",
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
@@ -62,11 +57,7 @@ section! {
     /// Work on the logs of all topics.
     StorageConfig {
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
-        log_flush_offset_checkpoint_interval_ms: i64 = "log.flush.offset.checkpoint.interval.ms",
-        log_flush_start_offset_checkpoint_interval_ms: i64 = "log.flush.start.offset.checkpoint.interval.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
-        num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir",
-        producer_id_expiration_ms: i64 = "producer.id.expiration.ms",
     }
 }
 
@@ -81,7 +72,6 @@ section! {
         offsets_retention_minutes: i64 = "offsets.retention.minutes",
         offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms",
         offsets_commit_timeout_ms: i64 = "offsets.commit.timeout.ms",
-        offsets_load_buffer_size: usize = "offsets.load.buffer.size",
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes",
@@ -92,26 +82,11 @@ section! {
     /// The metadata log.
     MetadataLogConfig {
         metadata_log_segment_bytes: u32 = "metadata.log.segment.bytes",
-        metadata_log_segment_ms: i64 = "metadata.log.segment.ms",
         metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
         /// 0 for never.
         metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
         /// 0 for never.
         metadata_max_idle_interval_ms: i64 = "metadata.max.idle.interval.ms",
-        metadata_max_retention_bytes: i64 = "metadata.max.retention.bytes",
-        metadata_max_retention_ms: i64 = "metadata.max.retention.ms",
-    }
-}
-
-section! {
-    /// The quorum's clocks.
-    QuorumConfig {
-        controller_quorum_election_timeout_ms: i64 = "controller.quorum.election.timeout.ms",
-        controller_quorum_fetch_timeout_ms: i64 = "controller.quorum.fetch.timeout.ms",
-        controller_quorum_election_backoff_max_ms: i64 = "controller.quorum.election.backoff.max.ms",
-        controller_quorum_append_linger_ms: i64 = "controller.quorum.append.linger.ms",
-        broker_heartbeat_interval_ms: i64 = "broker.heartbeat.interval.ms",
-        broker_session_timeout_ms: i64 = "broker.session.timeout.ms",
     }
 }
 
@@ -161,8 +136,6 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     /// The metadata log.
     pub metadata_log: MetadataLogConfig,
-    /// The quorum's clocks.
-    pub quorum: QuorumConfig,
 }
 
 /// What was worked out from several settings at once.
@@ -205,7 +178,6 @@ impl BrokerConfig {
             storage: StorageConfig::read(settings)?,
             groups: GroupsConfig::read(settings)?,
             metadata_log: MetadataLogConfig::read(settings)?,
-            quorum: QuorumConfig::read(settings)?,
         })
     }
 }
@@ -223,14 +195,12 @@ mod tests {
         assert_eq!(StorageConfig::read(&settings).unwrap().log_retention_check_interval_ms, 300_000);
         assert_eq!(GroupsConfig::read(&settings).unwrap().offsets_topic_num_partitions, 50);
         assert_eq!(MetadataLogConfig::read(&settings).unwrap().metadata_max_idle_interval_ms, 500);
-        assert_eq!(QuorumConfig::read(&settings).unwrap().broker_session_timeout_ms, 9_000);
         let sections = [
             NetworkConfig::KEYS,
             TopicDefaults::KEYS,
             StorageConfig::KEYS,
             GroupsConfig::KEYS,
             MetadataLogConfig::KEYS,
-            QuorumConfig::KEYS,
         ];
         for key in sections.concat() {
             assert!(broker_key(key).is_some(), "{key}");

@@ -19,18 +19,10 @@ pub struct TopicConfig {
     pub cleanup_compact: bool,
     /// `compression.type` with its level; none for `producer`.
     pub compression: Option<Compression>,
-    /// `delete.retention.ms`
-    pub delete_retention_ms: i64,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: i64,
-    /// `flush.messages`
-    pub flush_messages: i64,
-    /// `flush.ms`
-    pub flush_ms: i64,
     /// `index.interval.bytes`
     pub index_interval_bytes: u32,
-    /// `max.compaction.lag.ms`
-    pub max_compaction_lag_ms: i64,
     /// `max.message.bytes`
     pub max_message_bytes: usize,
     /// `message.timestamp.after.max.ms`
@@ -39,14 +31,6 @@ pub struct TopicConfig {
     pub message_timestamp_before_max_ms: i64,
     /// `message.timestamp.type`
     pub message_timestamp_type: TimestampType,
-    /// `min.cleanable.dirty.ratio`
-    pub min_cleanable_dirty_ratio: f64,
-    /// `min.compaction.lag.ms`
-    pub min_compaction_lag_ms: i64,
-    /// `min.insync.replicas`
-    pub min_insync_replicas: i32,
-    /// `preallocate`
-    pub preallocate: bool,
     /// `retention.bytes`; -1 for no limit.
     pub retention_bytes: i64,
     /// `retention.ms`; -1 for no limit.
@@ -59,8 +43,6 @@ pub struct TopicConfig {
     pub segment_jitter_ms: i64,
     /// `segment.ms`
     pub segment_ms: i64,
-    /// `unclean.leader.election.enable`
-    pub unclean_leader_election_enable: bool,
     /// `barnabas.durability`
     pub durability: Durability,
     /// `producer.id.expiration.ms`, the broker's, which the topic's logs keep to.
@@ -80,12 +62,8 @@ impl TopicConfig {
             cleanup_delete: has_policy("delete"),
             cleanup_compact: has_policy("compact"),
             compression: values.compression()?,
-            delete_retention_ms: values.number("delete.retention.ms")?,
             file_delete_delay_ms: values.number("file.delete.delay.ms")?,
-            flush_messages: values.number("flush.messages")?,
-            flush_ms: values.number("flush.ms")?,
             index_interval_bytes: values.number("index.interval.bytes")?,
-            max_compaction_lag_ms: values.number("max.compaction.lag.ms")?,
             max_message_bytes: values.number("max.message.bytes")?,
             message_timestamp_after_max_ms: values.number("message.timestamp.after.max.ms")?,
             message_timestamp_before_max_ms: values.number("message.timestamp.before.max.ms")?,
@@ -93,17 +71,12 @@ impl TopicConfig {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
-            min_cleanable_dirty_ratio: values.number("min.cleanable.dirty.ratio")?,
-            min_compaction_lag_ms: values.number("min.compaction.lag.ms")?,
-            min_insync_replicas: values.number("min.insync.replicas")?,
-            preallocate: values.number("preallocate")?,
             retention_bytes: values.number("retention.bytes")?,
             retention_ms: values.number("retention.ms")?,
             segment_bytes: values.number("segment.bytes")?,
             segment_index_bytes: values.number("segment.index.bytes")?,
             segment_jitter_ms: values.number("segment.jitter.ms")?,
             segment_ms: values.number("segment.ms")?,
-            unclean_leader_election_enable: values.number("unclean.leader.election.enable")?,
             durability: match values.text("barnabas.durability")?.as_str() {
                 "replicated" => Durability::Replicated,
                 _ => Durability::Fsync,
@@ -236,8 +209,7 @@ mod tests {
         let config = resolve(&[], &Settings::default());
         assert_eq!(config.log_config(), LogConfig::default());
         assert_eq!(config.append_rules(), AppendRules::default());
-        assert_eq!((config.durability, config.min_insync_replicas), (Durability::Fsync, 1));
-        assert_eq!((config.retention_ms, config.flush_ms), (604_800_000, i64::MAX));
+        assert_eq!((config.durability, config.retention_ms), (Durability::Fsync, 604_800_000));
     }
 
     #[test]
