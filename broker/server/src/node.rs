@@ -164,6 +164,9 @@ impl Running {
         let endpoints = endpoints(&node.config, &sockets);
         let life = register(&node, &endpoints, disks.incarnation_id).await?;
         life.unfence().await?;
+        // All committed metadata is applied now.
+        let image = node.image();
+        hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
         let (stopping, stop) = watch::channel(false);
         let upkeep = node.runtime.spawn_data(upkeep(&node).run(stop.clone()));
         let accepting = accept(&node, sockets, &stop);

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use barnabas_log::checkpoint::{self, Offsets};
+use barnabas_log::checkpoint;
 use barnabas_log::fs::IoError;
 use barnabas_log::identity;
 use barnabas_types::{Offset, Uuid};
@@ -57,18 +58,14 @@ fn write_one(
     // Held while writing: a slower write of older offsets must not replace a newer one.
     let mut checkpoints = directory.checkpoints();
     for (name, noted) in noted {
-        checkpoints.recovery_points.insert(name.clone(), noted.durable_end);
-        checkpoints.high_watermarks.insert(name.clone(), noted.high_watermark);
-        match noted.log_start {
-            Some(start) => checkpoints.log_starts.insert(name.clone(), start),
-            None => checkpoints.log_starts.remove(name),
-        };
+        checkpoints.recovery_points.set(name, Some(noted.durable_end));
+        checkpoints.high_watermarks.set(name, Some(noted.high_watermark));
+        checkpoints.log_starts.set(name, noted.log_start);
     }
-    let write =
-        |file: &str, offsets: &Offsets| checkpoint::write(directories.disk().fs(), &directory.path.join(file), offsets);
-    write(checkpoint::RECOVERY_POINT, &checkpoints.recovery_points)?;
-    write(checkpoint::LOG_START_OFFSET, &checkpoints.log_starts)?;
-    write(checkpoint::REPLICATION_OFFSET, &checkpoints.high_watermarks)
+    let (disk, path) = (directories.disk(), |file: &str| directory.path.join(file));
+    checkpoints.recovery_points.write(disk, &path(checkpoint::RECOVERY_POINT))?;
+    checkpoints.log_starts.write(disk, &path(checkpoint::LOG_START_OFFSET))?;
+    checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET))
 }
 
 /// Asks for a sync of every partition whose sealed segments are not durable yet, which happens where durability is left to the
@@ -84,7 +81,7 @@ pub fn sync_sealed(directories: &LogDirectories, partitions: &[Arc<Partition>]) 
 }
 
 /// Closes the logs of `partitions`, which take no more writes, writes the checkpoints, and leaves the sign of a clean shutdown
-/// with `broker_epoch` (-1: none) in every directory all of whose logs closed. Blocks.
+/// with `broker_epoch` (-1: none) in every directory all of whose logs were open and closed. Blocks.
 ///
 /// # Errors
 /// A disk failed. What could be closed is closed, and the directories of the rest are recovered at the next start.
@@ -100,7 +97,9 @@ pub fn close(directories: &LogDirectories, partitions: &[Arc<Partition>], broker
     }
     // Without checkpoints nobody would know what was synced, so that no directory is clean.
     write(directories, partitions)?;
-    for directory in directories.all().iter().filter(|directory| !unclean.contains(&directory.id)) {
+    let clean =
+        |directory: &LogDirectory| !unclean.contains(&directory.id) && !directory.has_unopened.load(Ordering::Relaxed);
+    for directory in directories.all().iter().filter(|directory| clean(directory)) {
         identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)?;
     }
     closed

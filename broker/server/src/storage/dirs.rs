@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barnabas_log::checkpoint::{self, Offsets};
@@ -88,9 +88,51 @@ pub enum OpenPartitionError {
 /// Offsets of a directory's partitions, as they are or will be in its checkpoint files.
 #[derive(Debug, Default)]
 pub(super) struct Checkpoints {
-    pub(super) recovery_points: Offsets,
-    pub(super) log_starts: Offsets,
-    pub(super) high_watermarks: Offsets,
+    pub(super) recovery_points: Checkpoint,
+    pub(super) log_starts: Checkpoint,
+    pub(super) high_watermarks: Checkpoint,
+}
+
+/// One checkpoint file's offsets, and whether the file holds others.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    offsets: Offsets,
+    changed: bool,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self::read(Offsets::new())
+    }
+}
+
+impl Checkpoint {
+    /// Counts as changed, so that the file is there after the first write.
+    fn read(offsets: Offsets) -> Self {
+        Self { offsets, changed: true }
+    }
+
+    fn get(&self, partition: &TopicPartition) -> Offset {
+        self.offsets.get(partition).copied().unwrap_or(Offset(0))
+    }
+
+    /// Puts `offset` in the partition's line, or takes the line out.
+    pub(super) fn set(&mut self, partition: &TopicPartition, offset: Option<Offset>) {
+        let before = match offset {
+            Some(offset) => self.offsets.insert(partition.clone(), offset),
+            None => self.offsets.remove(partition),
+        };
+        self.changed |= before != offset;
+    }
+
+    /// Writes the file unless it holds these offsets already.
+    pub(super) fn write(&mut self, disk: &Disk, path: &Path) -> Result<(), IoError> {
+        if self.changed {
+            checkpoint::write(disk.fs(), path, &self.offsets)?;
+            self.changed = false;
+        }
+        Ok(())
+    }
 }
 
 /// One log directory, held by this process.
@@ -107,6 +149,8 @@ pub struct LogDirectory {
     pub(super) checkpoints: Mutex<Checkpoints>,
     /// How many partitions lie here, to spread new ones.
     partitions: AtomicUsize,
+    /// A log here does not open: calling the directory clean would let the next start believe it unseen.
+    pub(super) has_unopened: AtomicBool,
     _lock: Arc<dyn File>,
 }
 
@@ -236,9 +280,9 @@ impl LogDirectories {
             return Err(DirectoryError::SameId { path: path.to_path_buf(), id });
         }
         let checkpoints = Checkpoints {
-            recovery_points: checkpoint::read(fs, &path.join(checkpoint::RECOVERY_POINT))?,
-            log_starts: checkpoint::read(fs, &path.join(checkpoint::LOG_START_OFFSET))?,
-            high_watermarks: checkpoint::read(fs, &path.join(checkpoint::REPLICATION_OFFSET))?,
+            recovery_points: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::RECOVERY_POINT))?),
+            log_starts: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::LOG_START_OFFSET))?),
+            high_watermarks: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::REPLICATION_OFFSET))?),
         };
         // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
         let clean_shutdown = identity::take_clean_shutdown(fs, path)?;
@@ -249,6 +293,7 @@ impl LogDirectories {
             clean_shutdown,
             checkpoints: Mutex::new(checkpoints),
             partitions: AtomicUsize::new(0),
+            has_unopened: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -349,14 +394,10 @@ impl LogDirectories {
         config: LogConfig,
         now: Timestamp,
     ) -> Result<OpenedPartition, OpenPartitionError> {
-        let offset = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(Offset(0));
         let (recovery_point, log_start, high_watermark) = {
             let checkpoints = directory.checkpoints();
-            (
-                offset(&checkpoints.recovery_points),
-                offset(&checkpoints.log_starts),
-                offset(&checkpoints.high_watermarks),
-            )
+            let Checkpoints { recovery_points, log_starts, high_watermarks } = &*checkpoints;
+            (recovery_points.get(partition), log_starts.get(partition), high_watermarks.get(partition))
         };
         let options = OpenOptions {
             directory: directory.path.join(names::directory_of(partition)),
@@ -366,7 +407,9 @@ impl LogDirectories {
             clean: directory.clean_shutdown.is_some(),
             now,
         };
-        let (log, recovery) = Log::open(&self.disk, &options)?;
+        let (log, recovery) = Log::open(&self.disk, &options).inspect_err(|_| {
+            directory.has_unopened.store(true, Ordering::Relaxed);
+        })?;
         tell(partition, &log, &recovery);
         directory.partitions.fetch_add(1, Ordering::Relaxed);
         Ok(OpenedPartition { directory: Arc::clone(directory), log, recovery, high_watermark })
@@ -452,9 +495,8 @@ impl LogDirectory {
     /// A partition of that name is gone; another one of that name starts from nothing.
     fn forget(&self, partition: &TopicPartition) {
         let mut checkpoints = self.checkpoints();
-        checkpoints.recovery_points.remove(partition);
-        checkpoints.log_starts.remove(partition);
-        checkpoints.high_watermarks.remove(partition);
+        let Checkpoints { recovery_points, log_starts, high_watermarks } = &mut *checkpoints;
+        [recovery_points, log_starts, high_watermarks].into_iter().for_each(|file| file.set(partition, None));
     }
 }
 

@@ -108,6 +108,29 @@ impl Hosting {
         Ok(())
     }
 
+    /// Sets aside the directories of partitions that neither `known` knows nor this broker hosts. To be called once all committed
+    /// metadata is applied, never before.
+    pub async fn set_strays_aside(&self, known: impl Fn(TopicIdPartition) -> bool + Send + 'static) {
+        let (directories, replicas) = (Arc::clone(&self.directories), Arc::clone(&self.replicas));
+        let set_aside = self.runtime.spawn_blocking(move || {
+            directories.set_strays_aside(|name, topic_id| {
+                // Without an id nothing tells whose it is: it stays.
+                topic_id.is_none_or(|topic_id| {
+                    let key = TopicIdPartition { topic_id, partition: name.partition };
+                    known(key) || replicas.get(key).is_some()
+                })
+            })
+        });
+        match set_aside.await {
+            Ok(Ok(strays)) => strays.iter().for_each(|path| {
+                let path = path.display();
+                tracing::warn!(%path, "the cluster knows no such partition; its directory is set aside, remove it when it is of no use");
+            }),
+            Ok(Err(error)) => tracing::warn!(%error, "directories of unknown partitions stay where they are"),
+            Err(reason) => tracing::warn!(%reason, "looking for unknown partitions broke off"),
+        }
+    }
+
     fn remove_later(&self, doomed: DoomedDirectory, file_delete_delay_ms: i64) {
         retention::remove_directory_later(&self.runtime, doomed, file_delete_delay_ms);
     }

@@ -302,3 +302,63 @@ fn a_partitions_directory_without_an_id_is_taken_for_what_it_is_called() {
     directories.open_partition(&name, Uuid::from_u128(8), None, LogConfig::default(), now).unwrap();
     assert_eq!(identity::read_topic_id(&RealFs, &path).unwrap(), Some(Uuid::from_u128(8)));
 }
+
+#[tokio::test]
+async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    produce(&partition, 1000, 5).await;
+    checkpoints::write(&run.hosting.directories, &run.hosting.replicas.all()).unwrap();
+    run.stop(false);
+    let path = context.paths[0].join("t-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    for _ in 0..2 {
+        let run = context.start();
+        let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
+        let name = TopicPartition::new("t", 0);
+        let refused = run.hosting.host(key, name, None, config(LogConfig::default())).await.unwrap_err();
+        assert!(refused.to_string().contains("is damaged at byte 0"), "{refused}");
+        run.stop(true);
+        assert!(!context.paths[0].join(".kafka_cleanshutdown").exists());
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn checkpoints_that_say_the_same_are_not_written_again() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    produce(&partition, 1000, 1).await;
+    let write = || checkpoints::write(&run.hosting.directories, &run.hosting.replicas.all()).unwrap();
+    write();
+    let path = context.paths[0].join("recovery-point-offset-checkpoint");
+    std::fs::remove_file(&path).unwrap();
+    write();
+    assert!(!path.exists());
+    produce(&partition, 1000, 1).await;
+    write();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n1\nt 0 2\n");
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn partitions_the_cluster_does_not_know_are_set_aside_and_hosted_ones_are_not() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    run.host("unknown", 0, 5, config(LogConfig::default())).await;
+    run.host("known", 0, 6, config(LogConfig::default())).await;
+    run.stop(true);
+    let run = context.start();
+    run.host("hosted", 0, 7, config(LogConfig::default())).await;
+    run.hosting.set_strays_aside(|key| key.topic_id == Uuid::from_u128(6)).await;
+    let mut names = list(&context.paths[0]);
+    names.retain(|name| ["known-0", "hosted-0", "unknown-0"].contains(&name.as_str()) || name.ends_with("-stray"));
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names[2].starts_with("unknown-0.") && names[2].ends_with("-stray"));
+    run.stop(true);
+}
