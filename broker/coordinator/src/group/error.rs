@@ -7,7 +7,8 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum GroupError {
     /// This shard holds no such group.
-    #[error("group {group_id} does not exist")]
+    // Kafka's own words: its tools print them.
+    #[error("Group {group_id} not found.")]
     GroupIdNotFound {
         /// The group asked for.
         group_id: Box<str>,
