@@ -27,6 +27,6 @@ $(cases:%=show-e2e-%): show-e2e-%:
 .PHONY: show-images
 show-images: ## The released images of broker and operator, built and weighed: at most 20 MiB each.
 	@cargo build --locked --profile dist -p barnabas -p barnabas-operator
-	@IMAGE_LIMIT_BYTES=20971520 e2e/images/build $(CARGO_TARGET_DIR)/$(shell uname -m)-unknown-linux-gnu/dist \
+	@set -o pipefail; IMAGE_LIMIT_BYTES=20971520 e2e/images/build $(CARGO_TARGET_DIR)/$(shell uname -m)-unknown-linux-gnu/dist \
 		| while read -r what name archive; do printf '%-16s %9d bytes  %s\n' $$what $$(stat -c %s $$archive) $$name; done
 	@echo "PASS images"
