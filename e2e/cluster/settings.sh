@@ -43,12 +43,23 @@ link='' host_address='' node_address='' bridge_address='' pod_range='' service_r
 # shellcheck source=/dev/null  # written by `up`
 read_addresses() { . "$state/node.env"; }
 
-# The host's id of the node's first process, or nothing. A number alone would do for a stranger after a restart of
-# the machine, so the process must also carry our state directory as its last argument.
-node_pid() {
+# The host's ids of first processes of this node: those that run node/init with our state directory and are number 1
+# in a name space. One, unless a run was killed at a bad moment; none when the node is down.
+node_pids() {
     local pid
-    pid=$(cat "$state/pid" 2>/dev/null) || return 0
-    if [[ -r /proc/$pid/cmdline ]] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "node/init $state "; then echo "$pid"; fi
+    for pid in $(pgrep -f 'node/init /'); do
+        if grep -qE '^NSpid:.*\s1$' "/proc/$pid/status" 2>/dev/null &&
+            tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "node/init $state "; then echo "$pid"; fi
+    done
+}
+node_pid() { node_pids | head -n 1; }
+# The kernel ends every process of a name space with its first.
+kill_node() {
+    local pid
+    for pid in $(node_pids); do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait_until 20 eval "! kill -0 $pid" || fail "process $pid does not end"
+    done
 }
 
 as_root() { if ((EUID == 0)); then "$@"; else sudo --preserve-env=HOME,PATH,BARNABAS_CACHE "$@"; fi; }
