@@ -3,6 +3,8 @@
 
 mod driver;
 mod loader;
+#[cfg(test)]
+mod node_tests;
 mod offsets_partition;
 mod report;
 #[cfg(test)]
