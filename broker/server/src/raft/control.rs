@@ -3,8 +3,9 @@
 use barnabas_raft::{Endpoint, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
 use barnabas_records::control;
 
-/// The version of LeaderChange that names directories.
-const LEADER_CHANGE_VERSION: i16 = 1;
+/// Version 1 would name the voters' directories, but Kafka 4.3 writes 0 and reads whatever it finds as 0: it could not open a
+/// metadata log with any other.
+const LEADER_CHANGE_VERSION: i16 = 0;
 
 /// The engine's control record as the log holds it.
 pub fn to_log(record: &barnabas_raft::ControlRecord) -> control::ControlRecord {
@@ -61,4 +62,19 @@ pub fn voter_set(voters: &[control::Voter]) -> VoterSet {
 
 fn election_voter(key: &ReplicaKey) -> control::ElectionVoter {
     control::ElectionVoter { id: key.id, directory_id: key.directory_id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use barnabas_types::{BrokerId, Uuid};
+
+    #[test]
+    fn a_leader_change_is_written_in_the_one_version_that_apache_kafka_reads() {
+        let key = ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7) };
+        let change = barnabas_raft::ControlRecord::LeaderChange { leader: key, voters: vec![key], granting: vec![key] };
+        // Version, leader, then twice: one voter (compact array), its id, no tags; no tags of the message.
+        let expected = [&[0, 0, 0, 0, 0, 1][..], &[2, 0, 0, 0, 1, 0], &[2, 0, 0, 0, 1, 0], &[0]].concat();
+        assert_eq!(to_log(&change).encode_value(), expected);
+    }
 }

@@ -510,7 +510,7 @@ fn tell(partition: &TopicPartition, log: &Log, recovery: &Recovery) {
         );
     } else if recovery.cut_bytes > 0 {
         tracing::warn!(%partition, %start, %end, ?recovery, "cut a torn tail off the log");
-    } else if recovery.scanned_segments > 0 {
+    } else if recovery.scanned_bytes > 0 {
         tracing::info!(%partition, %start, %end, ?recovery, "recovered the log");
     } else {
         tracing::debug!(%partition, %start, %end, "opened the log");
