@@ -1,8 +1,10 @@
 //! Why the controller gave no answer. What it answers is the decision's own business.
 
+use std::sync::Arc;
+
 use barnabas_protocol::ErrorCode;
 
-use crate::raft::{AppendRecordsError, QuorumError};
+use crate::raft::{AppendRecordsError, EncodeBatchError, QuorumError};
 
 /// A decision that was not made, or not kept.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -10,9 +12,9 @@ pub enum ControllerError {
     /// This node does not lead the quorum.
     #[error("this node is not the active controller at the moment; try again")]
     NotController,
-    /// The records do not fit a batch.
+    /// The records do not become a batch.
     #[error("the change cannot be written: {0}")]
-    TooLarge(String),
+    Encode(Arc<EncodeBatchError>),
     /// The controller has stopped.
     #[error("the controller has stopped; the log of this broker says why")]
     Stopped,
@@ -24,11 +26,15 @@ pub enum ControllerError {
 impl ControllerError {
     /// Kafka's code.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotController => ErrorCode::NOT_CONTROLLER,
-            Self::TooLarge(_) => ErrorCode::POLICY_VIOLATION,
-            Self::Stopped => ErrorCode::NOT_CONTROLLER,
+            Self::NotController | Self::Stopped => ErrorCode::NOT_CONTROLLER,
+            Self::Encode(error) => match **error {
+                EncodeBatchError::TooLarge { .. } => ErrorCode::POLICY_VIOLATION,
+                // The finalised metadata.version has no record that could say it.
+                EncodeBatchError::Record(_) => ErrorCode::UNSUPPORTED_VERSION,
+                EncodeBatchError::Batch(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
+            },
             Self::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
         }
     }

@@ -176,7 +176,7 @@ impl Owner {
                 Ok(appended) => end = appended,
                 Err(AppendRecordsError::Encode(error)) => {
                     if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::TooLarge(error.to_string())));
+                        completion(Err(ControllerError::Encode(Arc::new(error))));
                     }
                     return Ok(());
                 }

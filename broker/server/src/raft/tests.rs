@@ -8,6 +8,7 @@ use barnabas_log::fs::{Disk, Fault, FaultyFs, Fs, Operation, RealFs};
 use barnabas_metadata::{Image, first_batch, snapshot};
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
 use barnabas_raft::{Endpoint, ReplicaKey, SnapshotId};
+use barnabas_records::control::ControlRecord;
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
 
 use super::snapshots::{self, ReadSnapshotError};
@@ -231,4 +232,23 @@ fn a_directory_of_a_quorum_with_others_is_refused() {
     other.key = ReplicaKey { id: BrokerId(2), ..other.key };
     let refused = QuorumDriver::start(&context.disk, &other, NOW).err().unwrap();
     assert!(matches!(refused, QuorumError::Start(_)), "{refused}");
+}
+
+#[test]
+fn a_leader_change_is_written_in_the_only_version_that_kafka_reads() {
+    let context = QuorumContext::formatted();
+    drop(context.start());
+    let bytes = std::fs::read(context.log().join("00000000000000000000.log")).unwrap();
+    let batch = barnabas_records::BatchView::parse(&bytes).unwrap();
+    let mut records = Vec::new();
+    super::batch::for_each::<super::batch::DecodeBatchError>(&batch, &mut |entry| {
+        if let super::batch::Content::Control(record) = entry.content {
+            records.push(record);
+        }
+        Ok(())
+    })
+    .unwrap();
+    let ControlRecord::LeaderChange(change) = &records[0] else { panic!("{records:?}") };
+    assert_eq!((change.version, change.leader_id), (0, BrokerId(1)));
+    assert!(matches!(&records[1..], [ControlRecord::KRaftVersion { kraft_version: 1 }, ControlRecord::Voters(_)]));
 }
