@@ -23,8 +23,8 @@ ended() {
             kubectl get kcl,ktp,kcg -o json | jq -r '.items[] | .kind + " " + .metadata.name + ": " + ([.status.conditions[]? | .type + "=" + .status + " " + (.reason // "") + " " + (.message // "")] | join("; "))'
             kubectl get events --sort-by .lastTimestamp | tail -15
             kubectl logs kafka-broker-0 --tail 15
-            kubectl -n barnabas-system logs deployment/barnabas-operator --tail 15
-        } 2>&1 | cut -c1-300 | sed 's/^/    /'
+            kubectl -n barnabas-system logs deployment/barnabas-operator --tail 200 | grep -v '"message":"applied"' | tail -10
+        } 2>&1 | cut -c1-240 | sed 's/^/    /'
     fi
     [[ -n ${KEEP:-} ]] || kubectl delete namespace "$ns" --wait=false >/dev/null 2>&1 || true
     rm -f "$own_kubeconfig"
@@ -73,7 +73,7 @@ fresh_namespace() {
 
 # A cluster called kafka with a listener inside and one outside, a topic called orders, a pod with a client.
 give_cluster() {
-    kubectl apply -f "$root/e2e/cases/cluster.yaml" >/dev/null
+    sed "s|@retention_check_ms@|${retention_check_ms:-300000}|" "$root/e2e/cases/cluster.yaml" | kubectl apply -f - >/dev/null
     give_client
     eventually 120 "the KafkaCluster is Ready" ready kafkacluster/kafka
     eventually 60 "the Topic is Ready" ready topic/orders
