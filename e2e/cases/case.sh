@@ -97,5 +97,8 @@ consumes() {
     is "$found" "$(seq "$1" "$2" | sha256sum)"
 }
 
+# group_reads COUNT: the group billing goes on where it was, reads that many records, commits and leaves.
+group_reads() { is "$(in_pod kcat -q -e -b "$inside" -G billing -X auto.offset.reset=earliest orders | wc -l)" "$1"; }
+
 trap ended EXIT
 fresh_namespace
