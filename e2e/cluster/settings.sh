@@ -19,9 +19,9 @@ kubeconfig=$state/kubeconfig
 
 kubernetes_version=v1.34.2
 kind_version=v0.30.0
-# What a node of our own runs, and what images are made with.
-node_packages=(etcd-server containerd runc containernetworking-plugins iptables conntrack socat ethtool)
-image_packages=(buildah busybox-static bash-static binutils ca-certificates curl jq kcat openssl)
+# What a node of our own runs, and what programs and images are made with.
+node_packages=(etcd-server containerd runc containernetworking-plugins iptables iproute2 procps conntrack socat ethtool)
+image_packages=(gcc libc6-dev buildah busybox-static bash-static binutils ca-certificates curl jq kcat openssl)
 
 # Binaries are kept under a key of all that went into them.
 binaries() {
