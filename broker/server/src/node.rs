@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use barnabas_coordinator::group::GroupConfig;
 use barnabas_metadata::{BrokerEndpoint, ControllerRegistration, Image, Registration};
 use barnabas_net::Listening;
+use barnabas_records::{Codec, Compression};
 use barnabas_types::{BrokerId, Uuid};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -185,12 +186,12 @@ impl Running {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.health.stopping();
         self.stopping.send_replace(true);
+        // Members that wait for their group would keep their connections open.
+        self.node.groups.resign().await;
         for listener in self.accepting {
             let _ended = listener.await;
         }
         let _ended = self.upkeep.await;
-        // Without the offsets topic nobody coordinates: the shards end, their clients look elsewhere.
-        self.node.groups.publish(&Image::default(), &self.node.replicas, self.node.broker_id);
         if let Err(error) = self.life.leave().await {
             tracing::warn!(%error, "stopping without having handed over");
         }
@@ -329,6 +330,17 @@ fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) 
     sockets.into_iter().map(serve).collect()
 }
 
+/// The codec with Kafka's number `id`, at its default level; none for a number that Kafka does not have.
+fn compression_by_id(id: i32) -> Compression {
+    match u8::try_from(id).ok().and_then(Codec::from_id) {
+        Some(Codec::Gzip) => Compression::Gzip { level: -1 },
+        Some(Codec::Snappy) => Compression::Snappy,
+        Some(Codec::Lz4) => Compression::Lz4,
+        Some(Codec::Zstd) => Compression::Zstd { level: 3 },
+        Some(Codec::None) | None => Compression::None,
+    }
+}
+
 fn coordinator_config(groups: &GroupsConfig) -> CoordinatorConfig {
     let defaults = CoordinatorConfig::default();
     CoordinatorConfig {
@@ -343,6 +355,8 @@ fn coordinator_config(groups: &GroupsConfig) -> CoordinatorConfig {
             ..defaults.group
         },
         commit_timeout: milliseconds(groups.offsets_commit_timeout_ms),
+        load_buffer_bytes: groups.offsets_load_buffer_size,
+        compression: compression_by_id(groups.offsets_topic_compression_codec),
         ..defaults
     }
 }

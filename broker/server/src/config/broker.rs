@@ -72,6 +72,9 @@ section! {
         offsets_retention_minutes: i64 = "offsets.retention.minutes",
         offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms",
         offsets_commit_timeout_ms: i64 = "offsets.commit.timeout.ms",
+        offsets_load_buffer_size: u32 = "offsets.load.buffer.size",
+        /// Kafka's number of a codec.
+        offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec",
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
         offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use barnabas_coordinator::group::{GroupShard, Request, Response};
 use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
 use barnabas_protocol::ErrorCode;
-use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder, Compression};
+use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder};
 use barnabas_types::{Offset, Timestamp, Uuid};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -93,6 +93,15 @@ impl ShardHandle {
         self.phase.clone()
     }
 
+    /// Ends the shard once everybody whose records are in the log has been answered. Who waits for its group hears
+    /// NOT_COORDINATOR.
+    pub async fn resign(mut self) {
+        // Without a sender the task sees the end of its requests.
+        self.queue = mpsc::channel(1).0;
+        // However it ended: nobody waits for it any more.
+        let _ = (&mut self.task).await;
+    }
+
     pub fn queue(&self) -> mpsc::Sender<Message> {
         self.queue.clone()
     }
@@ -116,7 +125,7 @@ struct Driver<P> {
 /// Why a shard stops answering.
 enum End {
     /// Nobody can ask any more.
-    Unasked,
+    Resigned,
     /// Its state and the log may differ: whoever waits hears this code, and it is loaded again.
     Failed(ErrorCode),
 }
@@ -143,7 +152,7 @@ impl<P: OffsetsPartition> Driver<P> {
     async fn run(mut self) {
         loop {
             let started = self.runtime.now().monotonic;
-            match load(&self.runtime, &self.partition, self.config.group.clone()).await {
+            match load(&self.runtime, &self.partition, &self.config).await {
                 Ok(loaded) => {
                     let took_ms = (self.runtime.now().monotonic.saturating_sub(started)).as_millis();
                     let (records, groups) = (loaded.records, loaded.shard.groups().len());
@@ -151,7 +160,7 @@ impl<P: OffsetsPartition> Driver<P> {
                     let mut serving = Serving::new(loaded.shard, loaded.end);
                     let end = self.serve(&mut serving).await;
                     self.phase.send_replace(Phase::Loading);
-                    let End::Failed(code) = end else { return };
+                    let End::Failed(code) = end else { return self.resign(serving).await };
                     tracing::warn!(partition = self.index, code = code.name(), "group coordinator starts over");
                     serving.fail(code);
                     self.refuse_queued();
@@ -171,6 +180,18 @@ impl<P: OffsetsPartition> Driver<P> {
         while let Ok(message) = self.requests.try_recv() {
             if let Message::Ask { reply, .. } = message {
                 let _ = reply.send(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+            }
+        }
+    }
+
+    async fn resign(self, mut serving: Serving) {
+        for (_, reply) in serving.parked.drain() {
+            let _ = reply.send(Err(ErrorCode::NOT_COORDINATOR));
+        }
+        while let Some(front) = serving.held.front() {
+            let kept = self.partition.replicated(front.end, front.deadline).await;
+            if let Err(code) = serving.release(kept) {
+                return serving.fail(code);
             }
         }
     }
@@ -197,7 +218,7 @@ impl<P: OffsetsPartition> Driver<P> {
                     Err(code) => return End::Failed(code),
                 },
                 message = self.requests.recv() => match message {
-                    None => return End::Unasked,
+                    None => return End::Resigned,
                     Some(message) => self.round(serving, message),
                 },
                 () = tick => vec![Input::Tick],
@@ -258,12 +279,12 @@ impl<P: OffsetsPartition> Driver<P> {
 
     fn append(&self, records: &[Record], now: Timestamp) -> Result<Offset, ErrorCode> {
         let mut end = Offset(0);
-        let mut batch = BatchBuilder::new(Offset(0), Compression::None);
+        let mut batch = self.empty_batch();
         for record in records {
             let encoded = record::encode(record).map_err(|error| self.unwritable(&error))?;
             let size = batch.size_bytes() + encoded.size() + RECORD_OVERHEAD_BYTES;
             if !batch.is_empty() && size > self.config.max_batch_bytes.max(BATCH_HEADER_BYTES) {
-                let full = std::mem::replace(&mut batch, BatchBuilder::new(Offset(0), Compression::None));
+                let full = std::mem::replace(&mut batch, self.empty_batch());
                 end = self.append_batch(full, now)?;
             }
             let appended = batch.append(now, Some(&encoded.key), encoded.value.as_deref(), &[]);
@@ -273,6 +294,11 @@ impl<P: OffsetsPartition> Driver<P> {
             end = self.append_batch(batch, now)?;
         }
         Ok(end)
+    }
+
+    /// The log gives the batch its real offset.
+    fn empty_batch(&self) -> BatchBuilder {
+        BatchBuilder::new(Offset(0), self.config.compression)
     }
 
     fn append_batch(&self, batch: BatchBuilder, now: Timestamp) -> Result<Offset, ErrorCode> {

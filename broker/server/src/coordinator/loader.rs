@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barnabas_coordinator::group::{GroupConfig, GroupShard};
+use barnabas_coordinator::group::GroupShard;
 use barnabas_coordinator::{Replayed, Shard, record};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::control::{ControlError, ControlRecord};
@@ -11,7 +11,7 @@ use barnabas_types::{Offset, ProducerId};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::OffsetsPartition;
+use super::{CoordinatorConfig, OffsetsPartition};
 use crate::runtime::Runtime;
 
 /// How long loading waits for what is already in the log to be kept.
@@ -64,17 +64,18 @@ pub struct Loaded {
 pub async fn load<P: OffsetsPartition>(
     runtime: &Runtime,
     partition: &std::sync::Arc<P>,
-    config: GroupConfig,
+    config: &CoordinatorConfig,
 ) -> Result<Loaded, LoadError> {
     let (start, end) = partition.ends().map_err(LoadError::Partition)?;
     let deadline: Instant = runtime.deadline(REPLICATION_TIMEOUT);
     partition.replicated(end, deadline).await.map_err(LoadError::Partition)?;
     let partition = std::sync::Arc::clone(partition);
+    let (shard, max_bytes) = (GroupShard::new(config.group.clone()), config.load_buffer_bytes);
     let loading = runtime.spawn_blocking(move || {
-        let mut loaded = Loaded { shard: GroupShard::new(config), end, records: 0, refused: 0 };
+        let mut loaded = Loaded { shard, end, records: 0, refused: 0 };
         let mut offset = start;
         while offset < end {
-            let bytes = partition.read(offset).map_err(LoadError::Partition)?;
+            let bytes = partition.read(offset, max_bytes).map_err(LoadError::Partition)?;
             let next = loaded.replay(&bytes, offset)?;
             if next <= offset {
                 return Err(LoadError::Gap { offset, end });

@@ -18,7 +18,9 @@ use barnabas_coordinator::group::{GroupConfig, Request, Response};
 use barnabas_coordinator::partition_for;
 use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
+use barnabas_records::Compression;
 use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
+use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -40,11 +42,21 @@ pub struct CoordinatorConfig {
     pub commit_timeout: Duration,
     /// `max.message.bytes` of `__consumer_offsets`: the largest batch.
     pub max_batch_bytes: usize,
+    /// `offsets.load.buffer.size`: how much is read at a time while a shard loads.
+    pub load_buffer_bytes: u32,
+    /// `offsets.topic.compression.codec`
+    pub compression: Compression,
 }
 
 impl Default for CoordinatorConfig {
     fn default() -> Self {
-        Self { group: GroupConfig::default(), commit_timeout: Duration::from_secs(5), max_batch_bytes: 1_048_588 }
+        Self {
+            group: GroupConfig::default(),
+            commit_timeout: Duration::from_secs(5),
+            max_batch_bytes: 1_048_588,
+            load_buffer_bytes: 5 * 1024 * 1024,
+            compression: Compression::None,
+        }
     }
 }
 
@@ -62,6 +74,8 @@ struct Shards {
     /// How many partitions the topic has; 0 if it does not exist.
     partitions: i32,
     led: BTreeMap<i32, Led>,
+    /// Set when the broker stops: no shard is started any more.
+    resigned: bool,
 }
 
 struct Led {
@@ -101,6 +115,9 @@ impl GroupCoordinators {
     fn start_and_stop(&self, image: &Image, replicas: &Replicas, broker: BrokerId) {
         let topic = image.topics.named(GROUP_METADATA_TOPIC);
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        if shards.resigned {
+            return;
+        }
         let Some(topic) = topic else {
             *shards = Shards::default();
             return;
@@ -185,6 +202,15 @@ impl GroupCoordinators {
         let sent = queue.send(Message::Ask { request: Box::new(request), reply }).await;
         sent.map_err(|_| ErrorCode::NOT_COORDINATOR)?;
         Ok(Pending(answer))
+    }
+
+    /// Ends all shards for good: commits that are under way are still answered, members that wait for their group look
+    /// elsewhere.
+    pub async fn resign(&self) {
+        let resigned = Shards { resigned: true, ..Shards::default() };
+        let led = std::mem::replace(&mut *self.shards.write().unwrap_or_else(PoisonError::into_inner), resigned).led;
+        self.published.send_replace(());
+        join_all(led.into_values().map(|led| led.handle.resign())).await;
     }
 
     /// Lets the shards forget offsets of topics that are gone: name and id of each.

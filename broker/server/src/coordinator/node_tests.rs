@@ -71,24 +71,29 @@ fn served(key: ApiKey, version: i16) -> i16 {
 
 impl Client {
     async fn call<Q: Request>(&mut self, version: i16, request: &Q) -> Q::Response<'static> {
+        self.try_call(version, request).await.unwrap()
+    }
+
+    /// Fails if the broker closes the connection.
+    async fn try_call<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<Q::Response<'static>> {
         let version = served(Q::KEY, version);
         self.correlation_id += 1;
         let frame = encode_request(self.correlation_id, version, Some("tester"), request).unwrap();
         for segment in &frame {
             match segment {
-                Segment::Bytes(bytes) => self.stream.write_all(bytes).await.unwrap(),
+                Segment::Bytes(bytes) => self.stream.write_all(bytes).await?,
                 Segment::File(_) => panic!("no file in a request"),
             }
         }
-        let length = self.stream.read_i32().await.unwrap();
+        let length = self.stream.read_i32().await?;
         let mut reply = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut reply).await.unwrap();
+        self.stream.read_exact(&mut reply).await?;
         let mut reader = Reader::new(&reply);
         let header = ResponseHeader::decode(&mut reader, Q::KEY, version).unwrap();
         assert_eq!(header.correlation_id, self.correlation_id);
         let response = <Q::Response<'_> as Message>::decode(&mut reader, version).unwrap();
         reader.finish().unwrap();
-        response.into_owned()
+        Ok(response.into_owned())
     }
 
     async fn create_topic(&mut self) -> Uuid {
@@ -335,6 +340,32 @@ async fn requests_that_no_coordinator_can_answer_say_why() {
     let refused = client.call(10, &commit).await;
     assert_eq!(refused.topics[0].partitions[0].error_code, ErrorCode::UNKNOWN_TOPIC_ID);
     broker.running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_waits_for_its_group_does_not_hold_back_a_stop() {
+    let broker = Broker::start().await;
+    let mut first = broker.connect().await;
+    first.find(6, "g").await;
+    let member = first.join(3, "g").await.member_id;
+    first.sync(3, "g", &member).await;
+    let mut second = broker.connect().await;
+    let waiting = tokio::spawn(async move {
+        let request = JoinGroupRequest {
+            group_id: "g".into(),
+            session_timeout_ms: 30_000,
+            rebalance_timeout_ms: 300_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![JoinGroupRequestProtocol { name: "range".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        second.try_call(3, &request).await.map(|joined| joined.error_code)
+    });
+    while first.describe(6, "g").await.0 != "PreparingRebalance" {
+        tokio::task::yield_now().await;
+    }
+    broker.running.stop().await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), ErrorCode::NOT_COORDINATOR);
 }
 
 impl Client {

@@ -11,9 +11,6 @@ use tokio::time::Instant;
 
 use crate::replica::{AppendError, FetchFrom, Partition};
 
-/// How much is read at a time while a shard loads. Kafka's `offsets.load.buffer.size`.
-const LOAD_BUFFER_BYTES: u32 = 5 * 1024 * 1024;
-
 /// A partition of `__consumer_offsets` as its shard sees it.
 pub trait OffsetsPartition: Send + Sync + 'static {
     /// Appends one batch and says where the log ends now. Does not wait for it to be kept.
@@ -31,11 +28,11 @@ pub trait OffsetsPartition: Send + Sync + 'static {
     /// Kafka's code, if this broker does not lead the partition.
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode>;
 
-    /// Whole batches from `offset` on; nothing at the end. May block on the disk.
+    /// Whole batches from `offset` on, at least one and at most `max_bytes` of them; nothing at the end. May block on the disk.
     ///
     /// # Errors
     /// Kafka's code.
-    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode>;
+    fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode>;
 }
 
 impl OffsetsPartition for Arc<Partition> {
@@ -59,14 +56,9 @@ impl OffsetsPartition for Arc<Partition> {
         Ok((marks.log_start, marks.log_end))
     }
 
-    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode> {
-        let from = FetchFrom {
-            offset,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes: LOAD_BUFFER_BYTES,
-            at_least_one_batch: true,
-        };
+    fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
+        let from =
+            FetchFrom { offset, current_leader_epoch: -1, last_fetched_epoch: -1, max_bytes, at_least_one_batch: true };
         let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
             tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");

@@ -86,7 +86,7 @@ impl OffsetsPartition for MemoryPartition {
         Ok((Offset(0), Offset(self.state.lock().unwrap().end)))
     }
 
-    fn read(&self, offset: Offset) -> Result<Vec<u8>, ErrorCode> {
+    fn read(&self, offset: Offset, _max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
         let state = self.state.lock().unwrap();
         match state.refuse_reads {
             Some(code) => Err(code),
@@ -200,6 +200,21 @@ async fn what_was_committed_is_there_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_written_compressed_is_read_back() {
+    let partition = MemoryPartition::default();
+    let compression = barnabas_records::Compression::Zstd { level: 3 };
+    let config = CoordinatorConfig { compression, ..Default::default() };
+    let shard = ShardHandle::start(Runtime::current(), partition.clone(), 0, config.clone(), None);
+    active(&shard).await;
+    assert!(ask(&shard, commit(5)).await.await.unwrap().is_ok());
+    let codec = partition.state.lock().unwrap().log.first().map(|batch| batch[22] & 7);
+    assert_eq!(codec, Some(4));
+    let next = ShardHandle::start(Runtime::current(), partition, 0, config, Some(shard));
+    active(&next).await;
+    assert_eq!(committed(&next).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_append_answers_everybody_and_starts_over_from_the_log() {
     let partition = MemoryPartition::default();
     let shard = start(&partition);
@@ -265,6 +280,23 @@ async fn deadlines_of_a_group_are_kept() {
     };
     let alive = ask(&shard, Request::Heartbeat(heartbeat)).await.await.unwrap().unwrap();
     assert!(matches!(alive, Response::Heartbeat(response) if response.error_code == ErrorCode::NONE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_resigns_answers_what_is_under_way() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    let parked = ask(&shard, join()).await;
+    assert_eq!(committed(&shard).await, Vec::<i64>::new());
+    partition.change(|state| state.held_back = true);
+    let under_way = ask(&shard, commit(5)).await;
+    let resigned = tokio::spawn(shard.resign());
+    assert_eq!(parked.await.unwrap().unwrap_err(), ErrorCode::NOT_COORDINATOR);
+    assert!(!resigned.is_finished());
+    partition.change(|state| state.held_back = false);
+    assert!(matches!(under_way.await.unwrap(), Ok(Response::OffsetCommit(_))));
+    resigned.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
