@@ -136,6 +136,7 @@ impl BrokerError {
             ErrorCode::INVALID_REPLICATION_FACTOR,
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             ErrorCode::POLICY_VIOLATION,
+            ErrorCode::TOPIC_DELETION_DISABLED,
             ErrorCode::INVALID_REQUEST,
         ];
         matches!(self, Self::Refused { code, .. } if final_codes.contains(code))

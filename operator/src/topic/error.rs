@@ -6,9 +6,8 @@ use crate::k8s::words::words;
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
-    #[error("read {kind}: {}", words(.source))]
+    #[error("read the KafkaCluster: {}", words(.source))]
     Observe {
-        kind: &'static str,
         #[source]
         source: Box<kube::Error>,
     },

@@ -17,7 +17,7 @@ use crate::k8s::labels;
 use finalizer::Finalizer;
 use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -34,14 +34,23 @@ const POLL: Duration = Duration::from_secs(30);
 /// One pass looks at the topic at most this often; each look but the last is followed by a change.
 const MAX_LOOKS: usize = 4;
 
+/// What the passes of this controller share.
+struct Topics {
+    shared: Arc<Context>,
+    /// Every Topic that there is, to find two that claim the same topic.
+    store: Store<Topic>,
+}
+
 /// Runs until the shutdown is asked for.
 pub async fn run(context: Arc<Context>, shutdown: impl Future<Output = ()> + Send + Sync + 'static) {
+    let clusters = context.api::<KafkaCluster>();
     let controller = Controller::new(context.api::<Topic>(), watcher::Config::default())
         .with_config(Config::default().debounce(Duration::from_millis(100)).concurrency(16));
     let topics = controller.store();
+    let context = Arc::new(Topics { shared: context.clone(), store: topics.clone() });
     let concerned = move |cluster: KafkaCluster| of_cluster(&topics, &cluster);
     controller
-        .watches(context.api::<KafkaCluster>(), watcher::Config::default(), concerned)
+        .watches(clusters, watcher::Config::default(), concerned)
         .graceful_shutdown_on(shutdown)
         .run(reconcile, on_error, context)
         .for_each(|_| std::future::ready(()))
@@ -57,21 +66,22 @@ fn of_cluster(topics: &Store<Topic>, cluster: &KafkaCluster) -> Vec<ObjectRef<To
     concerned.map(|topic| ObjectRef::from_obj(&*topic)).collect()
 }
 
-async fn reconcile(topic: Arc<Topic>, context: Arc<Context>) -> Result<Action, Retry<TopicError>> {
-    context.measured(CONTROLLER, &*topic, PASS_TIMEOUT, TopicError::step, pass(&topic, &context)).await
+async fn reconcile(topic: Arc<Topic>, topics: Arc<Topics>) -> Result<Action, Retry<TopicError>> {
+    let others = topics.store.state();
+    let taken = plan::older_claimant(&topic, others.iter().map(AsRef::as_ref));
+    let pass = pass(&topic, taken.as_ref(), &topics.shared);
+    topics.shared.measured(CONTROLLER, &*topic, PASS_TIMEOUT, TopicError::step, pass).await
 }
 
-fn on_error(topic: Arc<Topic>, error: &Retry<TopicError>, context: Arc<Context>) -> Action {
-    context.retry_after(CONTROLLER, &*topic, error)
+fn on_error(topic: Arc<Topic>, error: &Retry<TopicError>, topics: Arc<Topics>) -> Action {
+    topics.shared.retry_after(CONTROLLER, &*topic, error)
 }
 
-async fn pass(topic: &Topic, context: &Context) -> Result<Action, TopicError> {
+async fn pass(topic: &Topic, taken: Option<&Conflict>, context: &Context) -> Result<Action, TopicError> {
     let namespace = topic.namespace().unwrap_or_default();
     let cluster = Cluster::find(&context.client, &namespace, &topic.spec.cluster_ref)
         .await
-        .map_err(|source| TopicError::Observe { kind: "KafkaCluster", source: Box::new(source) })?;
-    let claimants = claimants(topic, &namespace, context).await?;
-    let taken = plan::older_claimant(topic, &claimants);
+        .map_err(|source| TopicError::Observe { source: Box::new(source) })?;
     let decision = finalizer::decide(topic, &cluster, taken.is_some());
     if let Some(action) = finalize(topic, decision, context).await? {
         return Ok(action);
@@ -81,7 +91,7 @@ async fn pass(topic: &Topic, context: &Context) -> Result<Action, TopicError> {
         Cluster::NotReady { .. } => return publish(topic, &Progress::ClusterNotReady, context).await,
         Cluster::Missing | Cluster::Terminating => return publish(topic, &Progress::ClusterMissing, context).await,
     };
-    if let Some(conflict) = &taken {
+    if let Some(conflict) = taken {
         return publish(topic, &Progress::Taken(conflict), context).await;
     }
     let brokers = context.brokers.client(&bootstrap)?;
@@ -122,7 +132,10 @@ async fn finalize(topic: &Topic, decision: Finalizer, context: &Context) -> Resu
             Ok(Some(Action::await_change()))
         }
         Finalizer::DeleteTopic { bootstrap } => {
-            context.brokers.client(&bootstrap)?.delete_topic(topic.topic_name()).await?;
+            if let Err(error) = context.brokers.client(&bootstrap)?.delete_topic(topic.topic_name()).await {
+                publish(topic, &Progress::Failed(&error), context).await?;
+                return Err(error.into());
+            }
             let note = format!("topic {} is deleted", topic.topic_name());
             context.event(&topic.object_ref(&()), true, "TopicDeleted", "DeleteTopic", note).await;
             finalizer::write(topic, false, context).await?;
@@ -173,13 +186,6 @@ fn step_name(step: &Step) -> &'static str {
         Step::CreatePartitions { .. } => "PartitionsCreated",
         Step::AlterConfigs(_) => "ConfigsAltered",
     }
-}
-
-async fn claimants(topic: &Topic, namespace: &str, context: &Context) -> Result<Vec<Topic>, TopicError> {
-    let api: Api<Topic> = Api::namespaced(context.client.clone(), namespace);
-    let found = api.list(&ListParams::default()).await;
-    let found = found.map_err(|source| TopicError::Observe { kind: "Topic", source: Box::new(source) })?;
-    Ok(found.items.into_iter().filter(|other| other.topic_name() == topic.topic_name()).collect())
 }
 
 /// Writes the status when it differs, and an event for every condition that changed.

@@ -91,10 +91,11 @@ fn config_changes(topic: &Topic, live: &LiveTopic) -> ConfigChanges {
 }
 
 /// Of several resources for one topic the oldest counts.
-pub fn older_claimant(topic: &Topic, others: &[Topic]) -> Option<Conflict> {
+pub fn older_claimant<'a>(topic: &Topic, others: impl IntoIterator<Item = &'a Topic>) -> Option<Conflict> {
     let age = |topic: &Topic| (topic.metadata.creation_timestamp.clone().map(|time| time.0), topic.name_any());
     others
-        .iter()
+        .into_iter()
+        .filter(|other| other.namespace() == topic.namespace())
         .filter(|other| other.uid() != topic.uid() && other.metadata.deletion_timestamp.is_none())
         .filter(|other| other.spec.cluster_ref == topic.spec.cluster_ref && other.topic_name() == topic.topic_name())
         .find(|other| age(other) < age(topic))
