@@ -1,3 +1,5 @@
+//! The real file system and its faulty twin.
+
 use std::io::IoSlice;
 use std::sync::Arc;
 

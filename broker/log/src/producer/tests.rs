@@ -1,3 +1,5 @@
+//! Sequences, epochs, duplicates and snapshots of producers.
+
 use super::*;
 use crate::fs::RealFs;
 use barnabas_records::Attributes;

@@ -1,3 +1,5 @@
+//! Appending: offsets, epochs, sequences, rolling.
+
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::producer::SequenceError;

@@ -1,3 +1,5 @@
+//! What the log does when the disk fails under it.
+
 use barnabas_types::Offset;
 
 use crate::fs::{Fault, Operation};

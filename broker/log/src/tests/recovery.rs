@@ -1,3 +1,5 @@
+//! Opening after a clean stop, after a kill, and after damage.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

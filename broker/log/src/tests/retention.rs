@@ -1,3 +1,5 @@
+//! What retention takes away, and what it leaves.
+
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::testing::{LogContext, TestBatch, small_segments};

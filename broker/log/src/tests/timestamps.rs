@@ -1,3 +1,5 @@
+//! From timestamps to offsets.
+
 use barnabas_types::{Offset, Timestamp};
 
 use crate::testing::{LogContext, TestBatch};

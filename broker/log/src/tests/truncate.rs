@@ -1,3 +1,5 @@
+//! Truncation, and a log that begins anew.
+
 use barnabas_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use crate::testing::{LogContext, TestBatch};

@@ -21,13 +21,13 @@ pub struct Upkeep {
     pub replicas: Arc<Replicas>,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
-    /// `log.flush.offset.checkpoint.interval.ms`.
+    /// `replica.high.watermark.checkpoint.interval.ms`, the shortest of the checkpoints' intervals: all are written together.
     pub checkpoint_interval: Duration,
 }
 
-fn every(interval: Duration) -> tokio::time::Interval {
+fn every(runtime: &Runtime, interval: Duration) -> tokio::time::Interval {
     let interval = interval.max(Duration::from_millis(1));
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    let mut ticks = tokio::time::interval_at(runtime.deadline(interval), interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
@@ -40,8 +40,8 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 impl Upkeep {
     /// Runs the rounds until `stopping` turns true. The last checkpoint is written when the logs are closed, not here.
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
-        let mut segments = every(self.retention_check_interval);
-        let mut marks = every(self.checkpoint_interval);
+        let mut segments = every(&self.runtime, self.retention_check_interval);
+        let mut marks = every(&self.runtime, self.checkpoint_interval);
         loop {
             tokio::select! {
                 () = stopped(&mut stopping) => return,
