@@ -75,7 +75,10 @@ impl<'a> ConfigOperation<'a> {
 pub enum AlterConfigsError {
     /// A value that is not allowed.
     #[error("{0}")]
-    Config(#[from] InvalidConfig),
+    Config(InvalidConfig),
+    /// A value that a broker does not take.
+    #[error("{0}")]
+    BrokerConfig(InvalidConfig),
     /// Not a list.
     #[error("{key} is not a list: values can be set, not appended or subtracted")]
     NotAList {
@@ -148,7 +151,9 @@ impl AlterConfigsError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Config(_) | Self::NotAList { .. } => ErrorCode::INVALID_CONFIG,
-            Self::Duplicate { .. }
+            // Kafka's brokers judge their own settings, and call a bad one a bad request.
+            Self::BrokerConfig(_)
+            | Self::Duplicate { .. }
             | Self::BrokerName { .. }
             | Self::NoValue { .. }
             | Self::UnknownOperation { .. }
@@ -274,7 +279,10 @@ impl Controller {
                 None => all.remove(key),
             };
         }
-        context.rules.validate(resource, &all)?;
+        context.rules.validate(resource, &all).map_err(|invalid| match resource.resource_type {
+            ResourceType::Broker => AlterConfigsError::BrokerConfig(invalid),
+            _ => AlterConfigsError::Config(invalid),
+        })?;
         // A broker gets a record for an unchanged value too: it makes it read key stores and the like again.
         changes.retain(|key, value| resource.resource_type == ResourceType::Broker || now(key) != value.as_deref());
         let records = changes.into_iter().map(|(key, value)| {
