@@ -1,6 +1,9 @@
 //! ApiVersions: which APIs are served in which versions, and the feature levels. Answered out of the registry's table.
 
-use barnabas_protocol::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use barnabas_metadata::FeatureRange;
+use barnabas_protocol::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use barnabas_protocol::{ApiKey, ErrorCode, encode_response};
 
 use super::context::{Answer, Refusal};
@@ -12,7 +15,41 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
     if context.api_version >= 3 && !named.iter().all(|name| is_legal_name(name)) {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
     }
-    ApiVersionsResponse { api_keys: api_keys(), ..Default::default() }
+    let image = context.node.image();
+    // Clients compare epochs and keep the newest: an offset of the metadata log only ever grows.
+    let epoch = context.node.controller.applied().end().0;
+    ApiVersionsResponse {
+        api_keys: api_keys(),
+        supported_features: image
+            .brokers
+            .get(context.node.broker_id)
+            .map_or_else(Vec::new, |broker| supported(&broker.features, context.api_version)),
+        finalized_features_epoch: epoch,
+        finalized_features: image.features.iter().map(finalized).collect(),
+        ..Default::default()
+    }
+}
+
+/// What this broker registered that it supports. Before version 4 a client cannot read a lowest level of 0 (KIP-584's own
+/// limit), and is not told of such a feature.
+fn supported(features: &[FeatureRange], api_version: i16) -> Vec<SupportedFeatureKey<'static>> {
+    let told = features.iter().filter(|feature| api_version >= 4 || feature.min > 0);
+    told.map(|feature| SupportedFeatureKey {
+        name: feature.name.to_string().into(),
+        min_version: feature.min,
+        max_version: feature.max,
+        ..Default::default()
+    })
+    .collect()
+}
+
+fn finalized((name, level): (&str, i16)) -> FinalizedFeatureKey<'static> {
+    FinalizedFeatureKey {
+        name: name.to_owned().into(),
+        max_version_level: level,
+        min_version_level: level,
+        ..Default::default()
+    }
 }
 
 /// The answer to a version that is not known here: version 0, with the table, so that the client can choose another.
@@ -44,6 +81,15 @@ fn is_legal_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_feature_with_a_lowest_level_of_zero_is_told_from_version_4_on() {
+        let range = |name: &str, min| FeatureRange { name: name.into(), min, max: 30 };
+        let features = [range("metadata.version", 7), range("kraft.version", 0)];
+        let names = |version| supported(&features, version).into_iter().map(|f| f.name).collect::<Vec<_>>();
+        assert_eq!(names(3), ["metadata.version"]);
+        assert_eq!(names(4), ["metadata.version", "kraft.version"]);
+    }
 
     #[test]
     fn names_of_client_software_are_checked_as_kafka_does() {
