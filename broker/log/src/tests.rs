@@ -2,6 +2,7 @@
 
 mod append;
 mod faults;
+mod hostile;
 mod model;
 mod recovery;
 mod retention;
