@@ -48,7 +48,7 @@ impl FlushTicket {
                 },
                 Dirty::Path(path) => match fs.open(path, OpenMode::Write) {
                     Ok(file) => file.sync()?,
-                    // A snapshot that retention removed meanwhile.
+                    // An index or a snapshot that was removed meanwhile, with its segment.
                     Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error),
                 },
@@ -105,12 +105,12 @@ impl Log {
 
     /// Leaves the log so that it can be opened without a scan: indexes complete, producers in a snapshot, everything synced.
     pub fn close(&mut self) -> Result<(), IoError> {
-        self.active.write_indexes()?;
+        self.active.write_indexes(self.disk.fs())?;
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));
         }
         self.epochs.save(self.disk.fs())?;
-        self.unsynced.add_files(self.active.files());
+        self.unsynced.add_all(self.active.dirty());
         self.unsynced.add(Dirty::Directory);
         self.flush().map(drop)
     }

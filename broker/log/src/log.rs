@@ -44,9 +44,9 @@ pub(crate) struct Unsynced {
 /// Something to sync.
 #[derive(Clone, Debug)]
 pub(crate) enum Dirty {
-    /// A file of a segment that was sealed.
+    /// The batches of a segment that was sealed.
     File(Arc<dyn File>),
-    /// A producer snapshot.
+    /// An index or a producer snapshot, which nobody keeps open.
     Path(PathBuf),
     /// The names in the partition's directory.
     Directory,
@@ -57,8 +57,8 @@ impl Unsynced {
         self.items.push(dirty);
     }
 
-    pub(crate) fn add_files(&mut self, files: impl IntoIterator<Item = Arc<dyn File>>) {
-        self.items.extend(files.into_iter().map(Dirty::File));
+    pub(crate) fn add_all(&mut self, dirty: impl IntoIterator<Item = Dirty>) {
+        self.items.extend(dirty);
     }
 
     /// The number that the next item will have.

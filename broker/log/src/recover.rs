@@ -247,8 +247,8 @@ impl Opening<'_> {
         {
             ends = true;
         }
-        segment.write_indexes()?;
-        segments.unsynced.add_files(segment.files());
+        segment.write_indexes(self.disk.fs())?;
+        segments.unsynced.add_all(segment.dirty());
         match next.filter(|_| !ends) {
             Some(next) => segments.sealed.push(Arc::new(segment.seal(self.disk, next.base_offset, found.modified))),
             None => segments.active = Some(segment),

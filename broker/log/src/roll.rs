@@ -19,7 +19,7 @@ impl Log {
         if base_offset == self.active.base_offset {
             return Ok(());
         }
-        self.active.write_indexes()?;
+        self.active.write_indexes(self.disk.fs())?;
         // A log opened from here on replays producers from this snapshot, not through the sealed segments.
         self.producers.skip_to(base_offset);
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
@@ -36,7 +36,7 @@ impl Log {
         let sealed = std::mem::replace(&mut self.active, next);
         self.unsynced.add(Dirty::Directory);
         if sealed.size > 0 {
-            self.unsynced.add_files(sealed.files());
+            self.unsynced.add_all(sealed.dirty());
             self.sealed.push(Arc::new(sealed.seal(&self.disk, base_offset, now)));
         } else {
             // An empty segment from a lower offset: a follower's log begins further ahead.

@@ -36,11 +36,11 @@ impl Log {
             (batch.position, batch.header.base_offset.min(offset))
         });
         let path = self.active.file.path().to_path_buf();
-        self.active.truncate(position, next).map_err(|error| damaged(error, || path))?;
+        self.active.truncate(self.disk.fs(), position, next).map_err(|error| damaged(error, || path))?;
         self.durable_end = self.durable_end.min(next);
         // The dropped batch may have begun below the start.
         self.log_start = self.log_start.min(next);
-        self.unsynced.add_files(self.active.files());
+        self.unsynced.add_all(self.active.dirty());
         self.epochs.truncate_from_end(next);
         self.epochs.save(self.disk.fs())?;
         self.reload_producers(now)?;

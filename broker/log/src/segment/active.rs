@@ -16,6 +16,7 @@ use super::time_index::{Newest, TimeEntry};
 use crate::LogConfig;
 use crate::files;
 use crate::fs::{Disk, File, Fs, IoError, OpenMode, write_all_at};
+use crate::log::Dirty;
 
 /// The active segment.
 #[derive(Debug)]
@@ -282,15 +283,16 @@ impl ActiveSegment {
     }
 
     /// Writes the indexes out, complete: the newest record closes the time index.
-    pub(crate) fn write_indexes(&mut self) -> Result<(), IoError> {
+    pub(crate) fn write_indexes(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
         self.note_time();
-        self.offsets.write_out()?;
-        self.times.write_out()
+        self.offsets.write_out(fs)?;
+        self.times.write_out(fs)
     }
 
-    /// The files that make the segment durable, once [`ActiveSegment::write_indexes`] has run.
-    pub(crate) fn files(&self) -> [Arc<dyn File>; 3] {
-        [Arc::clone(&self.file), Arc::clone(self.offsets.file()), Arc::clone(self.times.file())]
+    /// What has to be synced for the segment to be durable, once [`ActiveSegment::write_indexes`] has run.
+    pub(crate) fn dirty(&self) -> [Dirty; 3] {
+        let path = |index: &Path| Dirty::Path(index.to_path_buf());
+        [Dirty::File(Arc::clone(&self.file)), path(self.offsets.path()), path(self.times.path())]
     }
 
     /// What remains when another segment becomes the active one.
@@ -309,15 +311,15 @@ impl ActiveSegment {
     }
 
     /// Cuts the segment at `position`, where the batch with `next_offset` or a later one began.
-    pub(crate) fn truncate(&mut self, position: u64, next_offset: Offset) -> Result<(), ScanError> {
+    pub(crate) fn truncate(&mut self, fs: &dyn Fs, position: u64, next_offset: Offset) -> Result<(), ScanError> {
         let relative = self.relative(next_offset);
         self.file.set_length(position)?;
         self.size = position;
         self.next_offset = next_offset;
         let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);
-        self.offsets.truncate(kept)?;
+        self.offsets.truncate(fs, kept)?;
         let kept = self.times.entries().partition_point(|entry| entry.relative_offset < relative);
-        self.times.truncate(kept)?;
+        self.times.truncate(fs, kept)?;
         self.bytes_since_index_entry = 0;
         self.find_newest()?;
         if position == 0 {

@@ -3,7 +3,6 @@
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::fs::{File, Fs, IoError, OpenMode, Operation, read_exact_at, write_all_at};
 
@@ -19,16 +18,14 @@ pub(crate) trait Entry: Copy {
 
 /// An index has at most one entry per batch of a 2 GiB segment: 61-byte batches give 35 million entries of 12 bytes.
 const LIMIT_BYTES: u64 = 512 * 1024 * 1024;
-/// Bytes of new entries that are worth a write.
-const WRITE_OUT_BYTES: usize = 4096;
 /// A search in a file reads this many bytes at once when the range has become small enough.
 const SEARCH_BYTES: u64 = 4096;
 
-/// The index of the active segment.
+/// The index of the active segment: in memory, with a file of the same name that is open only while it is written. A crash
+/// loses nothing by that, since the indexes of segments that were not sealed are built anew.
 #[derive(Debug)]
 pub(crate) struct GrowingIndex<E> {
     path: PathBuf,
-    file: Arc<dyn File>,
     entries: Vec<E>,
     /// How many of them are in the file.
     written: usize,
@@ -53,15 +50,11 @@ impl<E: Entry> GrowingIndex<E> {
         if length != whole as u64 {
             file.set_length(whole as u64)?;
         }
-        Ok(Self { path: path.to_path_buf(), file, written: entries.len(), entries })
+        Ok(Self { path: path.to_path_buf(), written: entries.len(), entries })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    pub(crate) fn file(&self) -> &Arc<dyn File> {
-        &self.file
     }
 
     pub(crate) fn entries(&self) -> &[E] {
@@ -73,33 +66,32 @@ impl<E: Entry> GrowingIndex<E> {
         self.entries.len() * E::BYTES
     }
 
-    /// Adds an entry; writes out when a page of them has come together.
+    /// Adds an entry.
     pub(crate) fn push(&mut self, entry: E) {
         self.entries.push(entry);
-        if (self.entries.len() - self.written) * E::BYTES >= WRITE_OUT_BYTES {
-            // The batch is in the log already. What cannot be written now is tried again with the next entry, and whoever
-            // seals the segment hears of a failure.
-            _ = self.write_out();
-        }
     }
 
     /// Writes the entries that are not in the file yet.
-    pub(crate) fn write_out(&mut self) -> Result<(), IoError> {
-        let mut bytes = Vec::new();
+    pub(crate) fn write_out(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
+        if self.written == self.entries.len() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity((self.entries.len() - self.written) * E::BYTES);
         for entry in self.entries.iter().skip(self.written) {
             entry.encode(&mut bytes);
         }
-        write_all_at(&*self.file, &mut [IoSlice::new(&bytes)], (self.written * E::BYTES) as u64)?;
+        let file = fs.open(&self.path, OpenMode::Write)?;
+        write_all_at(&*file, &mut [IoSlice::new(&bytes)], (self.written * E::BYTES) as u64)?;
         self.written = self.entries.len();
         Ok(())
     }
 
     /// Keeps the first `count` entries.
-    pub(crate) fn truncate(&mut self, count: usize) -> Result<(), IoError> {
+    pub(crate) fn truncate(&mut self, fs: &dyn Fs, count: usize) -> Result<(), IoError> {
         self.entries.truncate(count);
         if self.written > self.entries.len() {
             self.written = self.entries.len();
-            self.file.set_length(self.size_bytes() as u64)?;
+            fs.open(&self.path, OpenMode::Write)?.set_length(self.size_bytes() as u64)?;
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ fn a_flush_begun_before_a_cut_does_not_count_for_what_was_written_after_it() {
 }
 
 #[test]
-fn an_index_that_cannot_be_written_stops_no_append() {
+fn an_index_that_cannot_be_written_stops_no_append_before_the_segment_is_full() {
     let mut context = LogContext::new(crate::LogConfig { segment_bytes: 100_000, ..crate::testing::small_segments() });
     context.fs.inject(Fault::always(Operation::Write, "index", EIO));
     context.fill(1200);
