@@ -206,7 +206,7 @@ fn play(script: &str, directory: &str) -> String {
             }
         }
         let separator = if output.is_empty() { "" } else { "---\n" };
-        write!(played, "{input}{separator}{output}\n").unwrap();
+        writeln!(played, "{input}{separator}{output}").unwrap();
     }
     played.trim_end().to_owned() + "\n"
 }
