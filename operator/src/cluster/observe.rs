@@ -112,7 +112,7 @@ pub fn last_words(pod: &Pod) -> Option<String> {
     let terminated = states.into_iter().flatten().find_map(|state| state.terminated.as_ref());
     if let Some(end) = terminated {
         let message = end.message.clone().unwrap_or_default();
-        return Some(format!("exit code {}: {}", end.exit_code, message.trim()));
+        return Some(format!("{}\nexit code {}", message.trim(), end.exit_code));
     }
     let waiting = broker.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.clone().unwrap_or_default();

@@ -17,6 +17,9 @@ use kube::ResourceExt as _;
 /// What a broker says that was told never to format, and found nothing. It is part of the contract with the broker.
 const BROKER_FOUND_NO_DATA: &str = "data is missing";
 
+/// Lines of a broker's last words that are shown.
+const LAST_LINES: usize = 2;
+
 /// How far this pass came.
 pub enum Progress<'a> {
     /// The spec cannot be followed.
@@ -278,6 +281,10 @@ fn trouble(cluster: &Resolved, observed: &Observed) -> Option<Trouble> {
     cluster.nodes().find_map(|(id, pool)| {
         let name = pool.pod(id);
         let pod = observed.pod(&pool.stateful_set, &name).filter(|pod| !is_ready(pod))?;
+        // A pod that is on its way out ends as it was told to.
+        if pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
         let unschedulable = pod.status.as_ref().and_then(|status| status.conditions.as_ref()).and_then(|conditions| {
             conditions.iter().find(|c| c.type_ == "PodScheduled" && c.status == "False")?.message.clone()
         });
@@ -298,8 +305,14 @@ fn trouble(cluster: &Resolved, observed: &Observed) -> Option<Trouble> {
             "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => ("ContainerRefused", true),
             _ => ("BrokerRestarted", false),
         };
-        Some(Trouble { reason, message: format!("{name}: {words}"), needs_a_person })
+        Some(Trouble { reason, message: format!("{name}: {}", last_lines(&words)), needs_a_person })
     })
+}
+
+/// The end of what a broker said: the reason is there, behind what it logged before.
+fn last_lines(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("; ")
 }
 
 fn waiting_reason(pod: &Pod) -> Option<String> {

@@ -107,11 +107,15 @@ fn a_broker_that_finds_nothing_on_its_old_claim_is_data_missing_too() {
 #[test]
 fn what_a_crashing_broker_said_is_in_the_status() {
     let mut fixture = Fixture::running("{}");
-    crash(fixture.pod("demo-broker-0"), "CrashLoopBackOff", "num.partitions: 'x' is not a number");
+    crash(
+        fixture.pod("demo-broker-0"),
+        "CrashLoopBackOff",
+        "a warning\nmore of it\nnum.partitions: 'x' is not a number\n",
+    );
     fixture.pass();
     let (_, reason, message) = fixture.condition("Ready").unwrap();
     assert_eq!(reason, "BrokerCrashes");
-    assert!(message.contains("num.partitions: 'x' is not a number"), "{message}");
+    assert_eq!(message, "demo-broker-0: num.partitions: 'x' is not a number; exit code 1");
     assert!(fixture.condition("Stalled").is_some());
 }
 
@@ -123,4 +127,15 @@ fn a_paused_cluster_says_so_and_keeps_its_status_fresh() {
     let status = compute(&fixture.cluster, &fixture.observed, &Progress::Paused(&resolved), fixture.now());
     let kinds: Vec<&str> = status.conditions.iter().map(|condition| condition.kind.as_str()).collect();
     assert_eq!((kinds, status.ready_replicas), (vec!["Ready", "Paused"], 0));
+}
+
+#[test]
+fn a_pod_that_ends_because_it_was_told_to_is_no_trouble() {
+    let mut fixture = Fixture::running("{}");
+    crash(fixture.pod("demo-broker-0"), "", "stopped");
+    let now = fixture.now();
+    fixture.pod("demo-broker-0").metadata.deletion_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+    fixture.pass();
+    assert_eq!(fixture.ready(), ("False".to_owned(), "NodesNotReady".to_owned()));
 }
