@@ -16,6 +16,8 @@ pub mod replica;
 mod run;
 pub mod runtime;
 pub mod storage;
+#[cfg(test)]
+mod testing;
 pub mod waiting;
 
 pub use node::FormatPolicy;

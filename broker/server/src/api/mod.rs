@@ -34,6 +34,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod registry;
 mod sync_group;
+#[cfg(test)]
+mod topic_tests;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};
 pub use fetch::FetchSessions;

@@ -1,7 +1,5 @@
 //! The group APIs against a running node over a socket, each in every version that it is served in.
 
-use std::collections::BTreeMap;
-
 use barnabas_protocol::messages::create_topics::CreatableTopic;
 use barnabas_protocol::messages::join_group::JoinGroupRequestProtocol;
 use barnabas_protocol::messages::leave_group::MemberIdentity;
@@ -12,90 +10,15 @@ use barnabas_protocol::messages::offset_fetch::{
 };
 use barnabas_protocol::messages::sync_group::SyncGroupRequestAssignment;
 use barnabas_protocol::messages::*;
-use barnabas_protocol::{ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, ResponseHeader, encode_request};
-use barnabas_types::{Segment, Uuid};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use barnabas_protocol::{ApiKey, ErrorCode};
+use barnabas_types::Uuid;
 
-use crate::config::{BootInput, HostFacts, SourceFile, boot};
-use crate::logging::LogLevel;
-use crate::node::{FormatPolicy, Running};
-use crate::runtime::Runtime;
+use crate::testing::{Broker, Client, served};
 
 /// Later versions of the newest API than any group API has.
 const VERSIONS: std::ops::RangeInclusive<i16> = 0..=10;
 
-struct Broker {
-    running: Running,
-    _directory: TempDir,
-}
-
-impl Broker {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let text = format!(
-            "node.id=1\nlisteners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
-             log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
-             group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n",
-            directory.path().display()
-        );
-        let booted = boot(BootInput {
-            files: &[SourceFile { name: "test".into(), text }],
-            environment: &BTreeMap::new(),
-            overrides: &[],
-            strict: true,
-            host: &HostFacts { host_name: "localhost".into(), ..HostFacts::default() },
-        });
-        let level = LogLevel::detached("off").unwrap();
-        let running = Running::start(booted.unwrap(), FormatPolicy::IfEmpty, level, Runtime::current());
-        Self { running: running.await.unwrap(), _directory: directory }
-    }
-
-    async fn connect(&self) -> Client {
-        let (_, address) = self.running.advertised.first().unwrap().split_once("://").unwrap();
-        Client { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    correlation_id: i32,
-}
-
-/// The version of an API that goes with `version` of the others.
-fn served(key: ApiKey, version: i16) -> i16 {
-    let versions = key.versions();
-    version.clamp(versions.min, versions.max)
-}
-
 impl Client {
-    async fn call<Q: Request>(&mut self, version: i16, request: &Q) -> Q::Response<'static> {
-        self.try_call(version, request).await.unwrap()
-    }
-
-    /// Fails if the broker closes the connection.
-    async fn try_call<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<Q::Response<'static>> {
-        let version = served(Q::KEY, version);
-        self.correlation_id += 1;
-        let frame = encode_request(self.correlation_id, version, Some("tester"), request).unwrap();
-        for segment in &frame {
-            match segment {
-                Segment::Bytes(bytes) => self.stream.write_all(bytes).await?,
-                Segment::File(_) => panic!("no file in a request"),
-            }
-        }
-        let length = self.stream.read_i32().await?;
-        let mut reply = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut reply).await?;
-        let mut reader = Reader::new(&reply);
-        let header = ResponseHeader::decode(&mut reader, Q::KEY, version).unwrap();
-        assert_eq!(header.correlation_id, self.correlation_id);
-        let response = <Q::Response<'_> as Message>::decode(&mut reader, version).unwrap();
-        reader.finish().unwrap();
-        Ok(response.into_owned())
-    }
-
     async fn create_topic(&mut self) -> Uuid {
         let topic = CreatableTopic { name: "t".into(), num_partitions: 2, replication_factor: 1, ..Default::default() };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
