@@ -259,7 +259,7 @@ async fn what_is_set_on_all_brokers_is_inherited_and_what_is_wrong_is_refused() 
         (TOPIC, "t", ("retention.ms", 9, Some("1")), ErrorCode::INVALID_REQUEST),
         (TOPIC, "none", ("retention.ms", 0, Some("1")), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         (BROKER, "7", ("log.segment.bytes", 0, Some("2000000")), ErrorCode::BROKER_ID_NOT_REGISTERED),
-        (BROKER, "1", ("node.id", 0, Some("2")), ErrorCode::INVALID_CONFIG),
+        (BROKER, "1", ("node.id", 0, Some("2")), ErrorCode::INVALID_REQUEST),
         (99, "t", ("retention.ms", 0, Some("1")), ErrorCode::INVALID_REQUEST),
     ] {
         assert_eq!(client.change(1, kind, name, change).await, expected, "{kind} {name} {change:?}");
