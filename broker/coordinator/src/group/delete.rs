@@ -1,5 +1,7 @@
 //! DeleteGroups: an empty group goes with all its offsets.
 
+use std::collections::HashSet;
+
 use barnabas_protocol::messages::delete_groups::DeletableGroupResult;
 
 use super::{Event, GroupError, Groups};
@@ -15,18 +17,17 @@ pub fn delete(
     events: &mut Vec<Event>,
 ) -> Outcome<Vec<DeletableGroupResult<'static>>> {
     let mut records = Vec::new();
-    let mut deleted = Vec::new();
+    let mut deleted = HashSet::new();
     let mut response = Vec::with_capacity(group_ids.len());
     for group_id in group_ids {
         let mut result = DeletableGroupResult { group_id: group_id.to_string().into(), ..Default::default() };
         match may_delete(groups, group_id) {
             Err(error) => result.error_code = error.code(),
             // Asked for twice in one request: gone once.
-            Ok(()) if deleted.contains(&group_id) => {}
+            Ok(()) if !deleted.insert(group_id) => {}
             Ok(()) => {
                 records.extend(offsets.tombstones_of(group_id));
                 records.push(group_tombstone(group_id));
-                deleted.push(group_id);
             }
         }
         response.push(result);

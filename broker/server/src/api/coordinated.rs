@@ -1,6 +1,9 @@
 //! What the group APIs share: handing a request to the coordinator of its group, and waiting for it beside the connection, so
 //! that a parked JoinGroup holds no memory of its frame. Knows no API.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+
 use barnabas_coordinator::group::{Context, Request, Response};
 use barnabas_protocol::ErrorCode;
 use futures::FutureExt;
@@ -54,17 +57,16 @@ where
     ask(context, group_id, request, fold).await
 }
 
-/// The groups of a request that names several, by the partition that coordinates them, in the order of the request.
-pub fn by_partition(context: &RequestContext, group_ids: Vec<Box<str>>) -> Vec<(Option<i32>, Vec<Box<str>>)> {
-    let mut shares: Vec<(Option<i32>, Vec<Box<str>>)> = Vec::new();
-    for group_id in group_ids {
-        let partition = context.node.groups.partition_of(&group_id);
-        match shares.iter_mut().find(|(known, _)| *known == partition) {
-            Some((_, share)) => share.push(group_id),
-            None => shares.push((partition, vec![group_id])),
-        }
+/// The groups of a request that names several, each once, by the partition that coordinates them. Who names a group twice gets
+/// one answer: a short request must not ask for a reply without end.
+pub fn by_partition(context: &RequestContext, group_ids: &[Cow<'_, str>]) -> Vec<(Option<i32>, Vec<Box<str>>)> {
+    let mut shares: BTreeMap<Option<i32>, Vec<Box<str>>> = BTreeMap::new();
+    let mut seen = HashSet::new();
+    for group_id in group_ids.iter().filter(|group_id| seen.insert(&***group_id)) {
+        let partition = context.node.groups.partition_of(group_id);
+        shares.entry(partition).or_default().push((&**group_id).into());
     }
-    shares
+    shares.into_iter().collect()
 }
 
 /// Asks the shard of `partition` and waits.

@@ -1,5 +1,7 @@
 //! OffsetCommit: a group's offsets. Partitions that do not exist are answered here, the others by the group's coordinator.
 
+use std::collections::HashMap;
+
 use barnabas_coordinator::group::Request;
 use barnabas_metadata::Image;
 use barnabas_protocol::messages::offset_commit::{
@@ -91,10 +93,10 @@ fn all(topic: &OffsetCommitRequestTopic<'static>, error_code: ErrorCode) -> Offs
 
 /// Adds `more`, a topic once even if it is in both.
 fn merge(topics: &mut Vec<OffsetCommitResponseTopic<'static>>, more: Vec<OffsetCommitResponseTopic<'static>>) {
+    let known = topics.iter().enumerate().map(|(index, topic)| ((topic.name.to_string(), topic.topic_id), index));
+    let known: HashMap<_, _> = known.collect();
     for topic in more {
-        let same =
-            |known: &&mut OffsetCommitResponseTopic<'_>| known.name == topic.name && known.topic_id == topic.topic_id;
-        match topics.iter_mut().find(same) {
+        match known.get(&(topic.name.to_string(), topic.topic_id)).and_then(|index| topics.get_mut(*index)) {
             Some(known) => known.partitions.extend(topic.partitions),
             None => topics.push(topic),
         }

@@ -1,5 +1,7 @@
 //! OffsetDelete: takes back a group's offsets. Partitions that do not exist are answered here, the others by the group's coordinator.
 
+use std::collections::HashMap;
+
 use barnabas_coordinator::group::Request;
 use barnabas_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetDeleteResponse,
@@ -53,12 +55,15 @@ fn with_unknown(
     mut response: OffsetDeleteResponse<'static>,
     unknown: Vec<OffsetDeleteResponseTopic<'static>>,
 ) -> OffsetDeleteResponse<'static> {
-    if response.error_code == ErrorCode::NONE {
-        for topic in unknown {
-            match response.topics.iter_mut().find(|known| known.name == topic.name) {
-                Some(known) => known.partitions.extend(topic.partitions),
-                None => response.topics.push(topic),
-            }
+    if response.error_code != ErrorCode::NONE {
+        return response;
+    }
+    let known = response.topics.iter().enumerate().map(|(index, topic)| (topic.name.to_string(), index));
+    let known: HashMap<_, _> = known.collect();
+    for topic in unknown {
+        match known.get(&*topic.name).and_then(|index| response.topics.get_mut(*index)) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => response.topics.push(topic),
         }
     }
     response

@@ -1,6 +1,8 @@
 //! OffsetFetch: committed offsets of one group, or from version 8 on of several. Topic ids become names on the way in and ids
 //! again on the way out.
 
+use std::collections::HashSet;
+
 use barnabas_coordinator::group::Request;
 use barnabas_metadata::Image;
 use barnabas_protocol::messages::offset_fetch::{
@@ -25,7 +27,10 @@ pub async fn handle(context: &RequestContext, request: OffsetFetchRequest<'_>) -
     let request = request.into_owned();
     let require_stable = request.require_stable;
     if context.api_version >= GROUPS_VERSION {
-        let groups = request.groups.into_iter().map(|group| fetch(context, group, require_stable));
+        // A group that is named twice is answered once: the reply to a short request must not grow without end.
+        let mut seen = HashSet::new();
+        let groups = request.groups.into_iter().filter(|group| seen.insert(group.group_id.to_string()));
+        let groups: Vec<_> = groups.map(|group| fetch(context, group, require_stable)).collect();
         return OffsetFetchResponse { groups: join_all(groups).await, ..Default::default() };
     }
     let topics = request.topics.map(|topics| {

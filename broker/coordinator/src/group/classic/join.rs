@@ -1,5 +1,6 @@
 //! JoinGroup: a member enters the group or comes back to it. The answer is parked until the group has its next generation.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -84,12 +85,12 @@ fn try_join(
 }
 
 fn introduction(context: Context, request: &JoinGroupRequest<'static>) -> Introduction {
-    let mut protocols: Vec<Protocol> = Vec::new();
-    for protocol in &request.protocols {
-        if !protocols.iter().any(|known| *known.name == *protocol.name) {
-            protocols.push(Protocol { name: (&*protocol.name).into(), metadata: (&*protocol.metadata).into() });
-        }
-    }
+    // A protocol named twice would count twice.
+    let mut names = HashSet::new();
+    let named_first = request.protocols.iter().filter(|protocol| names.insert(&*protocol.name));
+    let protocols = named_first
+        .map(|protocol| Protocol { name: (&*protocol.name).into(), metadata: (&*protocol.metadata).into() })
+        .collect();
     // Version 0 has no rebalance timeout: the session timeout serves as both.
     let has_rebalance_timeout = context.version >= 1 && request.rebalance_timeout_ms >= 0;
     Introduction {

@@ -43,6 +43,9 @@ pub enum Gathering {
 }
 
 impl Phase {
+    /// Kafka's names of all states that a group here can be in.
+    pub const NAMES: [&'static str; 4] = ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable"];
+
     /// Kafka's name of the state.
     #[must_use]
     pub fn name(self) -> &'static str {
