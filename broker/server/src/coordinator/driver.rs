@@ -10,7 +10,7 @@ use barnabas_coordinator::group::{GroupShard, Request, Response};
 use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder};
-use barnabas_types::{Offset, Timestamp, Uuid};
+use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp, Uuid};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -296,9 +296,9 @@ impl<P: OffsetsPartition> Driver<P> {
         Ok(end)
     }
 
-    /// The log gives the batch its real offset.
+    /// The log gives the batch its real offset. Kafka's coordinators write sequence 0 beside no producer; so the files are the same.
     fn empty_batch(&self) -> BatchBuilder {
-        BatchBuilder::new(Offset(0), self.config.compression)
+        BatchBuilder::new(Offset(0), self.config.compression).producer(ProducerId::NONE, ProducerEpoch(-1), 0)
     }
 
     fn append_batch(&self, batch: BatchBuilder, now: Timestamp) -> Result<Offset, ErrorCode> {
