@@ -11,6 +11,8 @@ mod elections;
 mod format;
 mod producer_ids;
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;
 
 pub use brokers::{Heartbeat, HeartbeatReply, Registration, RegistrationError, StaleBrokerEpoch};

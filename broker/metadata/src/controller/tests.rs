@@ -37,8 +37,8 @@ impl ConfigRules for Rules {
 }
 
 /// A controller, and the offset its next record gets. Every decision is replayed, and the image must survive a snapshot.
-struct ControllerContext {
-    controller: Controller,
+pub(super) struct ControllerContext {
+    pub(super) controller: Controller,
     next_offset: i64,
     random: u128,
 }
@@ -51,7 +51,7 @@ impl ControllerContext {
     }
 
     /// With brokers 1 to `count`, unfenced.
-    fn with_brokers(count: i32) -> Self {
+    pub(super) fn with_brokers(count: i32) -> Self {
         let mut context = Self::formatted();
         for id in 1..=count {
             context.start_broker(id, u128::from(id.unsigned_abs()));
@@ -59,7 +59,7 @@ impl ControllerContext {
         context
     }
 
-    fn decide<R>(&mut self, decision: impl FnOnce(&Controller, &mut Context<'_>) -> R) -> R {
+    pub(super) fn decide<R>(&mut self, decision: impl FnOnce(&Controller, &mut Context<'_>) -> R) -> R {
         let random = &mut self.random;
         let mut next = || {
             *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -75,7 +75,7 @@ impl ControllerContext {
         decision(&self.controller, &mut context)
     }
 
-    fn apply(&mut self, records: &[MetadataRecord<'_>]) {
+    pub(super) fn apply(&mut self, records: &[MetadataRecord<'_>]) {
         for record in records {
             self.controller.replay(record).unwrap_or_else(|error| panic!("{record:?}: {error}"));
             self.next_offset += 1;
@@ -111,14 +111,17 @@ impl ControllerContext {
     }
 
     /// Registers broker `id` as a new process and lets it in.
-    fn start_broker(&mut self, id: i32, incarnation: u128) -> i64 {
+    pub(super) fn start_broker(&mut self, id: i32, incarnation: u128) -> i64 {
         let epoch = self.register(Self::registration(id, incarnation)).unwrap();
         let (_, reply) = self.beat(&heartbeat(id, epoch, epoch));
         assert!(!reply.is_fenced);
         epoch
     }
 
-    fn create(&mut self, topics: Vec<CreatableTopic<'static>>) -> Vec<Result<CreatedTopic, CreateTopicError>> {
+    pub(super) fn create(
+        &mut self,
+        topics: Vec<CreatableTopic<'static>>,
+    ) -> Vec<Result<CreatedTopic, CreateTopicError>> {
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
         let outcome = self.decide(|controller, context| controller.create_topics(context, &request));
         self.apply(&outcome.records);
@@ -141,7 +144,7 @@ fn heartbeat(id: i32, broker_epoch: i64, applied: i64) -> Heartbeat {
     }
 }
 
-fn topic(name: &'static str, num_partitions: i32, replication_factor: i16) -> CreatableTopic<'static> {
+pub(super) fn topic(name: &'static str, num_partitions: i32, replication_factor: i16) -> CreatableTopic<'static> {
     CreatableTopic { name: Cow::Borrowed(name), num_partitions, replication_factor, ..CreatableTopic::default() }
 }
 
