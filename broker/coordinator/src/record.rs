@@ -113,22 +113,62 @@ mod tests {
         GroupRecord::OffsetCommit { key, value: Some(value) }
     }
 
-    #[test]
-    fn an_offset_commit_is_written_as_kafka_writes_it() {
-        let encoded = encode(&commit(-1)).unwrap();
-        assert_eq!(&encoded.key[..], [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 3]);
-        let value = encoded.value.unwrap();
-        assert_eq!(&value[..2], [0, 4]);
-        let expected = [0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 255, 255, 255, 255, 2, b'm', 0, 0, 0, 0, 0, 0, 0, 7, 0];
-        assert_eq!(&value[..], expected);
+    /// Written by Kafka 4.3.1's own classes: group g, generation 4, member m.
+    const GROUP: [&str; 2] = [
+        "0002000167",
+        "00030008636f6e73756d657200000004000572616e676500016d00000000000000070000000100016d000169000163000a2f3132372e302e302e31\
+         0000ea60000027100000000200010000000102",
+    ];
+    /// As above, in the oldest version: no rebalance timeout, no group.instance.id, no time.
+    const OLD_GROUP: [&str; 2] = [
+        "0002000167",
+        "00000008636f6e73756d657200000004000572616e676500016d0000000100016d000163000a2f3132372e302e302e310000271000000002\
+         00010000000102",
+    ];
+    /// Group g, topic t, partition 3, offset 5: with a topic id; before there were any; with an expiry; by the oldest brokers.
+    const OFFSETS: [[&str; 2]; 4] = [
+        [
+            "000100016700017400000003",
+            "0004000000000000000500000006026d000000000000000701001000000000000000010000000000000002",
+        ],
+        ["000100016700017400000003", "000300000000000000050000000600016d0000000000000007"],
+        ["000100016700017400000003", "0001000000000000000500016d00000000000000070000000000000009"],
+        ["000000016700017400000003", "0000000000000000000500016d0000000000000007"],
+    ];
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<_> = hex.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    fn read([key, value]: [&str; 2]) -> Record {
+        decode(Some(&bytes(key)), Some(&bytes(value))).unwrap().unwrap()
     }
 
     #[test]
-    fn a_commit_that_says_when_it_expires_keeps_saying_so() {
-        let record = commit(9);
-        let encoded = encode(&record).unwrap();
-        assert_eq!(&encoded.value.as_ref().unwrap()[..2], [0, 1]);
-        assert_eq!(decode(Some(&encoded.key), encoded.value.as_deref()).unwrap(), Some(record));
+    fn what_kafka_wrote_is_read_and_written_again_byte_for_byte() {
+        for written in [GROUP, OFFSETS[0], OFFSETS[2], OFFSETS[3]] {
+            let encoded = encode(&read(written)).unwrap();
+            assert_eq!((&encoded.key[..], encoded.value.as_deref()), (&*bytes(written[0]), Some(&*bytes(written[1]))));
+        }
+    }
+
+    #[test]
+    fn every_version_of_an_offset_commit_says_the_same() {
+        for written in [OFFSETS[0], OFFSETS[1], OFFSETS[2]] {
+            let GroupRecord::OffsetCommit { key, value: Some(value) } = read(written) else { panic!("{written:?}") };
+            assert_eq!((&*key.group, &*key.topic, key.partition), ("g", "t", 3));
+            assert_eq!((value.offset, &*value.metadata, value.commit_timestamp), (5, "m", 7));
+        }
+        assert!(matches!(read(OFFSETS[3]), GroupRecord::LegacyOffsetCommit { .. }));
+    }
+
+    #[test]
+    fn the_oldest_version_of_a_group_has_its_members() {
+        let GroupRecord::GroupMetadata { value: Some(value), .. } = read(OLD_GROUP) else { panic!("no group") };
+        let member = value.members.first().unwrap();
+        assert_eq!((member.session_timeout, member.rebalance_timeout), (10_000, -1));
+        assert_eq!((&*member.subscription, &*member.assignment), (&[0, 1][..], &[2][..]));
     }
 
     #[test]

@@ -267,3 +267,26 @@ impl Shard for GroupShard {
         self.timers.next_deadline()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use barnabas_protocol::records::coordinator::{LegacyOffsetCommitKey, LegacyOffsetCommitValue};
+
+    use super::*;
+
+    #[test]
+    fn offsets_of_the_oldest_brokers_are_taken_over() {
+        let mut shard = GroupShard::new(GroupConfig::default());
+        let key = LegacyOffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3 };
+        let value = LegacyOffsetCommitValue { offset: 5, metadata: "m".into(), commit_timestamp: 7 };
+        let record = Record::LegacyOffsetCommit { key, value: Some(value) };
+        shard.replay(Replayed { record: record.clone(), producer_id: ProducerId::NONE }).unwrap();
+        let found = shard.offsets.of_group("g").and_then(|topics| topics.get("t")?.get(&3));
+        assert_eq!(found.map(|found| (found.offset, &*found.metadata)), Some((5, "m")));
+        assert_eq!(shard.groups().len(), 1);
+        let Record::LegacyOffsetCommit { key, .. } = record else { panic!("changed on the way") };
+        let gone = Record::LegacyOffsetCommit { key, value: None };
+        shard.replay(Replayed { record: gone, producer_id: ProducerId::NONE }).unwrap();
+        assert_eq!(shard.offset_count(), 0);
+    }
+}
