@@ -4,6 +4,7 @@ Refuses to hand out a half-made artifact: it is built beside its place, then ren
 """
 
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -83,8 +84,12 @@ def judge_class_path():
     return maven_project("judge", REPOSITORY / "e2e" / "kafka")
 
 
+@functools.cache
 def barnabas_binary():
-    """Our binary: BARNABAS_BINARY when given, else what cargo builds now in profile BARNABAS_PROFILE (default ci)."""
+    """Our binary: BARNABAS_BINARY when given, else what cargo builds in profile BARNABAS_PROFILE (default ci).
+
+    Built once per run: a restart in the middle of a test must not wait for a build that goes on elsewhere.
+    """
     given = os.environ.get("BARNABAS_BINARY")
     if given:
         return Path(given)
