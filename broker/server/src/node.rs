@@ -27,7 +27,7 @@ use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publisher};
-use crate::metrics::{Metrics, PartitionCollector};
+use crate::metrics::{MetadataCollector, Metrics, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
 use crate::storage::{Hosting, LogDirectories, Upkeep, checkpoints};
@@ -157,6 +157,7 @@ impl Running {
             published,
         });
         node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&node.replicas), MAX_SHOWN_PARTITIONS)?))?;
+        node.metrics.register(Box::new(MetadataCollector::new(committed.clone(), applied.clone())?))?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());

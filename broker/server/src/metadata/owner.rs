@@ -103,6 +103,7 @@ impl Owner {
                 Ok(None) => {}
                 Ok(Some(stopped)) => return self.stop(stopped),
                 Err(fatal) => {
+                    self.published.send_modify(|published| published.epoch = LeaderEpoch::NONE);
                     tracing::error!(error = %fatal, "the controller stops; this broker can change no metadata until it is started again");
                     return;
                 }
@@ -285,6 +286,7 @@ impl Owner {
 
     fn stop(mut self, stopped: Option<oneshot::Sender<()>>) {
         self.commands.close();
+        self.published.send_modify(|published| published.epoch = LeaderEpoch::NONE);
         if let Err(error) = self.quorum.stop(self.runtime.wall()) {
             tracing::error!(%error, "the metadata log could not be closed; what was acknowledged is on disk");
         }

@@ -2,6 +2,7 @@
 //! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
 
 mod connections;
+mod metadata;
 mod partitions;
 mod requests;
 
@@ -9,6 +10,7 @@ use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use connections::{ConnectionMetrics, ListenerMetrics};
+pub use metadata::MetadataCollector;
 pub use partitions::PartitionCollector;
 pub use requests::RequestMetrics;
 

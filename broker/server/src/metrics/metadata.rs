@@ -1,0 +1,92 @@
+//! Figures of the metadata, read when somebody asks: how far it is committed and applied here, and what it holds.
+
+use prometheus::IntGauge;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use tokio::sync::watch;
+
+use crate::metadata::{Applied, Published};
+
+/// Reads the metadata at scrape time.
+pub struct MetadataCollector {
+    committed: watch::Receiver<Published>,
+    applied: Applied,
+    gauges: Gauges,
+}
+
+struct Gauges {
+    committed_end: IntGauge,
+    applied_end: IntGauge,
+    /// -1: this node does not lead the quorum.
+    quorum_epoch: IntGauge,
+    topics: IntGauge,
+    active_brokers: IntGauge,
+}
+
+impl Gauges {
+    fn new() -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str| IntGauge::new(name, help);
+        Ok(Self {
+            committed_end: gauge("barnabas_metadata_committed_end_offset", "Offset after the last committed record.")?,
+            applied_end: gauge("barnabas_metadata_applied_end_offset", "Offset after the last record in force here.")?,
+            quorum_epoch: gauge("barnabas_quorum_leader_epoch", "Epoch that this node leads the quorum in, or -1.")?,
+            topics: gauge("barnabas_topics", "Topics of the cluster.")?,
+            active_brokers: gauge("barnabas_active_brokers", "Brokers that may lead.")?,
+        })
+    }
+
+    fn all(&self) -> [&IntGauge; 5] {
+        [&self.committed_end, &self.applied_end, &self.quorum_epoch, &self.topics, &self.active_brokers]
+    }
+}
+
+impl MetadataCollector {
+    /// Shows what comes out of `committed`, and how far `applied` has followed.
+    ///
+    /// # Errors
+    /// A name that Prometheus does not take, which is a mistake in this file.
+    pub fn new(committed: watch::Receiver<Published>, applied: Applied) -> Result<Self, prometheus::Error> {
+        Ok(Self { committed, applied, gauges: Gauges::new()? })
+    }
+}
+
+impl Collector for MetadataCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.all().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Published { image, end, epoch } = self.committed.borrow().clone();
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.gauges.committed_end.set(end.0);
+        self.gauges.applied_end.set(self.applied.end().0);
+        self.gauges.quorum_epoch.set(i64::from(epoch.0));
+        self.gauges.topics.set(count(image.topics.len()));
+        self.gauges.active_brokers.set(count(image.brokers.iter().filter(|broker| broker.is_active()).count()));
+        self.gauges.all().into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barnabas_types::{LeaderEpoch, Offset};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_scrape_shows_what_is_committed_now() {
+        let (sender, committed) = watch::channel(Published::default());
+        let metrics = Metrics::new().unwrap();
+        metrics.register(Box::new(MetadataCollector::new(committed, Applied::default()).unwrap())).unwrap();
+        sender.send_replace(Published { end: Offset(42), epoch: LeaderEpoch(3), ..Published::default() });
+        let page = String::from_utf8(metrics.render().unwrap()).unwrap();
+        for line in [
+            "barnabas_metadata_committed_end_offset 42",
+            "barnabas_metadata_applied_end_offset 0",
+            "barnabas_quorum_leader_epoch 3",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line} is not on the page:\n{page}");
+        }
+    }
+}
