@@ -17,39 +17,51 @@ pub(crate) struct Span<'f> {
     pub(crate) size: u64,
 }
 
-fn walk(span: Span<'_>, from: u64, enough: impl Fn(&Located) -> bool) -> Result<Option<Located>, ScanError> {
-    let mut scanner = Scanner::new(span.file, from, span.size, LOOKUP_BYTES);
-    while let Some(batch) = scanner.next()? {
-        if enough(&batch) {
-            return Ok(Some(batch));
-        }
-    }
-    Ok(None)
-}
-
-/// True when the batch at `hint` starts at or before `offset`, so that the walk may start there.
-fn hint_holds(span: Span<'_>, hint: u64, offset: Offset) -> Result<bool, ScanError> {
-    let mut scanner = Scanner::new(span.file, hint, span.size, barnabas_records::BATCH_HEADER_BYTES);
-    match scanner.next() {
-        Ok(Some(batch)) => Ok(batch.header.base_offset >= span.base_offset && batch.header.base_offset <= offset),
-        Ok(None) | Err(ScanError::Batch { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn walk_from_hint(
+/// Walks from position `from`. `holds` is asked of the first batch there: whether the walk may begin with it.
+fn walk(
     span: Span<'_>,
-    hint: u64,
-    offset: Offset,
+    from: u64,
+    holds: impl Fn(&Located) -> bool,
     enough: impl Fn(&Located) -> bool,
-) -> Result<Option<Located>, ScanError> {
-    let from = if hint == 0 || hint_holds(span, hint, offset)? { hint } else { 0 };
-    walk(span, from, enough)
+) -> Result<Walked, ScanError> {
+    let mut scanner = Scanner::new(span.file, from, span.size, LOOKUP_BYTES);
+    let mut batch = match scanner.next() {
+        Ok(Some(first)) if !holds(&first) => return Ok(Walked::WrongStart),
+        Ok(first) => first,
+        // Where no batch begins nothing points, unless the segment itself is damaged at its start.
+        Err(ScanError::Batch { .. }) if from > 0 => return Ok(Walked::WrongStart),
+        Err(error) => return Err(error),
+    };
+    while let Some(located) = batch {
+        if enough(&located) {
+            return Ok(Walked::Found(located));
+        }
+        batch = scanner.next()?;
+    }
+    Ok(Walked::End)
+}
+
+enum Walked {
+    Found(Located),
+    End,
+    WrongStart,
 }
 
 /// The first batch that holds `offset` or a later one. `hint` is where an index says to start.
 pub(crate) fn batch_at_or_after(span: Span<'_>, hint: u64, offset: Offset) -> Result<Option<Located>, ScanError> {
-    walk_from_hint(span, hint, offset, |batch| batch.header.last_offset() >= offset)
+    let enough = |batch: &Located| batch.header.last_offset() >= offset;
+    let at_or_before =
+        |batch: &Located| batch.header.base_offset >= span.base_offset && batch.header.base_offset <= offset;
+    // A hint that points to the end says nothing either.
+    let from = if hint < span.size { hint } else { 0 };
+    let mut walked = walk(span, from, |batch| from == 0 || at_or_before(batch), enough)?;
+    if matches!(walked, Walked::WrongStart) {
+        walked = walk(span, 0, |_| true, enough)?;
+    }
+    match walked {
+        Walked::Found(batch) => Ok(Some(batch)),
+        Walked::End | Walked::WrongStart => Ok(None),
+    }
 }
 
 /// Where what may be read ends when only offsets below `limit` may: the start of the first batch with an offset from `limit` on.
