@@ -70,8 +70,8 @@ pub enum AppendError {
     /// The disk failed. The log is as it was before.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// An earlier sync failed, so that nobody knows what the disk holds.
-    #[error("the log is offline since a sync failed; restart the broker once its disk is sound")]
+    /// An earlier sync failed or a change broke off, so that nobody knows what the disk holds.
+    #[error("the log is offline since a sync failed or a change broke off; restart the broker once its disk is sound")]
     Offline,
     /// The producer's sequence or epoch does not fit.
     #[error(transparent)]
@@ -152,7 +152,7 @@ pub enum ChangeError {
     /// The bytes on disk could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// An earlier sync failed, so that nobody knows what the disk holds.
-    #[error("the log is offline since a sync failed; restart the broker once its disk is sound")]
+    /// An earlier sync failed or a change broke off, so that nobody knows what the disk holds.
+    #[error("the log is offline since a sync failed or a change broke off; restart the broker once its disk is sound")]
     Offline,
 }

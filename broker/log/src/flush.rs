@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use barnabas_types::Offset;
 
+use crate::error::ChangeError;
 use crate::fs::{Disk, File, IoError, OpenMode};
 use crate::log::{Dirty, Log};
 
@@ -103,8 +104,17 @@ impl Log {
         }
     }
 
+    /// Nobody knows any more whether what is in memory agrees with the files: nothing is written until the log is opened again.
+    pub fn take_offline(&mut self) {
+        self.offline = true;
+    }
+
     /// Leaves the log so that it can be opened without a scan: indexes complete, producers in a snapshot, everything synced.
-    pub fn close(&mut self) -> Result<(), IoError> {
+    /// A log that is offline is not closed: it has to be recovered.
+    pub fn close(&mut self) -> Result<(), ChangeError> {
+        if self.offline {
+            return Err(ChangeError::Offline);
+        }
         self.active.write_indexes(self.disk.fs())?;
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));
@@ -112,6 +122,7 @@ impl Log {
         self.epochs.save(self.disk.fs())?;
         self.unsynced.add_all(self.active.dirty());
         self.unsynced.add(Dirty::Directory);
-        self.flush().map(drop)
+        self.flush()?;
+        Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub struct Log {
     pub(crate) unsynced: Unsynced,
     /// Grows with every cut, so that a sync begun before it does not count for what was written after it.
     pub(crate) cuts: u64,
-    /// A sync failed: nothing may be appended any more.
+    /// A sync failed, or a change broke off: nothing may be appended any more.
     pub(crate) offline: bool,
 }
 
@@ -116,7 +116,7 @@ impl Log {
         self.durable_end
     }
 
-    /// True once a sync has failed.
+    /// True once a sync has failed or a change has broken off.
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.offline

@@ -60,6 +60,7 @@ fn a_failed_sync_takes_the_log_offline_for_good() {
     assert!(matches!(context.append(&TestBatch::default()), Err(AppendError::Offline)));
     assert!(matches!(context.log().truncate_to(Offset(1), Timestamp(0)), Err(ChangeError::Offline)));
     assert!(context.log().prepare_flush().is_none());
+    assert!(matches!(context.log().close(), Err(ChangeError::Offline)));
 }
 
 #[test]

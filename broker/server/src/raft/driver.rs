@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use barnabas_log::AppendError;
 use barnabas_log::fs::{Disk, IoError};
+use barnabas_log::{AppendError, ChangeError};
 use barnabas_metadata::History;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
@@ -52,6 +52,9 @@ pub enum QuorumError {
     /// The log does not take a batch.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// The log cannot be closed.
+    #[error(transparent)]
+    Close(#[from] ChangeError),
     /// Control records that do not become a batch.
     #[error(transparent)]
     Control(#[from] BuildError),

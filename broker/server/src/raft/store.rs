@@ -244,7 +244,7 @@ impl MetadataStore {
     }
 
     /// Leaves the log complete.
-    pub fn close(&mut self) -> Result<(), IoError> {
+    pub fn close(&mut self) -> Result<(), ChangeError> {
         self.log.close()
     }
 

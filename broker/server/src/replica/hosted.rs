@@ -172,7 +172,17 @@ impl Partition {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(|poisoned| self.broken_off(poisoned))
+    }
+
+    /// A panic under the lock may have left log and memory in disagreement: the partition is offline until it is opened again.
+    fn broken_off<'a>(&self, poisoned: PoisonError<MutexGuard<'a, State>>) -> MutexGuard<'a, State> {
+        let mut state = poisoned.into_inner();
+        if !state.log.is_offline() {
+            tracing::error!(partition = %self.name, "a change of the log broke off; the partition is offline until restart");
+            state.log.take_offline();
+        }
+        state
     }
 
     /// This broker leads from now on, in `epoch`; an older epoch is ignored.

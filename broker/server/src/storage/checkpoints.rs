@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use barnabas_log::checkpoint;
 use barnabas_log::fs::IoError;
-use barnabas_log::identity;
+use barnabas_log::{ChangeError, identity};
 use barnabas_types::{Offset, Uuid};
 
 use super::{LogDirectories, LogDirectory};
@@ -85,7 +85,11 @@ pub fn sync_sealed(directories: &LogDirectories, partitions: &[Arc<Partition>]) 
 ///
 /// # Errors
 /// A disk failed. What could be closed is closed, and the directories of the rest are recovered at the next start.
-pub fn close(directories: &LogDirectories, partitions: &[Arc<Partition>], broker_epoch: i64) -> Result<(), IoError> {
+pub fn close(
+    directories: &LogDirectories,
+    partitions: &[Arc<Partition>],
+    broker_epoch: i64,
+) -> Result<(), ChangeError> {
     let mut unclean = Vec::new();
     let mut closed = Ok(());
     for partition in partitions {

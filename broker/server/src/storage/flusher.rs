@@ -1,6 +1,7 @@
 //! Grouped syncs of one log directory: appends ask, and one thread syncs in rounds. While a round runs, those who ask wait
 //! together for the next one, so that a disk is asked as often as it can answer and no oftener.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -37,8 +38,16 @@ impl Flusher {
             for partition in partitions {
                 // Before the ticket is made: an append after it asks again.
                 partition.sync_asked.store(false, Ordering::Release);
-                if let Some(ticket) = partition.prepare_flush() {
-                    partition.flushed(ticket.run());
+                let synced = catch_unwind(AssertUnwindSafe(|| {
+                    if let Some(ticket) = partition.prepare_flush() {
+                        partition.flushed(ticket.run());
+                    }
+                }));
+                if synced.is_err() {
+                    // It costs this partition; the others of the directory still wait for this thread.
+                    tracing::error!(partition = %partition.name, "a sync broke off; the partition is offline until restart");
+                    partition.with_log(barnabas_log::Log::take_offline);
+                    partition.watermark_list().wake_all();
                 }
             }
         }

@@ -362,3 +362,32 @@ async fn partitions_the_cluster_does_not_know_are_set_aside_and_hosted_ones_are_
     assert!(names[2].starts_with("unknown-0.") && names[2].ends_with("-stray"));
     run.stop(true);
 }
+
+#[tokio::test]
+async fn a_change_that_breaks_off_takes_its_partition_offline_and_leaves_the_others_alone() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let broken = run.host("t", 0, 5, config(LogConfig::default())).await;
+    let sound = run.host("t", 1, 5, config(LogConfig::default())).await;
+    let end = produce(&broken, 1000, 3).await;
+    let broke_off = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        broken.with_log(|_| panic!("a change breaks off half way"));
+    }));
+    assert!(broke_off.is_err());
+    let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+    builder.append(Timestamp(0), None, Some(b"x"), &[]).unwrap();
+    broken.append(&builder.build().unwrap(), Timestamp(0)).unwrap_err();
+    produce(&sound, 1000, 2).await;
+    for directory in run.hosting.directories.all() {
+        directory.flusher.stop();
+    }
+    checkpoints::close(&run.hosting.directories, &run.hosting.replicas.all(), 7).unwrap_err();
+    assert!(!context.paths[0].join(".kafka_cleanshutdown").exists());
+    drop((broken, sound));
+    run.stop(false);
+    // The next start recovers it, with all that was acknowledged.
+    let run = context.start();
+    let recovered = run.host("t", 0, 5, config(LogConfig::default())).await;
+    assert_eq!(recovered.marks().log_end, end);
+    run.stop(true);
+}
