@@ -80,7 +80,7 @@ install_packages() { # packages…
         printf '#!/bin/sh\n# barnabas: no service starts for being installed\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
     fi
     local code=0
-    { as_root apt-get update && as_root apt-get install -y --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1 || code=$?
+    following "$log" as_root sh -c 'apt-get update && apt-get install -y --no-install-recommends "$@"' sh "${missing[@]}" || code=$?
     [[ -z $policy ]] || as_root rm -f "$policy"
     ((code == 0)) || fail "apt-get could not install ${missing[*]}" "$log"
     printf '%s\n' "${missing[@]}" >>"$clusters/packages"
@@ -95,6 +95,32 @@ steps_started=$(date +%s%N)
 seconds_since() { local ms=$((($(date +%s%N) - $1) / 1000000)); printf '%d.%d' $((ms / 1000)) $((ms % 1000 / 100)); }
 step() { step_name=$1; step_started=$(date +%s%N); printf '  %-46s ' "$1"; }
 step_ends() { printf '%6s s  %s\n' "$(seconds_since "$step_started")" "${1:-}"; step_name=; }
+# following LOG COMMAND…: runs what may take minutes and shows meanwhile what it is at: on a terminal in the step's own
+# line, elsewhere in a line a minute.
+following() {
+    local log=$1 pid last shown=0 elapsed
+    shift
+    "$@" </dev/null >"$log" 2>&1 &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+        elapsed=$((($(date +%s%N) - step_started) / 1000000000))
+        ((elapsed > shown)) || continue
+        last=$(tail -n 1 "$log" | tr -dc '[:print:]')
+        if [[ -t 1 ]]; then
+            printf '\r  %-46s %4d s    %-40.40s' "$step_name" "$elapsed" "$last"
+            shown=$elapsed
+        elif ((elapsed >= shown + 60)); then
+            printf '\n    %d s: %.100s' "$elapsed" "$last"
+            shown=$elapsed
+        fi
+    done
+    if ((shown > 0)); then
+        if [[ -t 1 ]]; then printf '\r\033[K'; else printf '\n'; fi
+        printf '  %-46s ' "$step_name"
+    fi
+    wait "$pid"
+}
 fail() {
     [[ -z $step_name ]] || printf '%6s s  FAILED\n' "$(seconds_since "$step_started")"
     printf '\n%s\n' "$1" >&2
