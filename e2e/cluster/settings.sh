@@ -26,7 +26,7 @@ image_packages=(gcc libc6-dev buildah busybox-static bash-static binutils ca-cer
 # Binaries are kept under a key of all that went into them.
 binaries() {
     local key
-    key=$(cd "$cluster_dir" && { cat kubernetes/* local-path-provisioner/*; go version; } | sha256sum)
+    key=$(cd "$cluster_dir" && { cat build kubernetes/* local-path-provisioner/*; go version; } | sha256sum)
     echo "$cache/kubernetes-$kubernetes_version-${key:0:12}"
 }
 
