@@ -252,3 +252,21 @@ fn a_leader_change_is_written_in_the_only_version_that_kafka_reads() {
     assert_eq!((change.version, change.leader_id), (0, BrokerId(1)));
     assert!(matches!(&records[1..], [ControlRecord::KRaftVersion { kraft_version: 1 }, ControlRecord::Voters(_)]));
 }
+
+#[test]
+fn a_record_of_a_feature_that_is_not_served_stops_the_start_and_stays() {
+    let context = QuorumContext::formatted();
+    let (driver, _) = context.start();
+    driver.stop(NOW).unwrap();
+    // An access control entry (type 18), as Apache Kafka would have left it.
+    let mut builder = barnabas_records::BatchBuilder::new(Offset(3), barnabas_records::Compression::None)
+        .leader_epoch(LeaderEpoch(1));
+    builder.append(NOW, None, Some(&[1, 18, 0, 0]), &[]).unwrap();
+    let path = context.log().join("00000000000000000000.log");
+    let with_acl = [std::fs::read(&path).unwrap(), builder.build().unwrap()].concat();
+    std::fs::write(&path, &with_acl).unwrap();
+    let settings = settings(context.directory.path(), 9093);
+    let refused = QuorumDriver::start(&context.disk, &settings, NOW).err().unwrap().to_string();
+    assert!(refused.contains("the record at offset 3 cannot be read"), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), with_acl);
+}
