@@ -1,7 +1,8 @@
 """kill -9 under load: idempotent producers of every codec keep producing while the server is killed and restarted.
 
 After each restart every record that was acknowledged must be at the offset that the acknowledgement named, in the order of
-sending, once. The seed decides when to kill and how big records are; what a run prints is enough to run it again.
+sending, once; the topics and the offset commits that were acknowledged must be there too. The seed decides when to kill and how
+big records are; what a run prints is enough to run it again.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from under_test.report import Report
@@ -108,6 +109,45 @@ class Verifier:
         return ""
 
 
+def eventually(call):
+    """The result of a call that a client does not repeat by itself: connections and coordinators come back a moment after the server."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        try:
+            return call()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+class Deeds:
+    """What else was acknowledged: a topic of each round, and a group's commit of the round's number."""
+
+    def __init__(self, bootstrap, admin):
+        self.admin = admin
+        self.topics = {}
+        settings = {"bootstrap.servers": bootstrap, "group.id": "deeds", "enable.auto.commit": False, "log_level": 0}
+        self.consumer = Consumer({**settings, "reconnect.backoff.max.ms": 200})
+
+    def do(self, number):
+        """Makes a topic and commits an offset; both are acknowledged when this returns."""
+        name, partitions = f"round-{number}", 1 + number % 3
+        eventually(lambda: self.admin.create_topics([NewTopic(name, partitions, 1)])[name].result(DEADLINE_SECONDS))
+        self.topics[name] = partitions
+        eventually(lambda: self.consumer.commit(offsets=[TopicPartition(TOPIC, 0, number)], asynchronous=False))
+
+    def check(self, number):
+        """What is missing after a restart; empty when nothing is."""
+        listed = eventually(lambda: self.admin.list_topics(timeout=DEADLINE_SECONDS)).topics
+        there = {name: len(topic.partitions) for name, topic in listed.items()}
+        missing = [f"{name}: {there.get(name)} of {count} partitions" for name, count in self.topics.items() if there.get(name) != count]
+        committed = eventually(lambda: self.consumer.committed([TopicPartition(TOPIC, 0)], DEADLINE_SECONDS))[0].offset
+        if committed != number:
+            missing.append(f"the committed offset is {committed} instead of {number}")
+        return "; ".join(missing[:3])
+
+
 def under_load(lanes):
     """Waits until every lane gets acknowledgements again; a kill of an idle server would show nothing."""
     marks = [len(lane.acknowledged) for lane in lanes]
@@ -118,14 +158,15 @@ def under_load(lanes):
         time.sleep(0.01)
 
 
-def one_round(server, lanes, verifier, wait):
+def one_round(server, number, lanes, verifier, deeds, wait):
     """Lets the load run, kills, restarts, and checks all that was acknowledged before the kill."""
     under_load(lanes)
     time.sleep(wait)
+    deeds.do(number)
     server.kill()
     before = [len(lane.acknowledged) for lane in lanes]
     server.start()
-    return before, verifier.check(before)
+    return before, verifier.check(before) or deeds.check(number)
 
 
 def main():
@@ -141,12 +182,12 @@ def main():
         admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(TOPIC, len(CODECS), 1, config={"segment.bytes": str(4 << 20)})])[TOPIC].result(30)
         lanes = [Lane(server.bootstrap, number, codec, options.seed) for number, codec in enumerate(CODECS)]
-        verifier = Verifier(server.bootstrap, lanes)
+        verifier, deeds = Verifier(server.bootstrap, lanes), Deeds(server.bootstrap, admin)
         for lane in lanes:
             lane.start()
         for number in range(1, options.rounds + 1):
             started = time.monotonic()
-            before, problem = one_round(server, lanes, verifier, moments.uniform(0, 0.8))
+            before, problem = one_round(server, number, lanes, verifier, deeds, moments.uniform(0, 0.8))
             detail = problem or f"{sum(before)} acknowledged so far"
             report.add("FAIL" if problem else "ok", "kill", f"round-{number}", time.monotonic() - started, detail)
             if problem:

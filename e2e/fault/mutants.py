@@ -157,6 +157,10 @@ def unsupported_version_with_list(reply):
     return reply is not None and struct.unpack_from(">h", reply, 4)[0] == 35 and struct.unpack_from(">i", reply, 6)[0] > 0
 
 
+def replied(reply):
+    return reply is not None and reply[:4] == struct.pack(">i", 5)
+
+
 def corrupt_message(reply):
     """Produce v7: one topic, one partition, error 2."""
     if reply is None:
@@ -185,6 +189,7 @@ def wrong_things(frames):
         ("header-cut-short", mutate.framed(b"\0\x03\0"), closed),
         ("body-cut-short", header(3, 1, struct.pack(">i", 5)), closed),
         ("count-without-elements", header(3, 1, struct.pack(">i", (1 << 31) - 1)), closed),
+        ("bytes-after-the-end", header(3, 1, struct.pack(">i", 0) + b"\1\0\0"), replied),
         ("http", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", closed),
         ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), closed),
         ("corrupt-batch", damaged, corrupt_message),
