@@ -17,8 +17,8 @@ use crate::metadata::{Change, Subscriber};
 use crate::replica::{PartitionConfig, Replicas};
 use crate::storage::Hosting;
 
-/// Logs opened at once: recovery after a kill reads them, and disks answer several readers better than one.
-const OPENED_AT_ONCE: usize = 8;
+/// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
+const WORKED_ON_AT_ONCE: usize = 8;
 
 /// Those who follow the metadata, in order.
 pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
@@ -65,11 +65,11 @@ impl Subscriber for Assignments {
 
 impl Assignments {
     async fn carry_out(&self, change: &Change) {
+        let mut deleted = Vec::new();
         for topic in &change.delta.removed_topics {
-            for &partition in topic.partitions.keys() {
-                self.delete(topic, partition).await;
-            }
+            deleted.extend(topic.partitions.keys().map(|&partition| self.delete(topic, partition).boxed()));
         }
+        several_at_once(deleted).await;
         let mut assigned = Vec::new();
         for delta in &change.delta.changed_topics {
             let config = self.config(&change.new, &delta.topic);
@@ -77,7 +77,7 @@ impl Assignments {
                 assigned.push(self.assign(&delta.topic, *id, partition, config).boxed());
             }
         }
-        stream::iter(assigned).buffer_unordered(OPENED_AT_ONCE).collect::<()>().await;
+        several_at_once(assigned).await;
         self.reconfigure(change);
     }
 
@@ -136,6 +136,11 @@ impl Assignments {
         });
         resolved.as_ref().map_or_else(|_| PartitionConfig::default(), TopicConfig::partition_config)
     }
+}
+
+/// Carries out work on disks, a few at a time.
+async fn several_at_once(work: Vec<BoxFuture<'_, ()>>) {
+    stream::iter(work).buffer_unordered(WORKED_ON_AT_ONCE).collect::<()>().await;
 }
 
 /// Which groups this broker coordinates.
