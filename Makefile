@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target-$(shell sha256sum rust-toolchain.toml
 include $(wildcard e2e/*.mk)
 
 stages := $(shell awk -F'\t' '!/^\#/ && NF == 3 {print $$1}' e2e/stages.tsv)
-.PHONY: help run test check show-up $(stages:%=test-%)
+.PHONY: help run test test-full check show-up $(stages:%=test-%)
 help: ## This list.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-22s %s\n", $$1, $$2}'
 
@@ -19,6 +19,9 @@ run: ## A single broker without Kubernetes; DATA=dir and ARGS="--override key=va
 
 test: ## All stages (e2e/stages.tsv), ends with `N passed, N failed`; test-unit, test-clients, test-e2e … run one.
 	@e2e/tools && e2e/run-stages
+
+test-full: ## The full numbers of seeds, kills, mutants and cases; PART=k/n runs a share. Results go to PROOF.tsv.
+	@e2e/tools && e2e/run-full $(or $(PART),1/1)
 
 check: ## The quick part of it: format, tidy, lints, unit tests.
 	@e2e/run-stages format tidy clippy unit
