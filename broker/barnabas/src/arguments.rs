@@ -48,7 +48,7 @@ pub struct ServerArguments {
 
     /// The cluster's id (22 characters of base64url). A directory of another cluster is refused; an empty one is formatted
     /// with it.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub cluster_id: Option<String>,
 
     /// How log lines look.
@@ -100,5 +100,18 @@ impl From<LogFormat> for barnabas_server::logging::LogFormat {
             LogFormat::Text => Self::Text,
             LogFormat::Json => Self::Json,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_may_begin_with_a_dash() {
+        let line = ["barnabas", "server", "--cluster-id", "-S2vF0lEQ0mJ8Qn3hVb7pA", "--strict"];
+        let Command::Server(arguments) = Arguments::try_parse_from(line).unwrap().command;
+        assert_eq!(arguments.cluster_id.as_deref(), Some("-S2vF0lEQ0mJ8Qn3hVb7pA"));
+        assert!(arguments.strict);
     }
 }

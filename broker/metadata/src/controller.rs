@@ -50,7 +50,12 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A random id that is none of Kafka's reserved ones.
     fn new_id(&mut self) -> Uuid {
-        Uuid::from_random((self.random)().to_be_bytes())
+        loop {
+            let id = Uuid::from_random((self.random)().to_be_bytes());
+            if !id.looks_like_a_flag() {
+                return id;
+            }
+        }
     }
 
     /// 64 random bits.

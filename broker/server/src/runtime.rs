@@ -49,10 +49,15 @@ impl Runtime {
         Instant::now() + delay
     }
 
-    /// A random version 4 UUID.
+    /// A random version 4 UUID whose text can be given to any command.
     #[must_use]
     pub fn random_uuid(&self) -> Uuid {
-        Uuid::from_random(self.random_bytes())
+        loop {
+            let uuid = Uuid::from_random(self.random_bytes());
+            if !uuid.looks_like_a_flag() {
+                return uuid;
+            }
+        }
     }
 
     /// Random bytes of the operating system.

@@ -40,6 +40,12 @@ impl Uuid {
         Self((cleared | 0x0000_0000_0000_4000_8000_0000_0000_0000).to_be_bytes())
     }
 
+    /// True when the text begins with `-`, which command lines take for a flag. Kafka gives out no such id either.
+    #[must_use]
+    pub fn looks_like_a_flag(self) -> bool {
+        self.0.first().is_some_and(|first| first >> 2 == 62)
+    }
+
     /// True for the id that means none.
     #[must_use]
     pub fn is_zero(self) -> bool {
@@ -109,6 +115,16 @@ mod tests {
             let uuid = Uuid::from_random(random);
             assert_eq!(uuid.0[6] >> 4, 4);
             assert_eq!(uuid.0[8] >> 6, 2);
+        }
+    }
+
+    #[test]
+    fn an_id_whose_text_begins_with_a_dash_is_recognised() {
+        for first in 0..=255_u8 {
+            let mut bytes = [0; 16];
+            bytes[0] = first;
+            let uuid = Uuid(bytes);
+            assert_eq!(uuid.looks_like_a_flag(), uuid.to_string().starts_with('-'), "{uuid}");
         }
     }
 
