@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("net", &["types"], false),
     ("client", &["net", "protocol", "types"], false),
     ("server", &["coordinator", "log", "metadata", "net", "protocol", "raft", "records", "types", "client"], false),
+    ("cli", &["client", "log", "metadata", "protocol", "records", "types"], false),
     ("operator", &["client", "protocol", "types"], false),
     ("tidy", &[], true),
 ];
