@@ -3,8 +3,6 @@
 
 mod calls;
 mod client;
-#[cfg(test)]
-mod cluster_tests;
 mod connection;
 mod error;
 mod retry;

@@ -3,6 +3,8 @@
 
 pub mod admin;
 pub mod api;
+#[cfg(test)]
+mod client_tests;
 pub mod config;
 pub mod connection;
 pub mod coordinator;

@@ -1,6 +1,7 @@
 //! A broker and a bare connection to it, for tests that speak to a running node over a socket.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use barnabas_protocol::{ApiKey, IntoOwned, Message, Reader, Request, ResponseHeader, encode_request};
 use barnabas_types::Segment;
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::config::{BootInput, HostFacts, SourceFile, boot};
+use crate::config::{Boot, BootInput, HostFacts, SourceFile, boot};
 use crate::logging::LogLevel;
 use crate::node::{FormatPolicy, Running};
 use crate::runtime::Runtime;
@@ -29,28 +30,21 @@ impl Broker {
     /// Starts one with further lines in its properties.
     pub async fn start_with(properties: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let text = format!(
-            "node.id=1\nlisteners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
-             log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
-             group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n{properties}",
-            directory.path().display()
-        );
-        let booted = boot(BootInput {
-            files: &[SourceFile { name: "test".into(), text }],
-            environment: &BTreeMap::new(),
-            overrides: &[],
-            strict: true,
-            host: &HostFacts { host_name: "localhost".into(), ..HostFacts::default() },
-        });
+        let booted = booted(directory.path(), properties);
         let level = LogLevel::detached("off").unwrap();
-        let running = Running::start(booted.unwrap(), FormatPolicy::IfEmpty, level, Runtime::current());
+        let running = Running::start(booted, FormatPolicy::IfEmpty, level, Runtime::current());
         Self { running: running.await.unwrap(), _directory: directory }
+    }
+
+    /// Where it listens, as host and port.
+    pub fn address(&self) -> String {
+        let (_, address) = self.running.advertised.first().unwrap().split_once("://").unwrap();
+        address.to_owned()
     }
 
     /// A connection to it.
     pub async fn connect(&self) -> Client {
-        let (_, address) = self.running.advertised.first().unwrap().split_once("://").unwrap();
-        Client { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
+        Client { stream: TcpStream::connect(self.address()).await.unwrap(), correlation_id: 0 }
     }
 }
 
@@ -64,6 +58,24 @@ pub struct Client {
 pub fn served(key: ApiKey, version: i16) -> i16 {
     let versions = key.versions();
     version.clamp(versions.min, versions.max)
+}
+
+/// The configuration of a broker on `directory`, with further lines in its properties.
+pub fn booted(directory: &Path, properties: &str) -> Boot {
+    let text = format!(
+        "node.id=1\nlisteners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
+         log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
+         group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n{properties}",
+        directory.display()
+    );
+    boot(BootInput {
+        files: &[SourceFile { name: "test".into(), text }],
+        environment: &BTreeMap::new(),
+        overrides: &[],
+        strict: true,
+        host: &HostFacts { host_name: "localhost".into(), ..HostFacts::default() },
+    })
+    .unwrap()
 }
 
 impl Client {

@@ -1,18 +1,26 @@
-//! The client against a cluster that is running: Apache Kafka or Barnabas. Its address comes from BARNABAS_TEST_BOOTSTRAP; without it
-//! `cargo test` says that the test is ignored and why.
+//! The workspace's own client against a running node: this one, or the cluster that BARNABAS_TEST_BOOTSTRAP names (Apache Kafka, say).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{Client, ClientError, ConfigChange, ConfigResource, OffsetQuery, Settings};
+use barnabas_client::{Client, ClientError, ConfigChange, ConfigResource, OffsetQuery, Settings};
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use barnabas_types::TopicPartition;
 
-fn client() -> Client {
-    let bootstrap = std::env::var("BARNABAS_TEST_BOOTSTRAP").expect("BARNABAS_TEST_BOOTSTRAP names a host:port");
-    let mut settings = Settings::new(vec![bootstrap], "needs-a-cluster");
+use crate::testing::Broker;
+
+/// A client, and the broker that it speaks to unless another is named.
+async fn client() -> (Client, Option<Broker>) {
+    let (address, broker) = match std::env::var("BARNABAS_TEST_BOOTSTRAP") {
+        Ok(address) => (address, None),
+        Err(_) => {
+            let broker = Broker::start().await;
+            (broker.address(), Some(broker))
+        }
+    };
+    let mut settings = Settings::new(vec![address], "client-tests");
     settings.call_timeout = Duration::from_secs(30);
-    Client::new(settings).unwrap()
+    (Client::new(settings).unwrap(), broker)
 }
 
 /// Kafka may answer before the broker that is asked next has heard of a change, so what should be seen is asked for until it is.
@@ -33,9 +41,8 @@ fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> ErrorCode {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster at BARNABAS_TEST_BOOTSTRAP"]
 async fn a_topic_lives_and_dies_on_a_cluster() {
-    let client = client();
+    let (client, _broker) = client().await;
     let name = format!("client-{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
     let retention =
         CreatableTopicConfig { name: "retention.ms".into(), value: Some("3600000".into()), ..Default::default() };
@@ -87,9 +94,8 @@ async fn a_topic_lives_and_dies_on_a_cluster() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster at BARNABAS_TEST_BOOTSTRAP"]
 async fn nodes_disks_and_groups_of_a_cluster_are_described() {
-    let client = client();
+    let (client, _broker) = client().await;
     let nodes = client.nodes().await.unwrap();
     let cluster = client.describe_cluster(false).await.unwrap();
     assert_eq!(cluster.brokers.len(), nodes.len());
