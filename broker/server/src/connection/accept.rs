@@ -21,22 +21,29 @@ pub struct Listener {
     pub socket: TcpListener,
 }
 
-/// Open connections by address, to hold `max.connections.per.ip`.
+/// Open connections, to hold `max.connections` and `max.connections.per.ip`.
 #[derive(Debug, Default)]
 pub struct OpenConnections {
-    by_host: Mutex<HashMap<IpAddr, usize>>,
+    counts: Mutex<Counts>,
+}
+
+/// `total` is the sum of `by_host`, kept so that accepting one costs the same however many hosts there are.
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_host: HashMap<IpAddr, usize>,
 }
 
 impl OpenConnections {
     /// Counts one more from `host`, or refuses.
     fn admit(self: &Arc<Self>, host: IpAddr, limits: &ConnectionLimits) -> Option<Admitted> {
-        let mut by_host = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = by_host.values().sum();
-        let count = by_host.get(&host).copied().unwrap_or(0);
-        if total >= limits.max_connections || count >= limits.max_connections_per_ip {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.by_host.get(&host).copied().unwrap_or(0);
+        if counts.total >= limits.max_connections || count >= limits.max_connections_per_ip {
             return None;
         }
-        by_host.insert(host, count + 1);
+        counts.total += 1;
+        counts.by_host.insert(host, count + 1);
         Some(Admitted { connections: Arc::clone(self), host })
     }
 }
@@ -49,11 +56,12 @@ struct Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut by_host = self.connections.by_host.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_host.get_mut(&self.host) {
+        let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.total -= 1;
+        if let Some(count) = counts.by_host.get_mut(&self.host) {
             *count -= 1;
             if *count == 0 {
-                by_host.remove(&self.host);
+                counts.by_host.remove(&self.host);
             }
         }
     }
