@@ -120,7 +120,7 @@ impl Running {
         let health = Arc::new(NodeHealth::default());
         let admin = serve_admin(&config, &metrics, &health, log_level, &runtime).await?;
 
-        let disks = disks::open(&config, format, boot.cluster_id.as_deref(), &runtime)?;
+        let disks = disks::open_when_free(&config, format, boot.cluster_id.as_deref(), &runtime).await?;
         let directories = Arc::new(disks.directories);
         for directory in directories.all() {
             let flusher = Arc::clone(&directory.flusher);

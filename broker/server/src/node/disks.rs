@@ -18,7 +18,7 @@ use crate::config::BrokerConfig;
 use crate::metadata::ControllerSettings;
 use crate::raft::{self, QuorumSettings};
 use crate::runtime::Runtime;
-use crate::storage::{self, LogDirectories};
+use crate::storage::{self, DirectoryError, LogDirectories};
 
 /// Open files where the process has no limit that could be read.
 const FALLBACK_OPEN_FILES: u64 = 1024;
@@ -32,8 +32,40 @@ pub struct Disks {
     pub incarnation_id: Uuid,
 }
 
+/// How long until a directory that another process holds is tried again.
+const IN_USE_RETRY: Duration = Duration::from_millis(100);
+/// How often: 30 s in all.
+const IN_USE_RETRIES: u32 = 300;
+
+/// As [`open`], but waits for a while for a directory that another process holds: a broker that is just being ended still has it,
+/// as happens when its pod is deleted by force and replaced at once.
+pub async fn open_when_free(
+    config: &BrokerConfig,
+    policy: FormatPolicy,
+    cluster_id: Option<&str>,
+    runtime: &Runtime,
+) -> anyhow::Result<Disks> {
+    for attempt in 0..IN_USE_RETRIES {
+        match open(config, policy, cluster_id, runtime) {
+            Err(error) if is_in_use(&error) => {
+                if attempt == 0 {
+                    let wait = IN_USE_RETRY * IN_USE_RETRIES;
+                    tracing::warn!("{error}; waiting up to {} s for it to be given up", wait.as_secs());
+                }
+                tokio::time::sleep(IN_USE_RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
+    open(config, policy, cluster_id, runtime)
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(DirectoryError::InUse { .. }))
+}
+
 /// Takes the log directories, formatting what is empty as `policy` allows.
-pub fn open(
+fn open(
     config: &BrokerConfig,
     policy: FormatPolicy,
     cluster_id: Option<&str>,
@@ -199,4 +231,26 @@ pub fn controller_endpoints(config: &BrokerConfig) -> Vec<BrokerEndpoint> {
 pub fn supported_features() -> Vec<FeatureRange> {
     let feature = |name: &str, min, max| FeatureRange { name: name.into(), min, max };
     vec![feature(METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION), feature("kraft.version", 0, 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::booted;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_another_process_holds_is_waited_for_until_it_is_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = booted(directory.path(), "").config;
+        let runtime = Runtime::current();
+        let held = open_when_free(&config, FormatPolicy::IfEmpty, None, &runtime).await.unwrap();
+        let (taken, ()) = tokio::join!(open_when_free(&config, FormatPolicy::Never, None, &runtime), async {
+            tokio::time::sleep(IN_USE_RETRY * 50).await;
+            drop(held);
+        });
+        let taken = taken.unwrap();
+        let refused = open_when_free(&config, FormatPolicy::Never, None, &runtime).await;
+        assert!(is_in_use(&refused.map(drop).unwrap_err()), "30 s are over while it is held");
+        drop(taken);
+    }
 }

@@ -237,9 +237,11 @@ impl LogDirectories {
         node: BrokerId,
         mut new_id: impl FnMut() -> Uuid,
     ) -> Result<Self, DirectoryError> {
+        // All of them first: one that is in use must not cost the others the sign of their clean shutdown.
+        let locks = paths.iter().map(|path| lock(&disk, path)).collect::<Result<Vec<_>, _>>()?;
         let mut opened = Self { disk, directories: Vec::new(), cluster_id: String::new() };
-        for path in paths {
-            let directory = opened.open_one(path, node, &mut new_id)?;
+        for (path, lock) in paths.iter().zip(locks) {
+            let directory = opened.open_one(path, lock, node, &mut new_id)?;
             opened.directories.push(Arc::new(directory));
         }
         if opened.directories.is_empty() { Err(DirectoryError::None) } else { Ok(opened) }
@@ -248,11 +250,11 @@ impl LogDirectories {
     fn open_one(
         &mut self,
         path: &Path,
+        lock: Arc<dyn File>,
         node: BrokerId,
         new_id: &mut impl FnMut() -> Uuid,
     ) -> Result<LogDirectory, DirectoryError> {
         let fs = self.disk.fs();
-        let lock = lock(&self.disk, path)?;
         let mut properties =
             MetaProperties::read(fs, path)?.ok_or_else(|| DirectoryError::NotFormatted { path: path.to_path_buf() })?;
         if self.cluster_id.is_empty() {
