@@ -2,9 +2,11 @@
 //! Turns bytes into structs and back. Reads no socket and no file, decides nothing, knows no state.
 
 mod api_key;
+mod describe;
 mod error_code;
 mod frame;
 mod header;
+mod json;
 mod message;
 pub mod messages;
 pub mod records;
@@ -13,10 +15,14 @@ mod verified;
 mod wire;
 
 pub use api_key::{ApiKey, Listener};
+pub use describe::{Describer, Event};
 pub use error_code::ErrorCode;
 pub use frame::{encode_reply, encode_request, encode_response};
 pub use header::{RequestHeader, ResponseHeader};
+pub use json::Json;
 pub use message::{Message, Request, Response};
+#[cfg(any(test, feature = "testing"))]
+pub use wire::Describe;
 pub use wire::{
     Decode, DecodeError, DecodeFault, DecodeNullable, Encode, EncodeError, EncodeFault, EncodeNullable, IntoOwned,
     Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
@@ -25,5 +31,7 @@ pub use wire::{
 /// What the derive's output refers to. Not for use by hand.
 #[doc(hidden)]
 pub mod derived {
+    #[cfg(any(test, feature = "testing"))]
+    pub use crate::wire::{describe_field, describe_tags};
     pub use crate::wire::{must_be_default, read_nullable_struct, required, write_nullable_struct, write_tag};
 }

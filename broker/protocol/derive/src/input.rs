@@ -60,12 +60,28 @@ pub struct Field {
     /// An expression of the field's type.
     pub default: TokenStream,
     pub ignorable: bool,
+    /// Kafka's name, where it is not the field's own in camelCase.
+    kafka_name: Option<LitStr>,
 }
 
 impl Field {
     /// The name as it appears in errors.
     pub fn text(&self) -> String {
         self.name.to_string().trim_start_matches("r#").to_owned()
+    }
+
+    /// Kafka's name, in camelCase.
+    pub fn kafka_name(&self) -> String {
+        if let Some(name) = &self.kafka_name {
+            return name.value();
+        }
+        let text = self.text();
+        let (first, rest) = text.split_once('_').unwrap_or((&text, ""));
+        let capitals = rest.split('_').flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters)
+        });
+        first.chars().chain(capitals).collect()
     }
 }
 
@@ -170,6 +186,7 @@ fn parse_role(input: &DeriveInput) -> Result<Role> {
 fn parse_field(field: &syn::Field) -> Result<Field> {
     let name = field.ident.clone().ok_or_else(|| Error::new_spanned(field, "a message has named fields"))?;
     let (mut versions, mut nullable, mut tag, mut default, mut ignorable) = (Range::ALL, None, None, None, false);
+    let mut kafka_name = None;
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("field")) {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("ignorable") {
@@ -182,8 +199,10 @@ fn parse_field(field: &syn::Field) -> Result<Field> {
                 tag = Some(meta.value()?.parse::<LitInt>()?);
             } else if meta.path.is_ident("default") {
                 default = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("name") {
+                kafka_name = Some(meta.value()?.parse::<LitStr>()?);
             } else {
-                return Err(meta.error("expected versions, nullable, tag, default or ignorable"));
+                return Err(meta.error("expected versions, nullable, tag, default, name or ignorable"));
             }
             Ok(())
         })?;
@@ -199,7 +218,7 @@ fn parse_field(field: &syn::Field) -> Result<Field> {
         return Err(Error::new_spanned(field, "a tagged field may be null in all versions or in none"));
     }
     let default = default_value(default, optional);
-    Ok(Field { name, kind: field.ty.clone(), versions, nullable, tag, default, ignorable })
+    Ok(Field { name, kind: field.ty.clone(), versions, nullable, tag, default, ignorable, kafka_name })
 }
 
 /// The default as an expression of the field's type.

@@ -12,11 +12,13 @@
 //! - `nullable = "7+"`: those in which it may be null; the type is an `Option`.
 //! - `tag = 0`: a tagged field.
 //! - `default = -1`: Kafka's default where it is not the type's own; `null` for `None`. An `Option` without it is `Some` of the type's default.
+//! - `name = "groupId"`: Kafka's name, where it is not the field's own in camelCase.
 //! - `ignorable`: in a version that lacks the field its value is left out in silence. Otherwise a value other than the default is an error.
 //!
 //! A field named `unknown_tags` keeps the tagged fields that are not known.
 
 mod decode;
+mod describe;
 mod encode;
 mod input;
 mod values;
@@ -39,6 +41,7 @@ pub fn derive_message(tokens: TokenStream) -> TokenStream {
     let encode = encode::encode(&structure);
     let into_owned = values::into_owned(&structure);
     let sample = values::sample(&structure);
+    let describe = describe::describe(&structure);
     let whole = whole::message(&structure);
-    quote! { #default #decode #encode #into_owned #sample #whole }.into()
+    quote! { #default #decode #encode #into_owned #sample #describe #whole }.into()
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 pub(crate) mod counting_allocator;
 mod decode;
+#[cfg(any(test, feature = "testing"))]
+mod describe;
 mod encode;
 mod error;
 mod into_owned;
@@ -18,6 +20,8 @@ mod tests;
 mod version;
 
 pub use decode::{Decode, DecodeNullable, read_nullable_struct};
+#[cfg(any(test, feature = "testing"))]
+pub use describe::{Describe, describe_field, describe_tags};
 pub use encode::{Encode, EncodeNullable, must_be_default, required, write_nullable_struct};
 pub use error::{DecodeError, DecodeFault, EncodeError, EncodeFault};
 pub use into_owned::IntoOwned;

@@ -31,6 +31,16 @@ impl<'a> UnknownTags<'a> {
         &self.fields
     }
 
+    /// The fields, tag and bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let mut reader = Reader::new(&self.fields);
+        std::iter::from_fn(move || {
+            let tag = reader.unsigned_varint().ok()?;
+            let size = reader.unsigned_varint().ok()?;
+            Some((tag, reader.bytes(size as usize).ok()?))
+        })
+    }
+
     /// Adds the field that begins at `start` and ends with `frame`.
     pub(crate) fn append(&mut self, frame: &'a [u8], start: usize) {
         let field = frame.get(start..).unwrap_or_default();
