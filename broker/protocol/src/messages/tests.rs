@@ -58,45 +58,45 @@ pub(crate) fn check<M: Message + Encode + Debug>(message: &M, version: i16, seed
 pub(crate) use round_trip;
 
 macro_rules! round_trips {
-    ($($test:ident: $request:ident $response:ident;)*) => {$(
-        #[test]
-        fn $test() {
-            round_trip!($request);
-            round_trip!($response);
+    ($($key:ident $module:ident $request:ident $response:ident;)*) => {
+        mod every_version_reads_what_it_wrote {
+            use super::*;
+            $(
+                #[test]
+                fn $module() {
+                    round_trip!($request);
+                    round_trip!($response);
+                }
+            )*
         }
-    )*};
-}
 
-round_trips! {
-    alter_configs_reads_what_it_wrote: AlterConfigsRequest AlterConfigsResponse;
-    api_versions_reads_what_it_wrote: ApiVersionsRequest ApiVersionsResponse;
-    create_partitions_reads_what_it_wrote: CreatePartitionsRequest CreatePartitionsResponse;
-    create_topics_reads_what_it_wrote: CreateTopicsRequest CreateTopicsResponse;
-    delete_groups_reads_what_it_wrote: DeleteGroupsRequest DeleteGroupsResponse;
-    delete_records_reads_what_it_wrote: DeleteRecordsRequest DeleteRecordsResponse;
-    delete_topics_reads_what_it_wrote: DeleteTopicsRequest DeleteTopicsResponse;
-    describe_cluster_reads_what_it_wrote: DescribeClusterRequest DescribeClusterResponse;
-    describe_configs_reads_what_it_wrote: DescribeConfigsRequest DescribeConfigsResponse;
-    describe_groups_reads_what_it_wrote: DescribeGroupsRequest DescribeGroupsResponse;
-    describe_log_dirs_reads_what_it_wrote: DescribeLogDirsRequest DescribeLogDirsResponse;
-    describe_topic_partitions_reads_what_it_wrote: DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
-    fetch_reads_what_it_wrote: FetchRequest FetchResponse;
-    find_coordinator_reads_what_it_wrote: FindCoordinatorRequest FindCoordinatorResponse;
-    heartbeat_reads_what_it_wrote: HeartbeatRequest HeartbeatResponse;
-    incremental_alter_configs_reads_what_it_wrote: IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
-    init_producer_id_reads_what_it_wrote: InitProducerIdRequest InitProducerIdResponse;
-    join_group_reads_what_it_wrote: JoinGroupRequest JoinGroupResponse;
-    leave_group_reads_what_it_wrote: LeaveGroupRequest LeaveGroupResponse;
-    list_groups_reads_what_it_wrote: ListGroupsRequest ListGroupsResponse;
-    list_offsets_reads_what_it_wrote: ListOffsetsRequest ListOffsetsResponse;
-    metadata_reads_what_it_wrote: MetadataRequest MetadataResponse;
-    offset_commit_reads_what_it_wrote: OffsetCommitRequest OffsetCommitResponse;
-    offset_delete_reads_what_it_wrote: OffsetDeleteRequest OffsetDeleteResponse;
-    offset_fetch_reads_what_it_wrote: OffsetFetchRequest OffsetFetchResponse;
-    offset_for_leader_epoch_reads_what_it_wrote: OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
-    produce_reads_what_it_wrote: ProduceRequest ProduceResponse;
-    sync_group_reads_what_it_wrote: SyncGroupRequest SyncGroupResponse;
+        #[test]
+        fn each_row_of_the_list_names_request_and_response_of_its_api() {
+            fn keys<Q: Request>() -> [ApiKey; 2] {
+                [Q::KEY, <Q::Response<'static> as crate::Response>::KEY]
+            }
+            $(
+                assert_eq!(keys::<$request<'_>>(), [ApiKey::$key; 2]);
+                assert_eq!($request::NAME, concat!(stringify!($key), "Request"));
+                assert_eq!($response::NAME, concat!(stringify!($key), "Response"));
+            )*
+        }
+
+        #[test]
+        fn the_list_has_every_file_and_is_sorted_by_api_key() {
+            let keys = [$(ApiKey::$key),*];
+            assert!(keys.is_sorted());
+            let mut listed = vec![$(concat!(stringify!($module), ".rs")),*];
+            listed.extend(["every.rs", "mod.rs", "mutants.rs", "tests.rs"]);
+            listed.sort_unstable();
+            let directory = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/messages")).unwrap();
+            let mut files: Vec<_> = directory.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+            files.sort_unstable();
+            assert_eq!(files, listed, "every file of messages needs a row in every.rs");
+        }
+    };
 }
+crate::every_message!(round_trips);
 
 #[test]
 fn defaults_are_kafkas() {
@@ -191,12 +191,4 @@ fn tagged_fields_keep_their_order_among_unknown_ones() {
     assert_eq!(contiguous(decoded.encode(15).unwrap()), message);
     let error = decoded.encode(11).unwrap_err();
     assert_eq!(error.fault(), &EncodeFault::TagsInInflexibleVersion);
-}
-
-#[test]
-fn requests_and_responses_belong_to_the_same_api() {
-    fn pair<Q: Request>() -> (ApiKey, ApiKey) {
-        (Q::KEY, <Q::Response<'static> as crate::Response>::KEY)
-    }
-    assert_eq!(pair::<FetchRequest<'_>>(), (ApiKey::Fetch, ApiKey::Fetch));
 }

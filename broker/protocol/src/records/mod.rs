@@ -12,6 +12,7 @@ use crate::wire::{
 
 pub mod control;
 pub mod coordinator;
+mod every;
 pub mod metadata;
 #[cfg(test)]
 mod tests;

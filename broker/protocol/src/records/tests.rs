@@ -13,23 +13,23 @@ use crate::wire::counting_allocator::peak_bytes;
 use crate::wire::sample::{Random, Sample};
 
 macro_rules! round_trips {
-    ($($test:ident: $($record:ident)*;)*) => {$(
-        #[test]
-        fn $test() {
-            $(crate::messages::tests::round_trip!($record);)*
-        }
-    )*};
-}
+    ($list:ident $($variant:ident($($record:ident),+) = $number:literal;)*) => {
+        mod $list {
+            use super::*;
 
-round_trips! {
-    metadata_records_are_read_back_in_every_version: RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord
-        ConfigRecord PartitionChangeRecord RemoveTopicRecord FeatureLevelRecord ProducerIdsRecord BrokerRegistrationChangeRecord
-        NoOpRecord BeginTransactionRecord EndTransactionRecord AbortTransactionRecord RegisterControllerRecord;
-    control_records_are_read_back_in_every_version: LeaderChangeMessage SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord
-        VotersRecord;
-    group_records_are_read_back_in_every_version: OffsetCommitKey OffsetCommitValue LegacyOffsetCommitKey LegacyOffsetCommitValue
-        GroupMetadataKey GroupMetadataValue;
+            #[test]
+            fn every_record_reads_what_it_wrote_in_every_version() {
+                $($(crate::messages::tests::round_trip!($record);)+)*
+            }
+
+            #[test]
+            fn every_record_type_stands_in_the_list_once_and_in_order() {
+                assert!([$($number),*].is_sorted_by(|one: &i16, next| one < next));
+            }
+        }
+    };
 }
+crate::every_record!(round_trips);
 
 #[test]
 fn a_metadata_record_has_its_frame_before_it() {
@@ -90,48 +90,64 @@ fn a_group_record_has_its_type_before_the_key_and_its_version_before_the_value()
     assert_eq!(value, None);
 }
 
+/// The value of a metadata record.
+fn metadata_value(record: impl Into<MetadataRecord<'static>>, version: i16) -> Vec<u8> {
+    record.into().encode(version).unwrap().to_vec()
+}
+
+/// The value of a control record, which begins with the version that the record says of itself.
+fn control_value<R: Message + Encode>(record: R, version: i16) -> Vec<u8> {
+    let mut value = encode_record(&[], &record, version).unwrap().to_vec();
+    value[..2].copy_from_slice(&version.to_be_bytes());
+    value
+}
+
+/// Key or value of a record of a coordinator, record type or version first.
+fn coordinator_part<R: Message + Encode>(prefix: i16, record: R, version: i16) -> Vec<u8> {
+    encode_record(&prefix.to_be_bytes(), &record, version).unwrap().to_vec()
+}
+
 /// Feeds mutants of samples of `$record`, framed by `$frame`, to `$read`.
 macro_rules! feed {
-    ($each:expr, $frame:expr, $read:expr; $($record:ident)*) => {$(
-        for seed in 0..$each {
+    ($record:ident, $frame:expr, $read:expr) => {
+        for seed in 0..mutants() / 100 {
             let mut random = Random(seed);
             let versions = $record::VERSIONS;
             let version = versions.min + random.below((versions.max - versions.min + 1) as u64) as i16;
             let record = $record::sample(&mut random, version_of::<$record<'_>>(version));
-            let mut bytes = $frame(record, version);
+            let mut bytes: Vec<u8> = $frame(record, version);
             mutate(&mut bytes, &mut random);
             let (_, peak) = peak_bytes(|| $read(&bytes));
             let allowed = BASE_BYTES + BYTES_PER_BYTE * bytes.len();
-            assert!(peak <= allowed, "{} version {version}, seed {seed}: {peak} bytes for {}", $record::NAME, bytes.len());
+            let name = $record::NAME;
+            assert!(peak <= allowed, "{name} version {version}, seed {seed}: {peak} bytes for {}", bytes.len());
         }
+    };
+}
+
+macro_rules! feed_each {
+    (metadata $($variant:ident($record:ident) = $number:literal;)*) => {$(
+        feed!($record, metadata_value, |bytes: &[u8]| MetadataRecord::decode(bytes).is_ok());
+    )*};
+    (control $($variant:ident($record:ident) = $number:literal;)*) => {$(
+        feed!($record, control_value, |bytes: &[u8]| ControlRecord::decode(&[0, 0, 0, $number], bytes).is_ok());
+    )*};
+    (group $($variant:ident($key:ident, $value:ident) = $number:literal;)*) => {$(
+        feed!(
+            $key,
+            |key, version| coordinator_part($number, key, version),
+            |bytes: &[u8]| GroupRecord::decode(bytes, None).is_ok()
+        );
+        let key = coordinator_part($number, $key::default(), 0);
+        feed!(
+            $value,
+            |value, version| coordinator_part(version, value, version),
+            |bytes: &[u8]| GroupRecord::decode(&key, Some(bytes)).is_ok()
+        );
     )*};
 }
 
 #[test]
 fn no_mutant_of_a_record_panics_or_takes_more_memory_than_its_size_allows() {
-    let each = mutants() / 100;
-    feed! {
-        each, |record, version| MetadataRecord::from(record).encode(version).unwrap().to_vec(),
-        |bytes: &[u8]| MetadataRecord::decode(bytes).is_ok();
-        RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord PartitionChangeRecord RemoveTopicRecord
-        FeatureLevelRecord ProducerIdsRecord BrokerRegistrationChangeRecord NoOpRecord BeginTransactionRecord EndTransactionRecord
-        AbortTransactionRecord RegisterControllerRecord
-    }
-    feed! {
-        each, |record, version: i16| {
-            let mut value = encode_record(&[], &record, version).unwrap().to_vec();
-            value[..2].copy_from_slice(&version.to_be_bytes());
-            value
-        },
-        |bytes: &[u8]| (2..=6).filter(|&number| ControlRecord::decode(&[0, 0, 0, number], bytes).is_ok()).count();
-        LeaderChangeMessage SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord
-    }
-    feed! {
-        each, |record, version: i16| encode_record(&version.to_be_bytes(), &record, version).unwrap().to_vec(),
-        |bytes: &[u8]| {
-            let key = [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 1];
-            (GroupRecord::decode(bytes, None).is_ok(), GroupRecord::decode(&key, Some(bytes)).is_ok())
-        };
-        OffsetCommitKey OffsetCommitValue LegacyOffsetCommitKey LegacyOffsetCommitValue GroupMetadataKey GroupMetadataValue
-    }
+    crate::every_record!(feed_each);
 }

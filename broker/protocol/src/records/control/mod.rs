@@ -77,13 +77,7 @@ macro_rules! control_records {
     };
 }
 
-control_records! {
-    LeaderChange(LeaderChangeMessage) = 2;
-    SnapshotHeader(SnapshotHeaderRecord) = 3;
-    SnapshotFooter(SnapshotFooterRecord) = 4;
-    KRaftVersion(KRaftVersionRecord) = 5;
-    KRaftVoters(VotersRecord) = 6;
-}
+crate::every_control_record!(control_records);
 
 impl ControlRecord<'_> {
     /// The key of the log record: key version 0, then the type.

@@ -98,8 +98,4 @@ macro_rules! group_records {
     };
 }
 
-group_records! {
-    LegacyOffsetCommit(LegacyOffsetCommitKey, LegacyOffsetCommitValue) = 0;
-    OffsetCommit(OffsetCommitKey, OffsetCommitValue) = 1;
-    GroupMetadata(GroupMetadataKey, GroupMetadataValue) = 2;
-}
+crate::every_group_record!(group_records);

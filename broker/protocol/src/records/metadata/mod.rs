@@ -119,23 +119,7 @@ macro_rules! metadata_records {
     };
 }
 
-metadata_records! {
-    RegisterBroker(RegisterBrokerRecord) = 0;
-    UnregisterBroker(UnregisterBrokerRecord) = 1;
-    Topic(TopicRecord) = 2;
-    Partition(PartitionRecord) = 3;
-    Config(ConfigRecord) = 4;
-    PartitionChange(PartitionChangeRecord) = 5;
-    RemoveTopic(RemoveTopicRecord) = 9;
-    FeatureLevel(FeatureLevelRecord) = 12;
-    ProducerIds(ProducerIdsRecord) = 15;
-    BrokerRegistrationChange(BrokerRegistrationChangeRecord) = 17;
-    NoOp(NoOpRecord) = 20;
-    BeginTransaction(BeginTransactionRecord) = 23;
-    EndTransaction(EndTransactionRecord) = 24;
-    AbortTransaction(AbortTransactionRecord) = 25;
-    RegisterController(RegisterControllerRecord) = 27;
-}
+crate::every_metadata_record!(metadata_records);
 
 impl<'a> MetadataRecord<'a> {
     /// Reads the value of a log record.

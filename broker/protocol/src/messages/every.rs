@@ -1,0 +1,42 @@
+//! The one list of messages: a row for each API whose messages are here, by API key. Whatever is done with every message is made from it: what the
+//! modules re-export, the tests, the fuzz targets. Holds names and nothing else; versions are in `api_key.rs`, fields in the file of each API.
+
+/// Calls the macro `apply` with every row: `every_message!(apply);`. A row is `Produce produce ProduceRequest ProduceResponse;`: API key, module,
+/// request, response. What follows the macro's name is handed to it before the rows.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! every_message {
+    ($apply:ident $($before:tt)*) => {
+        $apply! {
+            $($before)*
+            Produce produce ProduceRequest ProduceResponse;
+            Fetch fetch FetchRequest FetchResponse;
+            ListOffsets list_offsets ListOffsetsRequest ListOffsetsResponse;
+            Metadata metadata MetadataRequest MetadataResponse;
+            OffsetCommit offset_commit OffsetCommitRequest OffsetCommitResponse;
+            OffsetFetch offset_fetch OffsetFetchRequest OffsetFetchResponse;
+            FindCoordinator find_coordinator FindCoordinatorRequest FindCoordinatorResponse;
+            JoinGroup join_group JoinGroupRequest JoinGroupResponse;
+            Heartbeat heartbeat HeartbeatRequest HeartbeatResponse;
+            LeaveGroup leave_group LeaveGroupRequest LeaveGroupResponse;
+            SyncGroup sync_group SyncGroupRequest SyncGroupResponse;
+            DescribeGroups describe_groups DescribeGroupsRequest DescribeGroupsResponse;
+            ListGroups list_groups ListGroupsRequest ListGroupsResponse;
+            ApiVersions api_versions ApiVersionsRequest ApiVersionsResponse;
+            CreateTopics create_topics CreateTopicsRequest CreateTopicsResponse;
+            DeleteTopics delete_topics DeleteTopicsRequest DeleteTopicsResponse;
+            DeleteRecords delete_records DeleteRecordsRequest DeleteRecordsResponse;
+            InitProducerId init_producer_id InitProducerIdRequest InitProducerIdResponse;
+            OffsetForLeaderEpoch offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
+            DescribeConfigs describe_configs DescribeConfigsRequest DescribeConfigsResponse;
+            AlterConfigs alter_configs AlterConfigsRequest AlterConfigsResponse;
+            DescribeLogDirs describe_log_dirs DescribeLogDirsRequest DescribeLogDirsResponse;
+            CreatePartitions create_partitions CreatePartitionsRequest CreatePartitionsResponse;
+            DeleteGroups delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+            IncrementalAlterConfigs incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
+            OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
+            DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
+            DescribeTopicPartitions describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
+        }
+    };
+}
