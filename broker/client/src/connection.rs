@@ -55,7 +55,7 @@ impl Connection {
             client_software_version: env!("CARGO_PKG_VERSION").into(),
             ..Default::default()
         };
-        let newest = ApiKey::ApiVersions.versions().max;
+        let newest = ApiKey::ApiVersions.answered_versions().max;
         let frame = self.exchange(&request, newest).await?;
         let first = self.read_response::<ApiVersionsRequest<'_>>(&frame, FIRST_VERSION);
         let response = match first {

@@ -1,13 +1,13 @@
 //! Bytes that Apache Kafka 4.3.1's own classes have read and written back unchanged: every message and record in its lowest and its highest version.
 //! They keep the wire format where it is.
 
-use crate::Message;
 use crate::messages::tests::contiguous;
 use crate::messages::*;
 use crate::records::control::*;
 use crate::records::coordinator::*;
 use crate::records::metadata::*;
 use crate::wire::Reader;
+use crate::{ApiKey, Message, VersionRange};
 
 /// Message, version and bytes in hexadecimal, a row each under a heading.
 const VERIFIED: &str = include_str!("verified.tsv");
@@ -15,6 +15,13 @@ const VERIFIED: &str = include_str!("verified.tsv");
 fn from_hexadecimal(text: &str) -> Vec<u8> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap() as u8;
     text.as_bytes().chunks(2).map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect()
+}
+
+/// The highest version that Kafka 4.3.1 lists, which for some APIs is not the highest known here.
+fn highest_of_kafka(name: &str, known: VersionRange) -> i16 {
+    let api = name.strip_suffix("Request").or_else(|| name.strip_suffix("Response"));
+    let key = api.and_then(|api| ApiKey::all().find(|key| key.name() == api));
+    key.map_or(known.max, |key| key.answered_versions().max)
 }
 
 /// Reads the rows of each `$kind` and writes them back; returns how many rows there were.
@@ -25,7 +32,9 @@ macro_rules! check {
             let rows = VERIFIED.lines().filter_map(|row| row.strip_prefix(concat!(stringify!($kind), "\t")));
             let rows: Vec<_> = rows.map(|row| row.split_once('\t').unwrap()).collect();
             let versions: Vec<i16> = rows.iter().map(|(version, _)| version.parse().unwrap()).collect();
-            assert!(versions.contains(&$kind::VERSIONS.min) && versions.contains(&$kind::VERSIONS.max), stringify!($kind));
+            let highest = highest_of_kafka($kind::NAME, $kind::VERSIONS);
+            assert!(versions.contains(&$kind::VERSIONS.min), stringify!($kind));
+            assert!(versions.iter().any(|&version| version >= highest), stringify!($kind));
             for (version, (_, text)) in versions.into_iter().zip(&rows) {
                 let bytes = from_hexadecimal(text);
                 let mut reader = Reader::new(&bytes);

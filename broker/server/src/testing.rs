@@ -56,7 +56,7 @@ pub struct Client {
 
 /// The version of an API that goes with `version` of the others.
 pub fn served(key: ApiKey, version: i16) -> i16 {
-    let versions = key.versions();
+    let versions = key.answered_versions();
     version.clamp(versions.min, versions.max)
 }
 
@@ -87,6 +87,17 @@ impl Client {
     /// As `call`; fails if the broker closes the connection.
     pub async fn try_call<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<Q::Response<'static>> {
         let version = served(Q::KEY, version);
+        let reply = self.exchange(version, request).await?;
+        let mut reader = Reader::new(&reply);
+        let header = ResponseHeader::decode(&mut reader, Q::KEY, version).unwrap();
+        assert_eq!(header.correlation_id, self.correlation_id);
+        let response = <Q::Response<'_> as Message>::decode(&mut reader, version).unwrap();
+        reader.finish().unwrap();
+        Ok(response.into_owned())
+    }
+
+    /// The reply to `request` in exactly `version`, length taken off; fails if the broker closes the connection.
+    pub async fn exchange<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<Vec<u8>> {
         self.correlation_id += 1;
         let frame = encode_request(self.correlation_id, version, Some("tester"), request).unwrap();
         for segment in &frame {
@@ -98,11 +109,6 @@ impl Client {
         let length = self.stream.read_i32().await?;
         let mut reply = vec![0; usize::try_from(length).unwrap()];
         self.stream.read_exact(&mut reply).await?;
-        let mut reader = Reader::new(&reply);
-        let header = ResponseHeader::decode(&mut reader, Q::KEY, version).unwrap();
-        assert_eq!(header.correlation_id, self.correlation_id);
-        let response = <Q::Response<'_> as Message>::decode(&mut reader, version).unwrap();
-        reader.finish().unwrap();
-        Ok(response.into_owned())
+        Ok(reply)
     }
 }

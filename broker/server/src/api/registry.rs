@@ -73,7 +73,7 @@ fn decode<'a, Q>(context: &RequestContext, body: &'a [u8]) -> Result<Option<Q>, 
 where
     Q: Request + barnabas_protocol::Decode<'a>,
 {
-    let (version, versions) = (context.api_version, Q::KEY.versions());
+    let (version, versions) = (context.api_version, Q::KEY.answered_versions());
     if !versions.contains(version) {
         if Q::KEY == ApiKey::ApiVersions {
             return Ok(None);
@@ -101,3 +101,6 @@ fn answer<R: Response + Send + 'static>(context: &RequestContext, reply: Reply<R
         Reply::Close(reason) => Err(Refusal::SilentFailure(reason)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 fn versions(key: ApiKey) -> std::ops::RangeInclusive<i16> {
-    key.versions().min..=key.versions().max
+    key.answered_versions().min..=key.answered_versions().max
 }
 
 impl Client {
