@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("client", &["net", "protocol", "types"], false),
     ("server", &["coordinator", "log", "metadata", "net", "protocol", "raft", "records", "types", "client"], false),
     ("cli", &["client", "log", "metadata", "protocol", "records", "types"], false),
+    ("cost", &["protocol", "types"], false),
     ("operator", &["client", "protocol", "types"], false),
     ("tidy", &[], true),
 ];

@@ -1,0 +1,12 @@
+# What things cost in instructions, allocations and lines, which other work on the machine does not change. Included by the root Makefile.
+cost_programs = $(CARGO_TARGET_DIR)/$(shell uname -m)-unknown-linux-gnu/cost
+.PHONY: show-cost
+show-cost: ## Instructions and allocations of fixed work against broker/cost/instructions.tsv; BLESS=1 writes it, RIVALS=1 compares with other crates.
+	@e2e/tools
+	@cargo build -q --locked --profile cost -p barnabas-cost
+	@$(cost_programs)/barnabas-cost $(if $(BLESS),bless,check) broker/cost/instructions.tsv
+ifdef RIVALS
+	@echo "building kafka-protocol and kafka-wire (a minute when cold)"
+	@cargo build -q --locked --profile cost --manifest-path broker/cost/rivals/Cargo.toml
+	@$(cost_programs)/barnabas-cost rivals $(cost_programs)/barnabas-cost-rivals
+endif
