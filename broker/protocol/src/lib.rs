@@ -10,6 +10,8 @@ mod json;
 mod message;
 pub mod messages;
 pub mod records;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod verified;
 mod wire;

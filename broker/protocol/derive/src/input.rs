@@ -15,6 +15,7 @@ pub struct Range {
 
 impl Range {
     const ALL: Self = Self { min: 0, max: i16::MAX };
+    pub const NONE: Self = Self { min: 0, max: -1 };
 
     /// `7+`, `0-14` or `3`.
     fn parse(text: &LitStr) -> Result<Self> {

@@ -21,6 +21,7 @@ mod decode;
 mod describe;
 mod encode;
 mod input;
+mod schema;
 mod values;
 mod whole;
 
@@ -42,6 +43,7 @@ pub fn derive_message(tokens: TokenStream) -> TokenStream {
     let into_owned = values::into_owned(&structure);
     let sample = values::sample(&structure);
     let describe = describe::describe(&structure);
+    let schema = schema::schema(&structure);
     let whole = whole::message(&structure);
-    quote! { #default #decode #encode #into_owned #sample #describe #whole }.into()
+    quote! { #default #decode #encode #into_owned #sample #describe #schema #whole }.into()
 }

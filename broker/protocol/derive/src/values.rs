@@ -1,4 +1,4 @@
-//! Generates what concerns values rather than bytes: the default, the owned form, and samples for the crate's own tests.
+//! Generates what concerns values rather than bytes: the default, the owned form, and samples for tests.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -49,7 +49,7 @@ pub fn sample(structure: &Structure) -> TokenStream {
     let unknown =
         structure.keeps_unknown_tags.then(|| quote! { unknown_tags: crate::wire::sample::Sample::sample(random, at), });
     quote! {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "testing"))]
         #[automatically_derived]
         impl crate::wire::sample::Sample for #kind {
             fn sample(random: &mut crate::wire::sample::Random, at: crate::Version) -> Self {

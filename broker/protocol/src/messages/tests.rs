@@ -192,3 +192,19 @@ fn tagged_fields_keep_their_order_among_unknown_ones() {
     let error = decoded.encode(11).unwrap_err();
     assert_eq!(error.fault(), &EncodeFault::TagsInInflexibleVersion);
 }
+
+#[test]
+fn a_structure_tells_its_fields_in_kafkas_words() {
+    use crate::testing::{Described, Kind};
+    let Kind::Struct(schema) = FetchRequest::kind() else { panic!("a structure was expected") };
+    let cluster_id = &schema.fields[0];
+    assert_eq!((cluster_id.name.as_str(), &cluster_id.kind), ("clusterId", &Kind::Plain("string")));
+    assert_eq!(
+        (cluster_id.tag, cluster_id.nullable, cluster_id.default.as_str()),
+        (Some(0), cluster_id.versions, "null")
+    );
+    let topics = schema.fields.iter().find(|field| field.name == "topics").unwrap();
+    assert!(
+        matches!(&topics.kind, Kind::List(topic) if matches!(&**topic, Kind::Struct(topic) if topic.name == "FetchTopic"))
+    );
+}

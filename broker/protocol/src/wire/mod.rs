@@ -11,7 +11,7 @@ mod error;
 mod into_owned;
 mod reader;
 mod record_set;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod sample;
 mod sink;
 mod tags;

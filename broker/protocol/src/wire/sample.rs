@@ -1,4 +1,4 @@
-//! Random values for the tests of this crate. A failing test prints the seed; the same seed makes the same values.
+//! Random values for tests. A failing test prints the seed; the same seed makes the same values.
 
 use std::borrow::Cow;
 
@@ -8,9 +8,10 @@ use super::{Records, UnknownTags, Version};
 use crate::ErrorCode;
 
 /// A small generator (SplitMix64): good enough to vary values, and the same everywhere.
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
+    /// Any number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,7 +20,7 @@ impl Random {
     }
 
     /// A number below `limit`, which is above 0.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
@@ -31,7 +32,8 @@ impl Random {
 }
 
 /// Makes a value that version `at` can carry.
-pub(crate) trait Sample {
+pub trait Sample {
+    /// The value that `random` makes next.
     fn sample(random: &mut Random, at: Version) -> Self;
 }
 
@@ -80,7 +82,8 @@ impl Sample for Cow<'_, str> {
     fn sample(random: &mut Random, _at: Version) -> Self {
         let letters = ["a", "Z", "-", ".", "é", "漢", "\u{1f3f0}"];
         let length = if random.below(20) == 0 { 150 } else { random.below(6) };
-        Cow::Owned((0..length).map(|_| letters[random.below(letters.len() as u64) as usize]).collect())
+        let letter = |_| letters.get(random.below(letters.len() as u64) as usize).copied().unwrap_or_default();
+        Cow::Owned((0..length).map(letter).collect())
     }
 }
 
@@ -121,10 +124,11 @@ impl Sample for UnknownTags<'_> {
             return Self::default();
         }
         // Two fields: tag 100 with two bytes, tag 200 (a varint of two bytes) with none.
-        let fields: &'static [u8] = &[100, 2, 1, 2, 0xc8, 0x01, 0];
+        const FIRST: &[u8] = &[100, 2, 1, 2];
+        const BOTH: &[u8] = &[100, 2, 1, 2, 0xc8, 0x01, 0];
         let mut tags = Self::default();
-        tags.append(&fields[..4], 0);
-        tags.append(fields, 4);
+        tags.append(FIRST, 0);
+        tags.append(BOTH, FIRST.len());
         tags
     }
 }
