@@ -28,6 +28,11 @@ macro_rules! every_message {
             DeleteRecords delete_records DeleteRecordsRequest DeleteRecordsResponse;
             InitProducerId init_producer_id InitProducerIdRequest InitProducerIdResponse;
             OffsetForLeaderEpoch offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
+            AddPartitionsToTxn add_partitions_to_txn AddPartitionsToTxnRequest AddPartitionsToTxnResponse;
+            AddOffsetsToTxn add_offsets_to_txn AddOffsetsToTxnRequest AddOffsetsToTxnResponse;
+            EndTxn end_txn EndTxnRequest EndTxnResponse;
+            WriteTxnMarkers write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
+            TxnOffsetCommit txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
             DescribeConfigs describe_configs DescribeConfigsRequest DescribeConfigsResponse;
             AlterConfigs alter_configs AlterConfigsRequest AlterConfigsResponse;
             DescribeLogDirs describe_log_dirs DescribeLogDirsRequest DescribeLogDirsResponse;
@@ -36,6 +41,10 @@ macro_rules! every_message {
             IncrementalAlterConfigs incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
             OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
             DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
+            DescribeProducers describe_producers DescribeProducersRequest DescribeProducersResponse;
+            DescribeTransactions describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
+            ListTransactions list_transactions ListTransactionsRequest ListTransactionsResponse;
+            AllocateProducerIds allocate_producer_ids AllocateProducerIdsRequest AllocateProducerIdsResponse;
             DescribeTopicPartitions describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
         }
     };

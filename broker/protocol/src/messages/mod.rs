@@ -3,6 +3,9 @@
 
 mod every;
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
+pub mod allocate_producer_ids;
 pub mod alter_configs;
 pub mod api_versions;
 pub mod create_partitions;
@@ -14,7 +17,10 @@ pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
+pub mod describe_producers;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
+pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod heartbeat;
@@ -24,6 +30,7 @@ pub mod join_group;
 pub mod leave_group;
 pub mod list_groups;
 pub mod list_offsets;
+pub mod list_transactions;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
@@ -31,6 +38,8 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
+pub mod txn_offset_commit;
+pub mod write_txn_markers;
 
 macro_rules! re_exports {
     ($($key:ident $module:ident $request:ident $response:ident;)*) => {
