@@ -1,0 +1,33 @@
+//! ExpireDelegationToken (key 40): sets when a delegation token expires, or ends it at once (KIP-48).
+
+use std::borrow::Cow;
+
+use barnabas_protocol_derive::Message;
+
+use crate::{ErrorCode, UnknownTags};
+
+/// Names a token and its end.
+#[derive(Clone, Debug, PartialEq, Message)]
+#[message(request = ExpireDelegationToken, response = ExpireDelegationTokenResponse)]
+pub struct ExpireDelegationTokenRequest<'a> {
+    /// The HMAC of the token.
+    pub hmac: Cow<'a, [u8]>,
+    /// How long the token shall still live, in milliseconds, as far as its maximum lifetime allows; below 0 ends it at once.
+    pub expiry_time_period_ms: i64,
+    /// Tagged fields that are not known here.
+    pub unknown_tags: UnknownTags<'a>,
+}
+
+/// When the token expires now.
+#[derive(Clone, Debug, PartialEq, Message)]
+#[message(response_to = ExpireDelegationToken)]
+pub struct ExpireDelegationTokenResponse<'a> {
+    /// What went wrong, or NONE.
+    pub error_code: ErrorCode,
+    /// When the token expires, in milliseconds since 1970.
+    pub expiry_timestamp_ms: i64,
+    /// How long the client is held back for exceeding a quota, in milliseconds; 0 when it is not.
+    pub throttle_time_ms: i32,
+    /// Tagged fields that are not known here.
+    pub unknown_tags: UnknownTags<'a>,
+}
