@@ -39,6 +39,7 @@ macro_rules! every_message {
             DeleteAcls delete_acls DeleteAclsRequest DeleteAclsResponse;
             DescribeConfigs describe_configs DescribeConfigsRequest DescribeConfigsResponse;
             AlterConfigs alter_configs AlterConfigsRequest AlterConfigsResponse;
+            AlterReplicaLogDirs alter_replica_log_dirs AlterReplicaLogDirsRequest AlterReplicaLogDirsResponse;
             DescribeLogDirs describe_log_dirs DescribeLogDirsRequest DescribeLogDirsResponse;
             SaslAuthenticate sasl_authenticate SaslAuthenticateRequest SaslAuthenticateResponse;
             CreatePartitions create_partitions CreatePartitionsRequest CreatePartitionsResponse;
@@ -47,7 +48,10 @@ macro_rules! every_message {
             ExpireDelegationToken expire_delegation_token ExpireDelegationTokenRequest ExpireDelegationTokenResponse;
             DescribeDelegationToken describe_delegation_token DescribeDelegationTokenRequest DescribeDelegationTokenResponse;
             DeleteGroups delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+            ElectLeaders elect_leaders ElectLeadersRequest ElectLeadersResponse;
             IncrementalAlterConfigs incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
+            AlterPartitionReassignments alter_partition_reassignments AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse;
+            ListPartitionReassignments list_partition_reassignments ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse;
             OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
             DescribeUserScramCredentials describe_user_scram_credentials DescribeUserScramCredentialsRequest DescribeUserScramCredentialsResponse;
             AlterUserScramCredentials alter_user_scram_credentials AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse;
