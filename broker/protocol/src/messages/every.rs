@@ -53,14 +53,23 @@ macro_rules! every_message {
             AlterPartitionReassignments alter_partition_reassignments AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse;
             ListPartitionReassignments list_partition_reassignments ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse;
             OffsetDelete offset_delete OffsetDeleteRequest OffsetDeleteResponse;
+            DescribeClientQuotas describe_client_quotas DescribeClientQuotasRequest DescribeClientQuotasResponse;
+            AlterClientQuotas alter_client_quotas AlterClientQuotasRequest AlterClientQuotasResponse;
             DescribeUserScramCredentials describe_user_scram_credentials DescribeUserScramCredentialsRequest DescribeUserScramCredentialsResponse;
             AlterUserScramCredentials alter_user_scram_credentials AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse;
+            UpdateFeatures update_features UpdateFeaturesRequest UpdateFeaturesResponse;
+            Envelope envelope EnvelopeRequest EnvelopeResponse;
             DescribeCluster describe_cluster DescribeClusterRequest DescribeClusterResponse;
             DescribeProducers describe_producers DescribeProducersRequest DescribeProducersResponse;
+            UnregisterBroker unregister_broker UnregisterBrokerRequest UnregisterBrokerResponse;
             DescribeTransactions describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
             ListTransactions list_transactions ListTransactionsRequest ListTransactionsResponse;
             AllocateProducerIds allocate_producer_ids AllocateProducerIdsRequest AllocateProducerIdsResponse;
+            GetTelemetrySubscriptions get_telemetry_subscriptions GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse;
+            PushTelemetry push_telemetry PushTelemetryRequest PushTelemetryResponse;
+            ListConfigResources list_config_resources ListConfigResourcesRequest ListConfigResourcesResponse;
             DescribeTopicPartitions describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
+            UnregisterController unregister_controller UnregisterControllerRequest UnregisterControllerResponse;
         }
     };
 }
