@@ -1,4 +1,4 @@
-//! ApiVersions (key 18): which APIs and versions a node serves, and the feature levels of the cluster (KIP-35, KIP-511, KIP-584).
+//! ApiVersions (key 18): which APIs and versions a node serves, and the feature levels of the cluster (KIP-35, KIP-511, KIP-584, KIP-1242).
 
 use std::borrow::Cow;
 
@@ -16,6 +16,13 @@ pub struct ApiVersionsRequest<'a> {
     /// The client library's version, of the same characters.
     #[field(versions = "3+", ignorable)]
     pub client_software_version: Cow<'a, str>,
+    /// The id of the cluster that the client means to talk to; null when it does not know. New in Kafka 4.4.0.
+    #[field(versions = "5+", nullable = "5+", default = null, ignorable)]
+    pub cluster_id: Option<Cow<'a, str>>,
+    /// The id of the node that the client means to talk to, told together with the cluster's; -1 when it does not know. New in Kafka
+    /// 4.4.0.
+    #[field(versions = "5+", default = -1, ignorable)]
+    pub node_id: i32,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }

@@ -35,6 +35,9 @@ pub struct DeletableGroupResult<'a> {
     pub group_id: Cow<'a, str>,
     /// What went wrong, or NONE.
     pub error_code: ErrorCode,
+    /// What went wrong, in words; null when nothing did or the code says it all. New in Kafka 4.4.0.
+    #[field(versions = "3+", nullable = "3+", default = null, ignorable)]
+    pub error_message: Option<Cow<'a, str>>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }
