@@ -28,7 +28,7 @@ fn records(length: usize) -> Records<'static> {
 pub fn produce_request() -> produce::ProduceRequest<'static> {
     let partition = produce::PartitionProduceData {
         index: 7,
-        records: records(PRODUCE_RECORDS_BYTES),
+        records: Some(records(PRODUCE_RECORDS_BYTES)),
         ..produce::PartitionProduceData::default()
     };
     let topic = produce::TopicProduceData {
@@ -53,7 +53,7 @@ pub fn fetch_response() -> fetch::FetchResponse<'static> {
         last_stable_offset: 1_000_000 + i64::from(partition_index),
         log_start_offset: 0,
         aborted_transactions: None,
-        records: records(FETCH_RECORDS_BYTES),
+        records: Some(records(FETCH_RECORDS_BYTES)),
         ..fetch::PartitionData::default()
     };
     let topic = |number: u128| fetch::FetchableTopicResponse {

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn records_are_told_by_their_size() {
-        let partition = produce::PartitionProduceData { records: Records::Borrowed(b"1234"), ..Default::default() };
+        let partition =
+            produce::PartitionProduceData { records: Some(Records::Borrowed(b"1234")), ..Default::default() };
         assert_eq!(json(&partition, 9, true), r#"{"index":0,"recordsSizeInBytes":4}"#);
         let request = ProduceRequest { topic_data: Vec::new(), ..Default::default() };
         assert_eq!(json(&request, 9, true), r#"{"transactionalId":null,"acks":0,"timeoutMs":0,"topicData":[]}"#);

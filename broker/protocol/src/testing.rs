@@ -121,7 +121,7 @@ impl Described for Records<'_> {
     }
 
     fn text(&self) -> String {
-        if *self == Records::Null { "null".to_owned() } else { String::new() }
+        String::new()
     }
 }
 

@@ -188,8 +188,9 @@ pub struct PartitionData<'a> {
     /// A replica nearer to the consumer, which it should ask from now on; -1 for none.
     #[field(versions = "11+", default = -1)]
     pub preferred_read_replica: i32,
-    /// The record batches; the last may be cut off.
-    pub records: Records<'a>,
+    /// The record batches; the last may be cut off. Clients take null for none.
+    #[field(nullable = "0+", default = null)]
+    pub records: Option<Records<'a>>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }

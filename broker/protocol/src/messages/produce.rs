@@ -44,8 +44,9 @@ pub struct TopicProduceData<'a> {
 pub struct PartitionProduceData<'a> {
     /// The partition's number.
     pub index: i32,
-    /// The record batches; from version 3 on exactly one, of magic 2.
-    pub records: Records<'a>,
+    /// The record batches, exactly one, of magic 2. Null is an error of the client's.
+    #[field(nullable = "0+", default = null)]
+    pub records: Option<Records<'a>>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }

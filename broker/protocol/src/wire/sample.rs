@@ -95,10 +95,9 @@ impl Sample for Cow<'_, [u8]> {
 
 impl Sample for Records<'_> {
     fn sample(random: &mut Random, _at: Version) -> Self {
-        match random.below(4) {
-            0 => Records::Null,
-            1 => Records::Borrowed(&[]),
-            2 => Records::Borrowed(b"some records"),
+        match random.below(3) {
+            0 => Records::Borrowed(&[]),
+            1 => Records::Borrowed(b"some records"),
             _ => Records::Borrowed(&[7; 300]),
         }
     }

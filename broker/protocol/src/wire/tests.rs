@@ -187,10 +187,17 @@ fn records_are_shared_or_sent_from_their_file_and_small_ones_copied() {
 
 #[test]
 fn null_records_and_empty_records_are_different() {
-    assert_eq!(written(&Records::Null, FIXED), [0xff; 4]);
-    assert_eq!(written(&Records::Borrowed(&[]), FIXED), [0; 4]);
-    assert_eq!(Records::read(&mut Reader::new(&[0]), COMPACT), Ok(Records::Null));
-    assert_eq!(Records::read(&mut Reader::new(&[1]), COMPACT), Ok(Records::Borrowed(&[])));
+    assert_eq!(written(&None::<Records<'_>>, FIXED), [0xff; 4]);
+    assert_eq!(written(&Some(Records::default()), FIXED), [0; 4]);
+    assert_eq!(Option::<Records<'_>>::read(&mut Reader::new(&[0]), COMPACT), Ok(None));
+    assert_eq!(Option::<Records<'_>>::read(&mut Reader::new(&[1]), COMPACT), Ok(Some(Records::default())));
+}
+
+#[test]
+fn records_that_may_not_be_null_refuse_null() {
+    for (bytes, at) in [(&[0xff; 4][..], FIXED), (&[0], COMPACT)] {
+        assert_eq!(Records::read(&mut Reader::new(bytes), at).unwrap_err().fault(), &DecodeFault::Null);
+    }
 }
 
 #[test]

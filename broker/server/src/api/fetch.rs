@@ -9,7 +9,6 @@ use std::time::Duration;
 use barnabas_protocol::messages::fetch::{EpochEndOffset, FetchRequest, FetchResponse, PartitionData};
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_types::{FileRegion, Offset, TopicIdPartition};
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::RequestContext;
@@ -115,7 +114,7 @@ fn read_all(
                 failed(wanted.partition, error)
             }
         };
-        round.bytes += data.records.len();
+        round.bytes += data.records.as_ref().map_or(0, Records::len);
         round.results.push(data);
     }
     round
@@ -126,7 +125,7 @@ fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> Par
         Some(region) => {
             Records::File(FileRegion { file: region.file, position: region.position, length: region.length as usize })
         }
-        None => Records::Bytes(Bytes::new()),
+        None => Records::default(),
     };
     let diverging_epoch = match fetched.diverging {
         Some(end) => EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..Default::default() },
@@ -139,7 +138,7 @@ fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> Par
         log_start_offset: fetched.marks.log_start.0,
         aborted_transactions: (isolation_level == READ_COMMITTED).then(Vec::new),
         diverging_epoch,
-        records,
+        records: Some(records),
         ..Default::default()
     }
 }

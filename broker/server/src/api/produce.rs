@@ -75,7 +75,7 @@ fn append_topic(
             let topic = found?;
             let key = TopicIdPartition { topic_id: topic.id, partition: partition.index };
             let hosted = context.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-            let appended = hosted.append(bytes(&partition.records), context.node.runtime.wall())?;
+            let appended = hosted.append(bytes(partition.records.as_ref()), context.node.runtime.wall())?;
             Ok((hosted, appended))
         });
         let result = match appended {
@@ -102,11 +102,11 @@ fn check(request: &ProduceRequest<'_>) -> Result<(), ErrorCode> {
     }
 }
 
-fn bytes<'r>(records: &'r Records<'_>) -> &'r [u8] {
+fn bytes<'r>(records: Option<&'r Records<'_>>) -> &'r [u8] {
     match records {
-        Records::Borrowed(bytes) => bytes,
-        Records::Bytes(bytes) => bytes,
-        Records::Null | Records::File(_) | Records::Pieces(_) => &[],
+        Some(Records::Borrowed(bytes)) => bytes,
+        Some(Records::Bytes(bytes)) => bytes,
+        None | Some(Records::File(_) | Records::Pieces(_)) => &[],
     }
 }
 

@@ -97,7 +97,7 @@ impl Session {
         let Some(place) = self.places.get(&key).copied() else { return true };
         let Some(cached) = self.partitions.get_mut(&place) else { return true };
         let changed = always
-            || !data.records.is_empty()
+            || data.records.as_ref().is_some_and(|records| !records.is_empty())
             || data.error_code != ErrorCode::NONE
             || data.diverging_epoch.end_offset >= 0
             || data.preferred_read_replica >= 0
@@ -107,7 +107,7 @@ impl Session {
         let failed = data.error_code != ErrorCode::NONE;
         cached.high_watermark = if failed { -1 } else { data.high_watermark };
         cached.log_start_offset = if failed { -1 } else { data.log_start_offset };
-        if !data.records.is_empty() {
+        if data.records.as_ref().is_some_and(|records| !records.is_empty()) {
             self.move_to_end(key, place);
         }
         changed
@@ -299,7 +299,7 @@ fn requested<'r>(request: &'r FetchRequest<'_>, version: i16) -> impl Iterator<I
 /// A partition's reply that carries only an error.
 #[must_use]
 pub fn failed(partition: PartitionId, error_code: ErrorCode) -> PartitionData<'static> {
-    let records = Records::Bytes(bytes::Bytes::new());
+    let records = Some(Records::default());
     PartitionData { partition_index: partition, error_code, high_watermark: -1, records, ..Default::default() }
 }
 

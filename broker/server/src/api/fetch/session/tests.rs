@@ -17,7 +17,7 @@ fn request(session_id: i32, session_epoch: i32, partitions: &[(i32, i64)]) -> Fe
 }
 
 fn data(partition: i32, high_watermark: i64, records: &'static str) -> PartitionData<'static> {
-    let records = Records::Bytes(records.into());
+    let records = Some(Records::Bytes(records.into()));
     PartitionData { partition_index: partition, high_watermark, log_start_offset: 0, records, ..Default::default() }
 }
 
