@@ -58,8 +58,20 @@ macro_rules! every_group_record {
     };
 }
 
-/// Calls the macro `apply` once for each list, with the list's name before its rows: `metadata`, `control`, `group`. A row's records stand in
-/// parentheses, so that `$variant:ident($($record:ident),+) = $number:literal;` matches those of all lists.
+/// Calls the macro `apply` with every record of `__transaction_state`, in rows as those of `__consumer_offsets`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! every_transaction_record {
+    ($apply:ident $($before:tt)*) => {
+        $apply! {
+            $($before)*
+            Transaction(TransactionLogKey, TransactionLogValue) = 0;
+        }
+    };
+}
+
+/// Calls the macro `apply` once for each list, with the list's name before its rows: `metadata`, `control`, `group`, `transaction`. A row's records
+/// stand in parentheses, so that `$variant:ident($($record:ident),+) = $number:literal;` matches those of all lists.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! every_record {
@@ -67,5 +79,6 @@ macro_rules! every_record {
         $crate::every_metadata_record!($apply $($before)* metadata);
         $crate::every_control_record!($apply $($before)* control);
         $crate::every_group_record!($apply $($before)* group);
+        $crate::every_transaction_record!($apply $($before)* transaction);
     };
 }

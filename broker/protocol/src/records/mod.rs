@@ -1,4 +1,4 @@
-//! Records that Kafka keeps in its own logs: of the metadata log, of the quorum, of the group coordinators. Bytes to structs and back;
+//! Records that Kafka keeps in its own logs: of the metadata log, of the quorum, of the coordinators. Bytes to structs and back;
 //! what a record means is decided where its state is kept.
 
 use barnabas_types::Segment;
@@ -13,13 +13,16 @@ use crate::wire::{
 pub mod control;
 pub mod coordinator;
 mod every;
+mod keyed;
 pub mod metadata;
 #[cfg(test)]
 mod tests;
+pub mod transaction;
 
 pub use control::ControlRecord;
 pub use coordinator::GroupRecord;
 pub use metadata::MetadataRecord;
+pub use transaction::TransactionRecord;
 
 /// `prefix` and then `record` in version `version`.
 fn encode_record<R: Message + Encode>(prefix: &[u8], record: &R, version: i16) -> Result<Bytes, EncodeError> {

@@ -5,6 +5,7 @@ use barnabas_types::Uuid;
 use super::control::*;
 use super::coordinator::*;
 use super::metadata::*;
+use super::transaction::*;
 use super::*;
 use crate::IntoOwned;
 use crate::messages::mutants::{BASE_BYTES, BYTES_PER_BYTE, mutants, mutate};
@@ -90,6 +91,36 @@ fn a_group_record_has_its_type_before_the_key_and_its_version_before_the_value()
     assert_eq!(value, None);
 }
 
+#[test]
+fn a_transaction_record_is_keyed_by_its_transactional_id_and_tags_what_version_1_added() {
+    let key = TransactionLogKey { transactional_id: "t".into() };
+    let value = TransactionLogValue {
+        producer_id: 7,
+        producer_epoch: 2,
+        transaction_timeout_ms: 60_000,
+        transaction_last_update_timestamp_ms: 5,
+        transaction_start_timestamp_ms: -1,
+        transaction_partitions: None,
+        ..Default::default()
+    };
+    let record = TransactionRecord::Transaction { key, value: Some(value.clone()) };
+    let (key, written) = (record.encode_key().unwrap(), record.encode_value(0).unwrap().unwrap());
+    assert_eq!(key[..], [0, 0, 0, 1, b't']);
+    let fields =
+        [&[0, 0, 0, 0, 0, 0, 0, 7, 0, 2, 0, 0, 0xea, 0x60, 0][..], &[0xff; 4], &[0, 0, 0, 0, 0, 0, 0, 5], &[0xff; 8]];
+    assert_eq!(written[..], [&[0, 0][..], &fields.concat()].concat());
+    assert_eq!(TransactionRecord::decode(&key, Some(&written)).unwrap(), record);
+    let value = TransactionLogValue { previous_producer_id: 6, client_transaction_version: 2, ..value };
+    let key = TransactionLogKey { transactional_id: "t".into() };
+    let record = TransactionRecord::Transaction { key, value: Some(value) };
+    let written = record.encode_value(1).unwrap().unwrap();
+    assert_eq!(written[written.len() - 15..], [2, 0, 8, 0, 0, 0, 0, 0, 0, 0, 6, 2, 2, 0, 2]);
+    let error = record.encode_value(0).unwrap_err();
+    assert_eq!(error.fault(), &EncodeFault::FieldNotInVersion);
+    let error = TransactionRecord::decode(&[0, 1, 0, 1, b't'], None).unwrap_err();
+    assert_eq!(error.fault(), &DecodeFault::UnknownNumber { what: "transaction record type", number: 1 });
+}
+
 /// The value of a metadata record.
 fn metadata_value(record: impl Into<MetadataRecord<'static>>, version: i16) -> Vec<u8> {
     record.into().encode(version).unwrap().to_vec()
@@ -125,6 +156,22 @@ macro_rules! feed {
     };
 }
 
+macro_rules! feed_keyed {
+    ($records:ident $($variant:ident($key:ident, $value:ident) = $number:literal;)*) => {$(
+        feed!(
+            $key,
+            |key, version| coordinator_part($number, key, version),
+            |bytes: &[u8]| $records::decode(bytes, None).is_ok()
+        );
+        let key = coordinator_part($number, $key::default(), 0);
+        feed!(
+            $value,
+            |value, version| coordinator_part(version, value, version),
+            |bytes: &[u8]| $records::decode(&key, Some(bytes)).is_ok()
+        );
+    )*};
+}
+
 macro_rules! feed_each {
     (metadata $($variant:ident($record:ident) = $number:literal;)*) => {$(
         feed!($record, metadata_value, |bytes: &[u8]| MetadataRecord::decode(bytes).is_ok());
@@ -132,19 +179,8 @@ macro_rules! feed_each {
     (control $($variant:ident($record:ident) = $number:literal;)*) => {$(
         feed!($record, control_value, |bytes: &[u8]| ControlRecord::decode(&[0, 0, 0, $number], bytes).is_ok());
     )*};
-    (group $($variant:ident($key:ident, $value:ident) = $number:literal;)*) => {$(
-        feed!(
-            $key,
-            |key, version| coordinator_part($number, key, version),
-            |bytes: &[u8]| GroupRecord::decode(bytes, None).is_ok()
-        );
-        let key = coordinator_part($number, $key::default(), 0);
-        feed!(
-            $value,
-            |value, version| coordinator_part(version, value, version),
-            |bytes: &[u8]| GroupRecord::decode(&key, Some(bytes)).is_ok()
-        );
-    )*};
+    (group $($row:tt)*) => { feed_keyed!(GroupRecord $($row)*); };
+    (transaction $($row:tt)*) => { feed_keyed!(TransactionRecord $($row)*); };
 }
 
 #[test]
