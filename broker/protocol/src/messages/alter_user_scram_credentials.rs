@@ -6,7 +6,7 @@ use barnabas_protocol_derive::Message;
 
 use crate::{ErrorCode, UnknownTags};
 
-/// Changes credentials. All changes of one user succeed or fail together.
+/// Changes credentials, of each user at most one. Each user for itself.
 #[derive(Clone, Debug, PartialEq, Message)]
 #[message(request = AlterUserScramCredentials, response = AlterUserScramCredentialsResponse)]
 pub struct AlterUserScramCredentialsRequest<'a> {

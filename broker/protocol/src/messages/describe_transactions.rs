@@ -35,8 +35,7 @@ pub struct TransactionState<'a> {
     pub error_code: ErrorCode,
     /// The transactional id.
     pub transactional_id: Cow<'a, str>,
-    /// The state: `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort`, `Dead` or
-    /// `PrepareEpochFence`.
+    /// The state: `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort` or `PrepareEpochFence`.
     pub transaction_state: Cow<'a, str>,
     /// After how long the transaction is aborted, in milliseconds.
     pub transaction_timeout_ms: i32,

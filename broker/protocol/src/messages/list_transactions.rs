@@ -47,8 +47,7 @@ pub struct TransactionState<'a> {
     pub transactional_id: Cow<'a, str>,
     /// The producer's id.
     pub producer_id: i64,
-    /// The state: `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort`, `Dead` or
-    /// `PrepareEpochFence`.
+    /// The state: `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort` or `PrepareEpochFence`.
     pub transaction_state: Cow<'a, str>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,

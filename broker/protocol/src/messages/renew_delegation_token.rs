@@ -12,8 +12,8 @@ use crate::{ErrorCode, UnknownTags};
 pub struct RenewDelegationTokenRequest<'a> {
     /// The HMAC of the token.
     pub hmac: Cow<'a, [u8]>,
-    /// How long the token shall live from now on, in milliseconds, as far as its maximum lifetime allows; -1 for the broker's
-    /// default.
+    /// How long the token shall live from now on, in milliseconds, as far as `delegation.token.expiry.time.ms` and its maximum
+    /// lifetime allow; 0 or less for as long as they do.
     pub renew_period_ms: i64,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,

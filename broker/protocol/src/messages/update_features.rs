@@ -6,7 +6,7 @@ use barnabas_protocol_derive::Message;
 
 use crate::{ErrorCode, UnknownTags};
 
-/// Changes feature levels. From version 2 on all succeed or none.
+/// Changes feature levels, all or none.
 #[derive(Clone, Debug, PartialEq, Message)]
 #[message(request = UpdateFeatures, response = UpdateFeaturesResponse)]
 pub struct UpdateFeaturesRequest<'a> {

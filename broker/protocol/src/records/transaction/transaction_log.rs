@@ -20,7 +20,7 @@ pub struct TransactionLogKey<'a> {
 pub struct TransactionLogValue<'a> {
     /// The producer id that the transactional id has.
     pub producer_id: i64,
-    /// The producer id that its last transaction had; -1 when it is the same or not known.
+    /// The producer id of its last committed transaction; -1 when it is not known.
     #[field(versions = "1+", tag = 0, default = -1)]
     pub previous_producer_id: i64,
     /// The producer id that it will have once the transaction has ended; -1 when it stays.
@@ -35,7 +35,7 @@ pub struct TransactionLogValue<'a> {
     pub transaction_timeout_ms: i32,
     /// 0 empty, 1 ongoing, 2 prepare commit, 3 prepare abort, 4 complete commit, 5 complete abort, 6 dead, 7 prepare epoch fence.
     pub transaction_status: i8,
-    /// The partitions of the transaction, by topic; null when there is none.
+    /// The partitions of the transaction, by topic; null in the state empty.
     #[field(nullable = "0+")]
     pub transaction_partitions: Option<Vec<PartitionsSchema<'a>>>,
     /// When the state last changed, in milliseconds since 1970.
