@@ -9,31 +9,46 @@ use crate::{Describer, Event};
 #[derive(Clone, Debug, Default)]
 pub struct Json {
     text: String,
+    /// A comma stands before the next element or field.
+    comma: bool,
     /// The field whose value comes next.
     field: &'static str,
 }
 
 impl Json {
-    /// The JSON text, whole once the description is.
+    /// The text written since the last call, so that a long description need not be held as a whole.
     #[must_use]
-    pub fn into_text(self) -> String {
-        self.text
+    pub fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.text)
     }
 
-    /// The comma before an element or a field that is not the first.
-    fn separate(&mut self) {
-        if !self.text.is_empty() && !self.text.ends_with(['{', '[', ':']) {
+    /// The bytes that [`Json::take_text`] would return.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Writes what stands before a value: a comma, the name of the field that is due, `suffix` behind it.
+    fn before_value(&mut self, suffix: &str) {
+        if std::mem::replace(&mut self.comma, true) {
             self.text.push(',');
         }
-    }
-
-    /// Writes the name of the field that is due, with `suffix`, and what else stands before a value.
-    fn before_value(&mut self, suffix: &str) {
-        self.separate();
         let name = std::mem::take(&mut self.field);
         if !name.is_empty() {
             self.put(format_args!("\"{name}{suffix}\":"));
         }
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.text.push(bracket);
+        self.comma = false;
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.text.push(bracket);
+        self.comma = true;
+        // A message that ends too early may end between a name and its value.
+        self.field = "";
     }
 
     fn put(&mut self, text: std::fmt::Arguments<'_>) {
@@ -82,16 +97,16 @@ impl Json {
 impl Describer for Json {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::EndStruct => return self.text.push('}'),
-            Event::EndList => return self.text.push(']'),
+            Event::EndStruct => return self.close('}'),
+            Event::EndList => return self.close(']'),
             Event::Field(name) => return self.field = name,
             Event::UnknownTag(..) => return,
             Event::Records(_) => self.before_value("SizeInBytes"),
             _ => self.before_value(""),
         }
         match event {
-            Event::Struct => self.text.push('{'),
-            Event::List => self.text.push('['),
+            Event::Struct => self.open('{'),
+            Event::List => self.open('['),
             Event::Null => self.text.push_str("null"),
             Event::Bool(value) => self.put(format_args!("{value}")),
             Event::Int(value) => self.put(format_args!("{value}")),
@@ -115,7 +130,7 @@ mod tests {
     fn json(value: &dyn Describe, number: i16, flexible: bool) -> String {
         let mut json = Json::default();
         value.describe(&mut json, Version { number, flexible });
-        json.into_text()
+        json.take_text()
     }
 
     #[test]
@@ -135,7 +150,7 @@ mod tests {
         let mut request = FetchRequest::default();
         assert!(!json(&request, 17, true).contains("replicaState"));
         request.replica_state.replica_id = 3;
-        assert!(json(&request, 17, true).contains(r#""replicaState":{"replicaId":3,"replicaEpoch":-1},"maxWaitMs":0"#));
+        assert!(json(&request, 17, true).ends_with(r#""rackId":"","replicaState":{"replicaId":3,"replicaEpoch":-1}}"#));
         let aborted = fetch::AbortedTransaction { producer_id: -9, first_offset: i64::MAX, ..Default::default() };
         assert_eq!(json(&aborted, 4, false), r#"{"producerId":-9,"firstOffset":9223372036854775807}"#);
     }
@@ -161,6 +176,6 @@ mod tests {
         }
         written.event(Event::Text("\u{1}\\\u{1f3f0}"));
         written.event(Event::EndList);
-        assert_eq!(written.into_text(), r#"["","/w==","//4=","//79",1.0,-5e299,"NaN","-Infinity","\u0001\\🏰"]"#);
+        assert_eq!(written.take_text(), r#"["","/w==","//4=","//79",1.0,-5e299,"NaN","-Infinity","\u0001\\🏰"]"#);
     }
 }

@@ -7,6 +7,7 @@ mod error_code;
 mod frame;
 mod header;
 mod json;
+mod layouts;
 mod message;
 pub mod messages;
 pub mod records;
@@ -27,13 +28,15 @@ pub use message::{Message, Request, Response};
 pub use wire::Describe;
 pub use wire::{
     Decode, DecodeError, DecodeFault, DecodeNullable, Encode, EncodeError, EncodeFault, EncodeNullable, IntoOwned,
-    Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
+    MessageLayout, Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
 };
 
 /// What the derive's output refers to. Not for use by hand.
 #[doc(hidden)]
 pub mod derived {
+    pub use crate::wire::{
+        FieldLayout, Layout, Shape, must_be_default, read_nullable_struct, required, write_nullable_struct, write_tag,
+    };
     #[cfg(any(test, feature = "testing"))]
     pub use crate::wire::{describe_field, describe_tags};
-    pub use crate::wire::{must_be_default, read_nullable_struct, required, write_nullable_struct, write_tag};
 }

@@ -6,12 +6,12 @@ use quote::quote;
 
 use crate::input::{Field, Structure};
 
-/// `Describe`: the fields of the version at hand, in the order of the declaration; a tagged field only when it is not at its default.
+/// `Describe`: the fields of the version at hand, in the order of the wire; a tagged field only when it is not at its default.
 pub fn describe(structure: &Structure) -> TokenStream {
     let kind = structure.kind(&quote! { 'a });
     // Named only where there is something to borrow: the fields' types, which appear in the body, say `'a`.
     let generics = structure.borrows.then(|| quote! { <'a> });
-    let fields = structure.fields.iter().map(describe_field);
+    let fields = structure.untagged().chain(structure.tagged().into_iter().map(|(_, field)| field)).map(describe_field);
     let unknown =
         structure.keeps_unknown_tags.then(|| quote! { crate::derived::describe_tags(&self.unknown_tags, to); });
     quote! {

@@ -21,6 +21,7 @@ mod decode;
 mod describe;
 mod encode;
 mod input;
+mod layout;
 mod schema;
 mod values;
 mod whole;
@@ -42,8 +43,9 @@ pub fn derive_message(tokens: TokenStream) -> TokenStream {
     let encode = encode::encode(&structure);
     let into_owned = values::into_owned(&structure);
     let sample = values::sample(&structure);
+    let layout = layout::layout(&structure);
     let describe = describe::describe(&structure);
     let schema = schema::schema(&structure);
     let whole = whole::message(&structure);
-    quote! { #default #decode #encode #into_owned #sample #describe #schema #whole }.into()
+    quote! { #default #decode #encode #layout #into_owned #sample #describe #schema #whole }.into()
 }

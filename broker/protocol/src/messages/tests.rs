@@ -5,8 +5,12 @@ use std::fmt::Debug;
 use barnabas_types::{Segment, Segments};
 
 use super::*;
+use crate::derived::Layout;
 use crate::wire::sample::{Random, Sample};
-use crate::{ApiKey, DecodeFault, Encode, EncodeFault, IntoOwned, Message, Reader, Request, RequestHeader, Version};
+use crate::{
+    ApiKey, DecodeFault, Describe, Encode, EncodeFault, IntoOwned, Json, Message, MessageLayout, Reader, Request,
+    RequestHeader, Version,
+};
 use crate::{ResponseHeader, encode_request, encode_response};
 
 /// Values per message and version.
@@ -40,6 +44,7 @@ macro_rules! round_trip {
                     let decoded = $kind::decode(&mut reader, version).unwrap();
                     reader.finish().unwrap();
                     assert_eq!(decoded, message, "{} version {version}, seed {seed}", $kind::NAME);
+                    $crate::messages::tests::check_told(&message, version, bytes);
                     // Records compare by their form, so the owned ones are compared by what they write.
                     let owned = decoded.into_owned();
                     assert_eq!(contiguous(owned.encode(version).unwrap()), bytes);
@@ -53,6 +58,16 @@ pub(crate) fn check<M: Message + Encode + Debug>(message: &M, version: i16, seed
     let bytes = contiguous(message.encode(version).unwrap_or_else(|error| panic!("seed {seed}: {error}")));
     assert_eq!(message.size(version).unwrap(), bytes.len(), "{} version {version}, seed {seed}", M::NAME);
     read_back(&bytes);
+}
+
+/// What a message tells of itself is what its bytes tell that are read by the layout.
+pub(crate) fn check_told<M: Message + Layout + Describe>(message: &M, version: i16, bytes: &[u8]) {
+    let (mut told, mut read) = (Json::default(), Json::default());
+    message.describe(&mut told, version_of::<M>(version));
+    let mut reader = Reader::new(bytes);
+    MessageLayout::of::<M>().read(&mut reader, version, &mut read).unwrap();
+    reader.finish().unwrap();
+    assert_eq!(read.take_text(), told.take_text(), "{} version {version}", M::NAME);
 }
 
 pub(crate) use round_trip;

@@ -9,6 +9,7 @@ mod describe;
 mod encode;
 mod error;
 mod into_owned;
+mod layout;
 mod reader;
 mod record_set;
 #[cfg(any(test, feature = "testing"))]
@@ -25,6 +26,7 @@ pub use describe::{Describe, describe_field, describe_tags};
 pub use encode::{Encode, EncodeNullable, must_be_default, required, write_nullable_struct};
 pub use error::{DecodeError, DecodeFault, EncodeError, EncodeFault};
 pub use into_owned::IntoOwned;
+pub use layout::{FieldLayout, Layout, MessageLayout, Shape};
 pub use reader::Reader;
 pub use record_set::Records;
 pub use sink::{SegmentWriter, Sink, Size};
