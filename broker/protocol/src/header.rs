@@ -10,7 +10,8 @@ use crate::wire::{
 
 /// The name under which headers appear in errors.
 const REQUEST_HEADER: &str = "RequestHeader";
-/// Versions of the request header: 1, and 2 with tagged fields.
+const RESPONSE_HEADER: &str = "ResponseHeader";
+/// Versions of the request header: 1, and 2 with tagged fields. Those of the response header are one less.
 const INFLEXIBLE: Version = Version { number: 1, flexible: false };
 
 /// What stands before every request (header versions 1 and 2).
@@ -35,16 +36,19 @@ impl<'a> RequestHeader<'a> {
     /// # Errors
     /// When the API key is unknown or the frame ends early.
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Self::read(reader).map_err(|error| error.in_message(REQUEST_HEADER, 2))
+        // The version is known once key and version of the request are.
+        let mut version = INFLEXIBLE.number;
+        Self::read(reader, &mut version).map_err(|error| error.in_message(REQUEST_HEADER, version))
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let number = i16::read(reader, INFLEXIBLE)?;
+    fn read(reader: &mut Reader<'a>, version: &mut i16) -> Result<Self, DecodeError> {
+        let number = i16::read(reader, INFLEXIBLE).map_err(|error| error.within("api_key"))?;
         let Some(api_key) = ApiKey::from_number(number) else {
             let fault = DecodeFault::UnknownNumber { what: "API", number: i64::from(number) };
             return Err(reader.error(fault).within("api_key"));
         };
         let api_version = i16::read(reader, INFLEXIBLE).map_err(|error| error.within("api_version"))?;
+        *version += i16::from(api_key.is_flexible(api_version));
         let correlation_id = i32::read(reader, INFLEXIBLE).map_err(|error| error.within("correlation_id"))?;
         // The client id keeps its old form in the flexible header too, so that every broker can read as far as here.
         let client_id = Cow::read_nullable(reader, INFLEXIBLE).map_err(|error| error.within("client_id"))?;
@@ -60,7 +64,8 @@ impl<'a> RequestHeader<'a> {
     /// # Errors
     /// When the client id is too long, or unknown tags are set where there is no place for them.
     pub fn write<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
-        self.write_fields(sink).map_err(|error| error.in_message(REQUEST_HEADER, 2))
+        let version = INFLEXIBLE.number + i16::from(self.api_key.is_flexible(self.api_version));
+        self.write_fields(sink).map_err(|error| error.in_message(REQUEST_HEADER, version))
     }
 
     fn write_fields<S: Sink>(&self, sink: &mut S) -> Result<(), EncodeError> {
@@ -112,11 +117,13 @@ impl<'a> ResponseHeader<'a> {
     /// # Errors
     /// When the frame ends early.
     pub fn decode(reader: &mut Reader<'a>, api_key: ApiKey, version: i16) -> Result<Self, DecodeError> {
-        let correlation_id = i32::read(reader, INFLEXIBLE)?;
-        let unknown_tags = match has_tags(api_key, version) {
-            true => reader.tags(|_, _| Ok(false))?,
-            false => UnknownTags::default(),
-        };
+        let has_tags = has_tags(api_key, version);
+        Self::read(reader, has_tags).map_err(|error| error.in_message(RESPONSE_HEADER, i16::from(has_tags)))
+    }
+
+    fn read(reader: &mut Reader<'a>, has_tags: bool) -> Result<Self, DecodeError> {
+        let correlation_id = i32::read(reader, INFLEXIBLE).map_err(|error| error.within("correlation_id"))?;
+        let unknown_tags = if has_tags { reader.tags(|_, _| Ok(false))? } else { UnknownTags::default() };
         Ok(Self { correlation_id, unknown_tags })
     }
 

@@ -10,6 +10,8 @@ mod json;
 mod layouts;
 mod message;
 pub mod messages;
+#[cfg(test)]
+mod mutants;
 pub mod records;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

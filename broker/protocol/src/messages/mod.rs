@@ -86,6 +86,4 @@ macro_rules! re_exports {
 crate::every_message!(re_exports);
 
 #[cfg(test)]
-pub(crate) mod mutants;
-#[cfg(test)]
 pub(crate) mod tests;

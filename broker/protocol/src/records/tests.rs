@@ -8,9 +8,9 @@ use super::metadata::*;
 use super::transaction::*;
 use super::*;
 use crate::IntoOwned;
-use crate::messages::mutants::{BASE_BYTES, BYTES_PER_BYTE, mutants, mutate};
 use crate::messages::tests::{SAMPLES, check, contiguous, version_of};
-use crate::wire::counting_allocator::peak_bytes;
+use crate::mutants::{check_cost, mutate, seeds};
+use crate::wire::counting_allocator::measured;
 use crate::wire::sample::{Random, Sample};
 
 macro_rules! round_trips {
@@ -141,17 +141,15 @@ fn coordinator_part<R: Message + Encode>(prefix: i16, record: R, version: i16) -
 /// Feeds mutants of samples of `$record`, framed by `$frame`, to `$read`.
 macro_rules! feed {
     ($record:ident, $frame:expr, $read:expr) => {
-        for seed in 0..mutants() / 100 {
+        for seed in seeds() {
             let mut random = Random(seed);
             let versions = $record::VERSIONS;
             let version = versions.min + random.below((versions.max - versions.min + 1) as u64) as i16;
             let record = $record::sample(&mut random, version_of::<$record<'_>>(version));
             let mut bytes: Vec<u8> = $frame(record, version);
             mutate(&mut bytes, &mut random);
-            let (_, peak) = peak_bytes(|| $read(&bytes));
-            let allowed = BASE_BYTES + BYTES_PER_BYTE * bytes.len();
-            let name = $record::NAME;
-            assert!(peak <= allowed, "{name} version {version}, seed {seed}: {peak} bytes for {}", bytes.len());
+            let (_, cost) = measured(|| $read(&bytes));
+            check_cost(cost, bytes.len(), || format!("{} version {version}, seed {seed}", $record::NAME));
         }
     };
 }
@@ -184,6 +182,6 @@ macro_rules! feed_each {
 }
 
 #[test]
-fn no_mutant_of_a_record_panics_or_takes_more_memory_than_its_size_allows() {
+fn no_mutant_of_a_framed_record_panics_or_costs_more_than_its_size_allows() {
     crate::every_record!(feed_each);
 }

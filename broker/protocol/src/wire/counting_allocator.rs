@@ -1,4 +1,4 @@
-//! Counts the memory that a piece of a test takes, thread by thread. For the tests of this crate alone.
+//! Counts what a piece of a test costs, thread by thread: memory and reads. For the tests of this crate alone.
 #![allow(
     unsafe_code,
     reason = "an allocator is an unsafe trait; each method only counts and passes on to the system's"
@@ -10,6 +10,8 @@ use std::cell::Cell;
 thread_local! {
     static NOW: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static READS: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -26,6 +28,7 @@ fn count(change: isize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
+        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -40,10 +43,31 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `work` gives, and how many bytes it held at most beyond those held before.
-pub(crate) fn peak_bytes<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = NOW.get();
+/// Counts one read of a frame.
+pub(crate) fn count_read() {
+    READS.set(READS.get() + 1);
+}
+
+/// What a piece of work took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Bytes held at most, beyond those held before.
+    pub(crate) peak_bytes: usize,
+    /// How often memory was taken.
+    pub(crate) allocations: usize,
+    /// How often a frame was read from.
+    pub(crate) reads: usize,
+}
+
+/// What `work` gives, and what it took.
+pub(crate) fn measured<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    let (before, allocations, reads) = (NOW.get(), ALLOCATIONS.get(), READS.get());
     PEAK.set(before);
     let result = work();
-    (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
+    let cost = Cost {
+        peak_bytes: usize::try_from(PEAK.get() - before).unwrap_or(0),
+        allocations: ALLOCATIONS.get() - allocations,
+        reads: READS.get() - reads,
+    };
+    (result, cost)
 }

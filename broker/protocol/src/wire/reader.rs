@@ -60,6 +60,8 @@ impl<'a> Reader<'a> {
     /// [`DecodeFault::Truncated`].
     #[inline]
     pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        #[cfg(test)]
+        super::counting_allocator::count_read();
         let rest = self.frame.get(self.position..).unwrap_or_default();
         let Some(bytes) = rest.get(..length) else {
             return Err(self.error(DecodeFault::Truncated { needed: length, remaining: rest.len() }));
@@ -74,6 +76,8 @@ impl<'a> Reader<'a> {
     /// [`DecodeFault::Truncated`].
     #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        #[cfg(test)]
+        super::counting_allocator::count_read();
         let rest = self.frame.get(self.position..).unwrap_or_default();
         let Some(bytes) = rest.first_chunk::<N>() else {
             return Err(self.error(DecodeFault::Truncated { needed: N, remaining: rest.len() }));
@@ -163,23 +167,37 @@ impl<'a> Reader<'a> {
         F: FnMut(&mut Reader<'a>, u32) -> Result<bool, DecodeError>,
     {
         let mut unknown = UnknownTags::default();
-        for _ in 0..self.unsigned_varint()? {
+        for _ in 0..self.unsigned_varint().map_err(in_tags)? {
             let start = self.position;
-            let tag = self.unsigned_varint()?;
-            let declared = self.unsigned_varint()? as usize;
-            let value_start = self.position;
-            self.bytes(declared)?;
-            let field_end = self.frame.get(..self.position).unwrap_or_default();
-            let mut field = Reader { frame: field_end, position: value_start, memory: self.memory };
+            let (tag, mut field) = self.tag().map_err(in_tags)?;
+            let value_start = field.position;
             let is_known = known(&mut field, tag)?;
             self.memory = field.memory;
             if !is_known {
-                unknown.append(field_end, start);
+                unknown.append(field.frame, start);
             } else if field.remaining() > 0 {
                 let actual = field.position.saturating_sub(value_start);
-                return Err(field.error(DecodeFault::TagSize { tag, declared, actual }));
+                let declared = actual.saturating_add(field.remaining());
+                return Err(in_tags(field.error(DecodeFault::TagSize { tag, declared, actual })));
             }
         }
         Ok(unknown)
     }
+
+    /// The next tag, and a reader over its field.
+    #[inline]
+    fn tag(&mut self) -> Result<(u32, Self), DecodeError> {
+        let tag = self.unsigned_varint()?;
+        let declared = self.unsigned_varint()? as usize;
+        let start = self.position;
+        self.bytes(declared)?;
+        let frame = self.frame.get(..self.position).unwrap_or_default();
+        Ok((tag, Reader { frame, position: start, memory: self.memory }))
+    }
+}
+
+/// The same error, found in what stands around tagged fields.
+#[cold]
+fn in_tags(error: DecodeError) -> DecodeError {
+    error.within("tagged_fields")
 }
