@@ -8,9 +8,7 @@ use std::fmt::Debug;
 
 use crate::messages::tests::{contiguous, version_of};
 use crate::messages::*;
-use crate::records::control::*;
-use crate::records::coordinator::*;
-use crate::records::metadata::*;
+use crate::records::every::*;
 use crate::wire::counting_allocator::{Cost, measured};
 use crate::wire::sample::{Random, Sample};
 use crate::{ApiKey, Decode, DecodeError, Encode, Message, Reader, RequestHeader, ResponseHeader};

@@ -1,5 +1,11 @@
 //! The lists of records, one for each log that Kafka keeps records in. Whatever is done with every record is made from them: the enum of each log, the
 //! tests, the fuzz targets. Hold names and record types and nothing else. What follows a macro's name is handed to it before the rows.
+//! The records themselves are here too, so that one `use` brings what the rows name.
+
+pub use super::control::*;
+pub use super::coordinator::*;
+pub use super::metadata::*;
+pub use super::transaction::*;
 
 /// Calls the macro `apply` with every record of the metadata log: `TopicRecord` is a row `Topic(TopicRecord) = 2;`, variant, record, record type.
 #[macro_export]

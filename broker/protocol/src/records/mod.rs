@@ -12,7 +12,8 @@ use crate::wire::{
 
 pub mod control;
 pub mod coordinator;
-mod every;
+#[doc(hidden)]
+pub mod every;
 mod keyed;
 pub mod metadata;
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use barnabas_types::Uuid;
 
-use super::control::*;
-use super::coordinator::*;
-use super::metadata::*;
-use super::transaction::*;
+use super::every::*;
 use super::*;
 use crate::IntoOwned;
 use crate::messages::tests::{SAMPLES, check, contiguous, version_of};
