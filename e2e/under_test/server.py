@@ -87,8 +87,7 @@ class Server:
     def start(self):
         """Starts the process and returns once it answers ApiVersions."""
         self.format()
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory)
+        self.launch()
         deadline = time.monotonic() + START_DEADLINE_SECONDS
         while not self.answers():
             if self.process.poll() is not None:
@@ -98,6 +97,11 @@ class Server:
                 raise RuntimeError(f"the server did not answer within {START_DEADLINE_SECONDS} s:\n{self.log_tail()}")
             time.sleep(0.02)
         return self
+
+    def launch(self):
+        """Starts the process and returns at once."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory)
 
     def answers(self):
         """Whether a fresh connection gets a reply to ApiVersions v0."""

@@ -1,0 +1,9 @@
+# Barnabas beside Apache Kafka, measured. Included by the root Makefile.
+.PHONY: bench show-bench
+bench: ## Measures both brokers in one run on a quiet machine, at most 45 minutes. ROW=name runs one, QUICK=1 with tiny sizes.
+	@e2e/tools && e2e/bench/bench $(if $(ROW),--row $(ROW)) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(QUICK),--quick)
+
+# Profile ci, because dist takes long to build and the figures of this do not count.
+show-bench: ## The rig itself: its arithmetic, the floor, and one row of tiny size against both brokers.
+	@cd e2e/bench && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:.. python3 -m unittest discover -s tests
+	@BARNABAS_PROFILE=ci e2e/bench/bench --quick --row memory-idle --row start

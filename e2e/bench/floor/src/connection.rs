@@ -1,0 +1,118 @@
+//! One connection: bytes in, frames out of them, replies back. Knows no API. A frame over the limit closes the connection.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+use rustix::fs::sendfile;
+
+use crate::partition::Region;
+
+/// Kafka's own default of `socket.request.max.bytes`.
+const MAX_FRAME_BYTES: usize = 100 << 20;
+const READ_BYTES: usize = 256 << 10;
+
+pub enum Part {
+    Bytes(Vec<u8>),
+    Region(Region),
+}
+
+pub struct Connection {
+    pub stream: TcpStream,
+    incoming: Vec<u8>,
+    /// How much of `incoming` holds bytes that were received, and how much of that is done with.
+    filled: usize,
+    done: usize,
+    outgoing: VecDeque<Part>,
+    /// A fetch of it waits, and no later frame is looked at.
+    pub parked: bool,
+    /// Whether the poll reports room to send.
+    pub told_of_room: bool,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            incoming: Vec::new(),
+            filled: 0,
+            done: 0,
+            outgoing: VecDeque::new(),
+            parked: false,
+            told_of_room: false,
+        }
+    }
+
+    /// Receives what is there. False when the client has closed.
+    pub fn receive(&mut self) -> io::Result<bool> {
+        self.incoming.copy_within(self.done..self.filled, 0);
+        self.filled -= self.done;
+        self.done = 0;
+        if self.incoming.len() < self.filled + READ_BYTES {
+            // Doubling, so that a large frame is not copied for each of its pieces.
+            self.incoming.resize((self.filled + READ_BYTES).max(self.incoming.len() * 2), 0);
+        }
+        let Some(room) = self.incoming.get_mut(self.filled..) else { return Ok(true) };
+        match self.stream.read(room) {
+            Ok(0) => Ok(false),
+            Ok(count) => {
+                self.filled += count;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next whole frame that was received, without its length.
+    pub fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
+        let waiting = self.incoming.get(self.done..self.filled).unwrap_or_default();
+        let Some((head, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*head) as usize;
+        if length > MAX_FRAME_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame over 100 MiB"));
+        }
+        let frame = rest.get(..length);
+        if frame.is_some() {
+            self.done += 4 + length;
+        }
+        Ok(frame)
+    }
+
+    pub fn queue(&mut self, parts: impl IntoIterator<Item = Part>) {
+        self.outgoing.extend(parts);
+    }
+
+    pub fn wants_to_send(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Sends what the socket takes.
+    pub fn send(&mut self) -> io::Result<()> {
+        while let Some(part) = self.outgoing.front_mut() {
+            let finished = match part {
+                Part::Bytes(bytes) => {
+                    let count = match self.stream.write(bytes) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                        written => written?,
+                    };
+                    bytes.drain(..count);
+                    bytes.is_empty()
+                }
+                Part::Region(region) => {
+                    let wanted = usize::try_from(region.remaining).unwrap_or(usize::MAX);
+                    let count = match sendfile(&self.stream, &*region.file, Some(&mut region.position), wanted) {
+                        Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                        sent => sent?,
+                    };
+                    region.remaining -= count as u64;
+                    region.remaining == 0
+                }
+            };
+            if finished {
+                self.outgoing.pop_front();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+"""The rig that measures Barnabas beside Apache Kafka on one machine. Decides nothing about what is good enough."""

@@ -1,0 +1,110 @@
+"""The arithmetic behind the tables. Starts no broker."""
+
+import unittest
+
+from rig import arithmetic, process, table
+from rig.arithmetic import HIGHER, LOWER
+from rig.row import BOTH_POLICIES, ONE_POLICY, Measured, Metric, Row, lines_of
+
+LATENCY = Metric("p99", "p99", "ms", aim=0.33)
+RATE = Metric("rate", "rate", "MB/s", HIGHER, aim=2.0)
+
+
+def row(*metrics, sides=ONE_POLICY):
+    return Row("example", "an example", metrics, None, sides=sides)
+
+
+def measured(fraction=0.1, **values):
+    return Measured(values, fraction)
+
+
+class Arithmetic(unittest.TestCase):
+    def test_a_median_of_an_even_number_lies_between_the_two_in_the_middle(self):
+        self.assertEqual(arithmetic.median([4, 1, 3]), 3)
+        self.assertEqual(arithmetic.median([4, 1, 3, 2]), 2.5)
+        self.assertIsNone(arithmetic.median([]))
+        self.assertEqual(arithmetic.median([None, 2]), 2)
+
+    def test_the_worst_is_what_speaks_most_against_us(self):
+        self.assertEqual(arithmetic.worst([1, 3, 2], LOWER), 3)
+        self.assertEqual(arithmetic.worst([1, 3, 2], HIGHER), 1)
+
+    def test_there_is_no_ratio_to_nothing(self):
+        self.assertEqual(arithmetic.ratio(1, 4), 0.25)
+        self.assertIsNone(arithmetic.ratio(1, 0))
+        self.assertIsNone(arithmetic.ratio(None, 1))
+
+    def test_an_aim_bounds_from_the_side_that_is_good(self):
+        self.assertTrue(arithmetic.reached(0.3, 0.33, LOWER))
+        self.assertFalse(arithmetic.reached(0.3, 0.33, HIGHER))
+        self.assertIsNone(arithmetic.reached(0.3, None, LOWER))
+
+    def test_a_percentile_is_a_value_that_was_measured(self):
+        self.assertEqual(arithmetic.percentile(range(1, 101), 0.99), 99)
+        self.assertEqual(arithmetic.percentile([7], 0.999), 7)
+        self.assertIsNone(arithmetic.percentile([], 0.5))
+
+
+class Lines(unittest.TestCase):
+    def test_ratios_are_of_pairs_and_the_worst_pair_is_told(self):
+        runs = {"ours": [measured(p99=1.0), measured(p99=3.0)], "kafka": [measured(p99=10.0), measured(p99=6.0)]}
+        (line,) = lines_of(row(LATENCY), runs)
+        self.assertAlmostEqual(line.ratio, 0.3)
+        self.assertAlmostEqual(line.ratio_worst, 0.5)
+        self.assertEqual((line.ours, line.ours_worst, line.kafka, line.verdict), (2.0, 3.0, 8.0, "reached"))
+
+    def test_a_busy_generator_gives_no_ratio(self):
+        for busy in ("ours", "kafka"):
+            runs = {"ours": [measured(rate=500)], "kafka": [measured(rate=100)]}
+            runs[busy][0].generator_fraction = 0.71
+            (line,) = lines_of(row(RATE), runs)
+            self.assertIsNone(line.ratio)
+            self.assertEqual((line.ours, line.verdict), (500, "client-bound"))
+
+    def test_each_policy_is_shown_beside_its_own_floor(self):
+        names = [side.name for side in BOTH_POLICIES]
+        runs = {name: [measured(p99=value)] for name, value in zip(names, (6.0, 4.0, 8.0, 3.0, 1.0))}
+        lines = lines_of(row(LATENCY, sides=BOTH_POLICIES), runs)
+        self.assertEqual([(line.side, line.floor, line.over_floor) for line in lines], [("ours fsync", 3.0, 2.0), ("ours replicated", 1.0, 4.0)])
+
+    def test_a_miss_is_said(self):
+        runs = {"ours": [measured(rate=150)], "kafka": [measured(rate=100)]}
+        (line,) = lines_of(row(RATE), runs)
+        self.assertEqual(line.verdict, "MISSED")
+        self.assertIn("MISSED", table.line_text(line))
+
+    def test_a_limit_is_on_our_own_figure(self):
+        runs = {"ours": [measured(rss=13)], "kafka": [measured(rss=300)]}
+        (line,) = lines_of(row(Metric("rss", "rss", "MiB", limit=12)), runs)
+        self.assertEqual(line.verdict, "MISSED")
+
+
+class Process(unittest.TestCase):
+    STAT = "17 (a (strange) name) S 1 17 17 0 -1 4194560 100 200 3 4 {} {} 8 9 20 0 30 0 5 6 7"
+
+    def test_the_cpu_of_a_process_is_found_behind_any_name(self):
+        ticks = process.TICKS_PER_SECOND
+        cpu = process.parse_stat(self.STAT.format(3 * ticks, 5 * ticks))
+        self.assertEqual((cpu.user, cpu.system, cpu.total), (3.0, 5.0, 8.0))
+
+    def test_a_size_is_in_bytes(self):
+        self.assertEqual(process.parse_status_bytes("VmPeak:\t 9 kB\nVmRSS:\t 12 kB\n", "VmRSS"), 12 * 1024)
+        with self.assertRaises(ValueError):
+            process.parse_status_bytes("VmPeak: 9 kB", "VmRSS")
+
+    def test_the_cost_of_a_window_is_that_between_the_samples_nearest_to_its_ends(self):
+        samples = [(float(at), process.Cpu(at / 10, at / 5), 1000 - at) for at in range(10)]
+        cpu, resident = process.between(samples, 2.1, 6.9)
+        self.assertAlmostEqual(cpu.user, 0.5)
+        self.assertAlmostEqual(cpu.system, 1.0)
+        self.assertEqual(resident, 998)
+
+
+class Numbers(unittest.TestCase):
+    def test_numbers_have_three_digits_that_matter(self):
+        cases = {0.0312: "0.031", 0.5: "0.50", 12.34: "12.3", 48123.0: "48,123", None: "-", 0: "0"}
+        self.assertEqual({value: table.number(value) for value in cases}, cases)
+
+
+if __name__ == "__main__":
+    unittest.main()
