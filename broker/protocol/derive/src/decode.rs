@@ -10,8 +10,6 @@ pub fn decode(structure: &Structure) -> TokenStream {
     let kind = structure.kind(&quote! { 'a });
     let untagged = structure.untagged().map(read_field);
     let tags = read_tags(structure);
-    let names = structure.fields.iter().map(|field| &field.name);
-    let unknown = structure.keeps_unknown_tags.then(|| quote! { unknown_tags, });
     let nullable = matches!(structure.role, Role::Part { nullable: true }).then(|| {
         quote! {
             #[automatically_derived]
@@ -25,6 +23,7 @@ pub fn decode(structure: &Structure) -> TokenStream {
             }
         }
     });
+    // The reader is copied so that the compiler can keep it in registers: after an error nobody asks where it stood.
     quote! {
         #[automatically_derived]
         impl<'a> crate::Decode<'a> for #kind {
@@ -32,47 +31,65 @@ pub fn decode(structure: &Structure) -> TokenStream {
                 reader: &mut crate::Reader<'a>,
                 at: crate::Version,
             ) -> ::core::result::Result<Self, crate::DecodeError> {
+                let mut value = Self::default();
+                crate::Decode::fill(&mut value, reader, at)?;
+                ::core::result::Result::Ok(value)
+            }
+
+            fn fill(
+                &mut self,
+                outer: &mut crate::Reader<'a>,
+                at: crate::Version,
+            ) -> ::core::result::Result<(), crate::DecodeError> {
+                let reader = &mut outer.clone();
                 #(#untagged)*
                 #tags
-                ::core::result::Result::Ok(Self { #(#names,)* #unknown })
+                outer.clone_from(reader);
+                ::core::result::Result::Ok(())
             }
         }
         #nullable
     }
 }
 
-/// The value that is read, with the field's name put into its errors.
+/// Reads the value, with the field's name put into its errors.
 fn read_value(field: &Field) -> TokenStream {
+    let name = &field.name;
     let text = field.text();
-    let named = quote! { .map_err(|error| error.within(#text))? };
-    let whole = quote! { crate::Decode::read(reader, at)#named };
+    let named = quote! { .map_err(|error| error.within(#text))?; };
+    let whole = quote! { crate::Decode::fill(&mut self.#name, reader, at)#named };
     match field.nullable {
         Nullable::Never | Nullable::Always => whole,
         Nullable::In(range) => match range.condition() {
             None => whole,
-            Some(condition) => quote! { if #condition { #whole } else { ::core::option::Option::Some(#whole) } },
+            Some(condition) => quote! {
+                if #condition {
+                    #whole
+                } else {
+                    crate::Decode::fill(self.#name.get_or_insert_default(), reader, at)#named
+                }
+            },
         },
     }
 }
 
+/// A field that the version lacks keeps its default.
 fn read_field(field: &Field) -> TokenStream {
-    let Field { name, kind, default, .. } = field;
     let value = read_value(field);
     match field.versions.condition() {
-        None => quote! { let #name: #kind = #value; },
-        Some(condition) => quote! { let #name: #kind = if #condition { #value } else { #default }; },
+        None => value,
+        Some(condition) => quote! { if #condition { #value } },
     }
 }
 
 fn read_tags(structure: &Structure) -> TokenStream {
     let tagged = structure.tagged();
-    let starts =
-        tagged.iter().map(|(_, Field { name, kind, default, .. })| quote! { let mut #name: #kind = #default; });
     let arms = tagged.iter().map(|(tag, field)| {
-        let name = &field.name;
+        let Field { name, default, .. } = field;
         let value = read_value(field);
         let guard = field.versions.condition().map(|condition| quote! { if #condition });
-        quote! { #tag #guard => #name = #value, }
+        // A tag may come twice; the last one counts.
+        quote! { #tag #guard => { self.#name = #default; #value } }
     });
     let known = if tagged.is_empty() {
         quote! { |_, _| ::core::result::Result::Ok(false) }
@@ -87,11 +104,13 @@ fn read_tags(structure: &Structure) -> TokenStream {
             }
         }
     };
-    let reading = quote! { if at.flexible { reader.tags(#known)? } else { ::core::default::Default::default() } };
-    let binding = if structure.keeps_unknown_tags {
-        quote! { let unknown_tags = #reading; }
-    } else {
-        quote! { let _: crate::UnknownTags<'a> = #reading; }
-    };
-    quote! { #(#starts)* #binding }
+    let unknown = structure.keeps_unknown_tags.then(|| quote! { self.unknown_tags = });
+    quote! {
+        if at.flexible {
+            let count = reader.tag_count()?;
+            if count > 0 {
+                #unknown reader.some_tags(count, #known)?;
+            }
+        }
+    }
 }

@@ -7,12 +7,55 @@ use barnabas_types::Uuid;
 use super::{DecodeError, DecodeFault, Reader, Version};
 
 /// A value that can be read from a frame, borrowing from it.
-pub trait Decode<'a>: Sized {
+pub trait Decode<'a>: Default {
     /// Reads the value as version `at` writes it.
     ///
     /// # Errors
     /// When the bytes are not such a value.
     fn read(reader: &mut Reader<'a>, at: Version) -> Result<Self, DecodeError>;
+
+    /// As [`Decode::read`], into a value that is the default: a structure is read where it will stay. After an error nothing is said of the
+    /// value and the reader.
+    ///
+    /// # Errors
+    /// When the bytes are not such a value.
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        // A default holds no memory, so nothing is lost by not dropping it, and the compiler need not look.
+        std::mem::forget(std::mem::replace(self, Self::read(reader, at)?));
+        Ok(())
+    }
+
+    /// `count` values, one after the other. At first no more memory is reserved than bytes remain in the frame; then it doubles as elements
+    /// are really there.
+    ///
+    /// # Errors
+    /// When the bytes are not such values.
+    #[inline]
+    fn read_list(reader: &mut Reader<'a>, at: Version, count: usize) -> Result<Vec<Self>, DecodeError> {
+        reader.take_memory(count.saturating_mul(size_of::<Self>()))?;
+        let affordable = reader.remaining().checked_div(size_of::<Self>()).unwrap_or(count);
+        let mut elements = Vec::with_capacity(count.min(affordable));
+        while elements.len() < count {
+            if elements.len() == elements.capacity() {
+                grow(&mut elements, count);
+            }
+            let start = elements.len();
+            let room = elements.capacity().min(count).saturating_sub(start);
+            elements.extend((0..room).map(|_| Self::default()));
+            for (index, element) in elements.iter_mut().enumerate().skip(start) {
+                element.fill(reader, at).map_err(|error| error.at_index(index))?;
+            }
+        }
+        Ok(elements)
+    }
+}
+
+/// Makes room for twice as many elements, or for `count` of them.
+#[cold]
+#[inline(never)]
+fn grow<T>(elements: &mut Vec<T>, count: usize) {
+    elements.reserve_exact(elements.len().max(1).min(count.saturating_sub(elements.len())));
 }
 
 /// A value that some versions may write as null.
@@ -30,6 +73,15 @@ macro_rules! decode_number {
             #[inline]
             fn read(reader: &mut Reader<'_>, _at: Version) -> Result<Self, DecodeError> {
                 Ok(Self::from_be_bytes(reader.array()?))
+            }
+
+            /// All of them at once: their size is known.
+            #[inline]
+            fn read_list(reader: &mut Reader<'_>, _at: Version, count: usize) -> Result<Vec<Self>, DecodeError> {
+                reader.take_memory(count.saturating_mul(size_of::<Self>()))?;
+                let bytes = reader.bytes(count.saturating_mul(size_of::<Self>()))?;
+                let (numbers, _) = bytes.as_chunks();
+                Ok(numbers.iter().map(|number| Self::from_be_bytes(*number)).collect())
             }
         }
     )*};
@@ -61,7 +113,9 @@ fn present<T>(reader: &Reader<'_>, value: Option<T>) -> Result<T, DecodeError> {
 impl<'a> DecodeNullable<'a> for Cow<'a, str> {
     /// Bytes that are not UTF-8 are replaced by U+FFFD, as Kafka does.
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
-        Ok(reader.string(at)?.map(String::from_utf8_lossy))
+        let Some(bytes) = reader.string(at)? else { return Ok(None) };
+        // Replacing goes character by character; checking is much faster, and nearly always enough.
+        Ok(Some(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)))
     }
 }
 
@@ -86,19 +140,8 @@ impl<'a> Decode<'a> for Cow<'a, [u8]> {
 }
 
 impl<'a, T: Decode<'a>> DecodeNullable<'a> for Vec<T> {
-    /// Reserves at first no more memory than bytes remain in the frame; then doubles as elements are really there.
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
-        let Some(count) = reader.count(at)? else { return Ok(None) };
-        let affordable = reader.remaining().checked_div(size_of::<T>()).unwrap_or(count);
-        let mut elements = Self::with_capacity(count.min(affordable));
-        for index in 0..count {
-            reader.take_memory(size_of::<T>())?;
-            if elements.len() == elements.capacity() {
-                elements.reserve_exact(elements.len().max(1).min(count.saturating_sub(index)));
-            }
-            elements.push(T::read(reader, at).map_err(|error| error.at_index(index))?);
-        }
-        Ok(Some(elements))
+        reader.count(at)?.map(|count| T::read_list(reader, at, count)).transpose()
     }
 }
 

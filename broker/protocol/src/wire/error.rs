@@ -219,6 +219,7 @@ located_error!(EncodeError, EncodeFault);
 impl DecodeError {
     /// `fault`, found `position` bytes from the start of the frame.
     #[cold]
+    #[inline(never)]
     pub(crate) fn new(fault: DecodeFault, position: usize) -> Self {
         Self(Located::new(fault, Some(position)))
     }

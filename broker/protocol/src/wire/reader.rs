@@ -11,8 +11,10 @@ const MEMORY_BASE_BYTES: usize = 64 * 1024;
 /// no more than 64 KiB and 16 times the frame.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    frame: &'a [u8],
-    position: usize,
+    /// Bytes not yet read.
+    rest: &'a [u8],
+    /// Bytes from the start of the frame to the end of `rest`.
+    end: usize,
     /// Bytes of memory that lists may still take.
     memory: usize,
 }
@@ -22,25 +24,25 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(frame: &'a [u8]) -> Self {
         let memory = frame.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_BASE_BYTES);
-        Self { frame, position: 0, memory }
+        Self { rest: frame, end: frame.len(), memory }
     }
 
     /// Bytes read so far.
     #[must_use]
     pub fn position(&self) -> usize {
-        self.position
+        self.end.saturating_sub(self.rest.len())
     }
 
     /// Bytes not yet read.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.frame.len().saturating_sub(self.position)
+        self.rest.len()
     }
 
     /// The error `fault`, found here.
-    #[cold]
+    #[inline]
     pub(crate) fn error(&self, fault: DecodeFault) -> DecodeError {
-        DecodeError::new(fault, self.position)
+        DecodeError::new(fault, self.position())
     }
 
     /// Fails unless every byte has been read.
@@ -62,11 +64,10 @@ impl<'a> Reader<'a> {
     pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         #[cfg(test)]
         super::counting_allocator::count_read();
-        let rest = self.frame.get(self.position..).unwrap_or_default();
-        let Some(bytes) = rest.get(..length) else {
-            return Err(self.error(DecodeFault::Truncated { needed: length, remaining: rest.len() }));
+        let Some((bytes, rest)) = self.rest.split_at_checked(length) else {
+            return Err(truncated(length, self.rest.len(), self.end));
         };
-        self.position += length;
+        self.rest = rest;
         Ok(bytes)
     }
 
@@ -78,11 +79,10 @@ impl<'a> Reader<'a> {
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         #[cfg(test)]
         super::counting_allocator::count_read();
-        let rest = self.frame.get(self.position..).unwrap_or_default();
-        let Some(bytes) = rest.first_chunk::<N>() else {
-            return Err(self.error(DecodeFault::Truncated { needed: N, remaining: rest.len() }));
+        let Some((bytes, rest)) = self.rest.split_first_chunk() else {
+            return Err(truncated(N, self.rest.len(), self.end));
         };
-        self.position += N;
+        self.rest = rest;
         Ok(*bytes)
     }
 
@@ -92,22 +92,18 @@ impl<'a> Reader<'a> {
     /// [`DecodeFault::VarintTooLong`] above five bytes or 32 bits, [`DecodeFault::Truncated`].
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, DecodeError> {
-        let mut value = 0_u32;
-        for shift in [0, 7, 14, 21, 28] {
-            let [byte] = self.array()?;
-            if shift == 28 && byte > 0x0f {
-                break;
-            }
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.error(DecodeFault::VarintTooLong { max_bytes: 5 }))
+        // Nearly all of them are lengths of short things.
+        let (value, rest) = match self.rest {
+            [byte @ 0..0x80, rest @ ..] => (u32::from(*byte), rest),
+            [low, high @ 0..0x80, rest @ ..] => (u32::from(*low & 0x7f) | u32::from(*high) << 7, rest),
+            _ => long_varint(self.rest, self.end)?,
+        };
+        self.rest = rest;
+        Ok(value)
     }
 
     /// A length as this version writes it: compact (one more than the length, 0 for null) or as a number of fixed size (-1 for null).
-    #[inline]
+    #[inline(always)]
     fn length(
         &mut self,
         at: Version,
@@ -125,18 +121,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of a string, or `None` for null.
+    #[inline(always)]
     pub(crate) fn string(&mut self, at: Version) -> Result<Option<&'a [u8]>, DecodeError> {
         let length = self.length(at, |reader| Ok(i32::from(i16::from_be_bytes(reader.array()?))))?;
         length.map(|length| self.bytes(length)).transpose()
     }
 
     /// The bytes of a byte string or of records, or `None` for null.
+    #[inline(always)]
     pub(crate) fn byte_string(&mut self, at: Version) -> Result<Option<&'a [u8]>, DecodeError> {
         let length = self.length(at, |reader| Ok(i32::from_be_bytes(reader.array()?)))?;
         length.map(|length| self.bytes(length)).transpose()
     }
 
-    /// Accounts for one more element of `size` bytes.
+    /// Accounts for `size` more bytes of memory.
     #[inline]
     pub(crate) fn take_memory(&mut self, size: usize) -> Result<(), DecodeError> {
         match self.memory.checked_sub(size) {
@@ -147,6 +145,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of elements of a list, or `None` for null. No more than there are bytes left: every element takes at least one.
+    #[inline]
     pub(crate) fn count(&mut self, at: Version) -> Result<Option<usize>, DecodeError> {
         let count = self.length(at, |reader| Ok(i32::from_be_bytes(reader.array()?)))?;
         match count {
@@ -162,22 +161,51 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of `known`, and [`DecodeFault::TagSize`] when a known field does not fill its declared size.
-    pub fn tags<F>(&mut self, mut known: F) -> Result<UnknownTags<'a>, DecodeError>
+    #[inline]
+    pub fn tags<F>(&mut self, known: F) -> Result<UnknownTags<'a>, DecodeError>
+    where
+        F: FnMut(&mut Reader<'a>, u32) -> Result<bool, DecodeError>,
+    {
+        match self.tag_count()? {
+            0 => Ok(UnknownTags::default()),
+            count => self.some_tags(count, known),
+        }
+    }
+
+    /// How many tagged fields follow.
+    ///
+    /// # Errors
+    /// As [`Reader::unsigned_varint`].
+    #[inline]
+    pub fn tag_count(&mut self) -> Result<u32, DecodeError> {
+        self.unsigned_varint().map_err(in_tags)
+    }
+
+    /// As [`Reader::tags`], when it is known already that there are `count` of them. Apart from it, because there nearly always are none.
+    ///
+    /// # Errors
+    /// As `tags`.
+    #[cold]
+    #[inline(never)]
+    pub fn some_tags<F>(&mut self, count: u32, mut known: F) -> Result<UnknownTags<'a>, DecodeError>
     where
         F: FnMut(&mut Reader<'a>, u32) -> Result<bool, DecodeError>,
     {
         let mut unknown = UnknownTags::default();
-        for _ in 0..self.unsigned_varint().map_err(in_tags)? {
-            let start = self.position;
+        let all = self.rest;
+        for _ in 0..count {
+            let start = all.len().saturating_sub(self.rest.len());
             let (tag, mut field) = self.tag().map_err(in_tags)?;
-            let value_start = field.position;
+            let declared = field.remaining();
             let is_known = known(&mut field, tag)?;
             self.memory = field.memory;
             if !is_known {
-                unknown.append(field.frame, start);
+                if unknown.count() == 0 {
+                    self.take_memory(UnknownTags::MEMORY_BYTES).map_err(in_tags)?;
+                }
+                unknown.append(all.get(..all.len().saturating_sub(self.rest.len())).unwrap_or_default(), start);
             } else if field.remaining() > 0 {
-                let actual = field.position.saturating_sub(value_start);
-                let declared = actual.saturating_add(field.remaining());
+                let actual = declared.saturating_sub(field.remaining());
                 return Err(in_tags(field.error(DecodeFault::TagSize { tag, declared, actual })));
             }
         }
@@ -185,14 +213,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The next tag, and a reader over its field.
-    #[inline]
     fn tag(&mut self) -> Result<(u32, Self), DecodeError> {
         let tag = self.unsigned_varint()?;
         let declared = self.unsigned_varint()? as usize;
-        let start = self.position;
-        self.bytes(declared)?;
-        let frame = self.frame.get(..self.position).unwrap_or_default();
-        Ok((tag, Reader { frame, position: start, memory: self.memory }))
+        let value = self.bytes(declared)?;
+        Ok((tag, Reader { rest: value, end: self.position(), memory: self.memory }))
     }
 }
 
@@ -200,4 +225,30 @@ impl<'a> Reader<'a> {
 #[cold]
 fn in_tags(error: DecodeError) -> DecodeError {
     error.within("tagged_fields")
+}
+
+/// The error that `needed` bytes are asked for where `remaining` are left before byte `end` of the frame.
+#[cold]
+#[inline(never)]
+fn truncated(needed: usize, remaining: usize, end: usize) -> DecodeError {
+    DecodeError::new(DecodeFault::Truncated { needed, remaining }, end.saturating_sub(remaining))
+}
+
+/// A variable-length number at the start of `bytes`, which end at byte `end` of the frame, and what follows it.
+#[inline(never)]
+fn long_varint(bytes: &[u8], end: usize) -> Result<(u32, &[u8]), DecodeError> {
+    let mut value = 0_u32;
+    let mut rest = bytes;
+    for shift in [0, 7, 14, 21, 28] {
+        let Some((byte, after)) = rest.split_first() else { return Err(truncated(1, 0, end)) };
+        rest = after;
+        if shift == 28 && *byte > 0x0f {
+            break;
+        }
+        value |= u32::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            return Ok((value, rest));
+        }
+    }
+    Err(DecodeError::new(DecodeFault::VarintTooLong { max_bytes: 5 }, end.saturating_sub(rest.len())))
 }

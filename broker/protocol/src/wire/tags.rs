@@ -5,35 +5,38 @@ use std::borrow::Cow;
 use super::{Encode, EncodeError, EncodeFault, IntoOwned, Reader, Sink, Size, Version};
 
 /// The tagged fields of a structure whose meaning is not known here, as on the wire: tag, size, value, one after the other. Borrows from the
-/// frame, except where known fields stood between unknown ones.
+/// frame, except where known fields stood between unknown ones. Nearly always there are none, and every structure has a place for them:
+/// so the place is as small as it can be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnknownTags<'a>(Option<Box<Kept<'a>>>);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownTags<'a> {
+struct Kept<'a> {
     fields: Cow<'a, [u8]>,
     count: u32,
 }
 
-impl Default for UnknownTags<'_> {
-    fn default() -> Self {
-        Self { fields: Cow::Borrowed(&[]), count: 0 }
-    }
-}
-
 impl<'a> UnknownTags<'a> {
+    /// What the first field takes, in bytes.
+    pub(crate) const MEMORY_BYTES: usize = size_of::<Kept<'_>>();
+
     /// How many fields there are.
+    #[inline]
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.count
+        self.0.as_ref().map_or(0, |kept| kept.count)
     }
 
     /// The fields as on the wire.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.fields
+        self.0.as_ref().map_or(&[], |kept| &kept.fields)
     }
 
     /// The fields, tag and bytes.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        let mut reader = Reader::new(&self.fields);
+        let mut reader = Reader::new(self.as_bytes());
         std::iter::from_fn(move || {
             let tag = reader.unsigned_varint().ok()?;
             let size = reader.unsigned_varint().ok()?;
@@ -44,25 +47,27 @@ impl<'a> UnknownTags<'a> {
     /// Adds the field that begins at `start` and ends with `frame`.
     pub(crate) fn append(&mut self, frame: &'a [u8], start: usize) {
         let field = frame.get(start..).unwrap_or_default();
-        self.count = self.count.saturating_add(1);
-        match &mut self.fields {
-            Cow::Borrowed([]) => self.fields = Cow::Borrowed(field),
+        let kept = self.0.get_or_insert_with(|| Box::new(Kept { fields: Cow::Borrowed(&[]), count: 0 }));
+        kept.count = kept.count.saturating_add(1);
+        match &mut kept.fields {
+            Cow::Borrowed([]) => kept.fields = Cow::Borrowed(field),
             Cow::Borrowed(before) if std::ptr::eq(before.as_ptr_range().end, field.as_ptr()) => {
                 let whole = start.checked_sub(before.len()).and_then(|first| frame.get(first..));
-                self.fields = Cow::Borrowed(whole.unwrap_or_default());
+                kept.fields = Cow::Borrowed(whole.unwrap_or_default());
             }
             fields => fields.to_mut().extend_from_slice(field),
         }
     }
 
     /// Fails when there are fields but the version has no place for them.
+    #[inline]
     pub fn refuse(&self) -> Result<(), EncodeError> {
-        if self.count == 0 { Ok(()) } else { Err(EncodeError::new(EncodeFault::TagsInInflexibleVersion)) }
+        if self.0.is_none() { Ok(()) } else { Err(EncodeError::new(EncodeFault::TagsInInflexibleVersion)) }
     }
 
     /// Writes the fields from byte `written` on whose tag is below `tag`, and returns up to which byte they are written now.
     pub fn write_below<S: Sink>(&self, sink: &mut S, written: usize, tag: u32) -> usize {
-        let rest = self.fields.get(written..).unwrap_or_default();
+        let rest = self.as_bytes().get(written..).unwrap_or_default();
         let mut reader = Reader::new(rest);
         let mut end = 0;
         while let (Ok(next), Ok(size)) = (reader.unsigned_varint(), reader.unsigned_varint()) {
@@ -77,7 +82,7 @@ impl<'a> UnknownTags<'a> {
 
     /// Writes the fields from byte `written` on.
     pub fn write_rest<S: Sink>(&self, sink: &mut S, written: usize) {
-        sink.put(self.fields.get(written..).unwrap_or_default());
+        sink.put(self.as_bytes().get(written..).unwrap_or_default());
     }
 }
 
@@ -102,6 +107,8 @@ impl IntoOwned for UnknownTags<'_> {
     type Owned = UnknownTags<'static>;
 
     fn into_owned(self) -> UnknownTags<'static> {
-        UnknownTags { fields: Cow::Owned(self.fields.into_owned()), count: self.count }
+        UnknownTags(
+            self.0.map(|kept| Box::new(Kept { fields: Cow::Owned(kept.fields.into_owned()), count: kept.count })),
+        )
     }
 }
