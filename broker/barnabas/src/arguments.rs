@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use barnabas_cli::perf::PerfArguments;
 use barnabas_server::FormatPolicy;
 use barnabas_server::config::LogFormatSetting;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +19,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run a broker until it is told to stop (SIGTERM or Ctrl-C).
     Server(ServerArguments),
+    /// Generate load for a broker and measure what comes of it.
+    Perf(PerfArguments),
 }
 
 #[derive(Args, Debug)]
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn a_cluster_id_may_begin_with_a_dash() {
         let line = ["barnabas", "server", "--cluster-id", "-S2vF0lEQ0mJ8Qn3hVb7pA", "--strict"];
-        let Command::Server(arguments) = Arguments::try_parse_from(line).unwrap().command;
+        let Command::Server(arguments) = Arguments::try_parse_from(line).unwrap().command else { panic!("no server") };
         assert_eq!(arguments.cluster_id.as_deref(), Some("-S2vF0lEQ0mJ8Qn3hVb7pA"));
         assert!(arguments.strict);
     }

@@ -15,7 +15,10 @@ use arguments::{Arguments, Command, ServerArguments};
 
 fn main() -> ExitCode {
     let began = Instant::now();
-    let Command::Server(arguments) = Arguments::parse().command;
+    let arguments = match Arguments::parse().command {
+        Command::Server(arguments) => arguments,
+        Command::Perf(arguments) => return barnabas_cli::perf::run(&arguments),
+    };
     match serve(&arguments, began) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
