@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use barnabas_cli::perf::PerfArguments;
+use barnabas_cli::protocol::ProtocolArguments;
 use barnabas_server::FormatPolicy;
 use barnabas_server::config::LogFormatSetting;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -21,6 +22,8 @@ pub enum Command {
     Server(ServerArguments),
     /// Generate load for a broker and measure what comes of it.
     Perf(PerfArguments),
+    /// Show frames of Kafka's protocol as text, from hexadecimal, a stream, or a capture of tcpdump.
+    Protocol(ProtocolArguments),
 }
 
 #[derive(Args, Debug)]

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::parse().command {
         Command::Server(arguments) => arguments,
         Command::Perf(arguments) => return barnabas_cli::perf::run(&arguments),
+        Command::Protocol(arguments) => return barnabas_cli::protocol::run(&arguments),
     };
     match serve(&arguments, began) {
         Ok(()) => ExitCode::SUCCESS,

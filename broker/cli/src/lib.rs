@@ -2,3 +2,4 @@
 //! as any client does, or read files; nothing here runs a broker.
 
 pub mod perf;
+pub mod protocol;

@@ -12,11 +12,8 @@ use super::error::PerfError;
 use super::partitioner::partition_of;
 use super::payload::{Payload, Random};
 
-/// What a marked value begins with, in bytes: a sign that it is one, which producer wrote it, its number in the partition; 8 bytes each,
-/// big-endian.
-pub const MARK_BYTES: usize = 24;
-/// The sign.
-const MARK: [u8; 8] = *b"perfmark";
+/// What a marked value begins with: which producer wrote it and its number in the partition, each 8 bytes, big-endian.
+pub const MARK_BYTES: usize = 16;
 /// The bytes of a key.
 const KEY_BYTES: usize = 8;
 /// Bytes that all encoded records, and all compressed ones, may take together.
@@ -232,20 +229,14 @@ impl Body {
 }
 
 fn encode_mark(producer: u64, number: u64) -> [u8; MARK_BYTES] {
-    let mut mark = [0; MARK_BYTES];
-    let fields = [MARK, producer.to_be_bytes(), number.to_be_bytes()];
-    for (place, field) in mark.as_chunks_mut::<8>().0.iter_mut().zip(fields) {
-        *place = field;
-    }
-    mark
+    (u128::from(producer) << 64 | u128::from(number)).to_be_bytes()
 }
 
 /// The producer and the number at the front of a marked value.
+#[cfg(test)]
 pub fn decode_mark(value: &[u8]) -> Option<(u64, u64)> {
-    match value.as_chunks::<8>().0 {
-        [MARK, producer, number, ..] => Some((u64::from_be_bytes(*producer), u64::from_be_bytes(*number))),
-        _ => None,
-    }
+    let mark = u128::from_be_bytes(*value.first_chunk::<MARK_BYTES>()?);
+    Some(((mark >> 64) as u64, mark as u64))
 }
 
 /// A few keys for each partition, such as Kafka's partitioner would send there.
