@@ -6,6 +6,7 @@ mod arguments;
 mod batches;
 mod cluster;
 mod connection;
+mod consume;
 mod error;
 mod host;
 mod measure;
@@ -36,6 +37,8 @@ pub struct PerfArguments {
 enum PerfCommand {
     /// Send records, as fast as they are taken or at a fixed rate.
     Produce(Box<produce::ProduceArguments>),
+    /// Read records as fast as they come, and check them if asked to.
+    Consume(Box<consume::ConsumeArguments>),
     /// Make or delete many topics, and say how long it took.
     Topics(Box<topics::TopicsArguments>),
 }
@@ -45,6 +48,7 @@ enum PerfCommand {
 pub fn run(arguments: &PerfArguments) -> ExitCode {
     let result = match &arguments.command {
         PerfCommand::Produce(arguments) => produce::run(arguments),
+        PerfCommand::Consume(arguments) => consume::run(arguments),
         PerfCommand::Topics(arguments) => topics::run(arguments),
     };
     match result {

@@ -12,8 +12,11 @@ use super::error::PerfError;
 use super::partitioner::partition_of;
 use super::payload::{Payload, Random};
 
-/// What a marked value begins with: which producer wrote it and its number in the partition, each 8 bytes, big-endian.
-pub const MARK_BYTES: usize = 16;
+/// What a marked value begins with, in bytes: a sign that it is one, which producer wrote it, its number in the partition; 8 bytes each,
+/// big-endian.
+pub const MARK_BYTES: usize = 24;
+/// The sign.
+const MARK: [u8; 8] = *b"perfmark";
 /// The bytes of a key.
 const KEY_BYTES: usize = 8;
 /// Bytes that all encoded records, and all compressed ones, may take together.
@@ -229,14 +232,20 @@ impl Body {
 }
 
 fn encode_mark(producer: u64, number: u64) -> [u8; MARK_BYTES] {
-    (u128::from(producer) << 64 | u128::from(number)).to_be_bytes()
+    let mut mark = [0; MARK_BYTES];
+    let fields = [MARK, producer.to_be_bytes(), number.to_be_bytes()];
+    for (place, field) in mark.as_chunks_mut::<8>().0.iter_mut().zip(fields) {
+        *place = field;
+    }
+    mark
 }
 
 /// The producer and the number at the front of a marked value.
-#[cfg(test)]
 pub fn decode_mark(value: &[u8]) -> Option<(u64, u64)> {
-    let mark = u128::from_be_bytes(*value.first_chunk::<MARK_BYTES>()?);
-    Some(((mark >> 64) as u64, mark as u64))
+    match value.as_chunks::<8>().0 {
+        [MARK, producer, number, ..] => Some((u64::from_be_bytes(*producer), u64::from_be_bytes(*number))),
+        _ => None,
+    }
 }
 
 /// A few keys for each partition, such as Kafka's partitioner would send there.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use barnabas_protocol::ApiKey;
+use barnabas_protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
 use barnabas_protocol::messages::metadata::MetadataRequestTopic;
-use barnabas_protocol::messages::{InitProducerIdRequest, MetadataRequest, MetadataResponse};
+use barnabas_protocol::messages::{InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, MetadataResponse};
+use barnabas_protocol::{ApiKey, ErrorCode};
 use barnabas_types::Uuid;
 
 use super::connection::Connection;
@@ -20,6 +21,14 @@ const QUICK_TIMEOUT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The codes after which another broker must be asked.
+pub const LEADER_MOVED: [ErrorCode; 4] = [
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::LEADER_NOT_AVAILABLE,
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode::FENCED_LEADER_EPOCH,
+];
 
 /// Where a cluster is and how to introduce oneself.
 #[derive(Clone, Debug)]
@@ -102,10 +111,7 @@ impl Cluster {
     }
 
     /// A connection to `address`, or soon an error: the other connections of a run wait meanwhile.
-    ///
-    /// # Errors
-    /// All of [`Connection::open`].
-    pub fn connect_quickly(&self, address: &str) -> Result<Connection, PerfError> {
+    fn connect_quickly(&self, address: &str) -> Result<Connection, PerfError> {
         Connection::open(address, &self.client_id, QUICK_TIMEOUT)
     }
 
@@ -117,14 +123,60 @@ impl Cluster {
         patiently(|| self.try_topic(name, partitions))
     }
 
+    /// A connection, no longer blocking, to the broker that leads all of `partitions` of `topic` now.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or there is no such single broker.
+    pub fn connect_to_leader(
+        &self,
+        topic: &str,
+        limit: Option<usize>,
+        partitions: &[i32],
+    ) -> Result<Connection, PerfError> {
+        let topic = self.try_topic(topic, limit)?;
+        let mut leaders =
+            topic.by_leader.iter().filter(|(_, led)| led.iter().any(|partition| partitions.contains(partition)));
+        let (Some((address, _)), None) = (leaders.next(), leaders.next()) else {
+            let reason = "leaders have moved, so that the partitions of one connection have several; begin anew";
+            return Err(PerfError::argument("--connections", partitions.len(), reason));
+        };
+        let connection = self.connect_quickly(address)?;
+        connection.stop_blocking()?;
+        Ok(connection)
+    }
+
     /// As [`Cluster::topic`], once.
     ///
     /// # Errors
     /// As there, also those that pass.
-    pub fn try_topic(&self, name: &str, partitions: Option<usize>) -> Result<Topic, PerfError> {
+    fn try_topic(&self, name: &str, partitions: Option<usize>) -> Result<Topic, PerfError> {
         let response = metadata(&mut self.connect_any()?, &[name])?;
         led(name, partitions, &response)
     }
+}
+
+/// The first or next offset of each of `partitions`, all led by the broker behind `connection`.
+///
+/// # Errors
+/// When the broker does not answer or refuses.
+pub fn offsets(
+    connection: &mut Connection,
+    topic: &str,
+    partitions: &[i32],
+    latest: bool,
+) -> Result<BTreeMap<i32, i64>, PerfError> {
+    let timestamp = if latest { -1 } else { -2 };
+    let asked = |index: &i32| ListOffsetsPartition { partition_index: *index, timestamp, ..Default::default() };
+    let partitions = partitions.iter().map(asked).collect();
+    let topics = vec![ListOffsetsTopic { name: topic.into(), partitions, ..Default::default() }];
+    let response = connection.call(&ListOffsetsRequest { topics, ..Default::default() }, 1)?;
+    let mut offsets = BTreeMap::new();
+    for partition in response.topics.into_iter().flat_map(|topic| topic.partitions) {
+        let what = format!("{topic}-{}", partition.partition_index);
+        PerfError::check(ApiKey::ListOffsets, &what, partition.error_code, None)?;
+        offsets.insert(partition.partition_index, partition.offset);
+    }
+    Ok(offsets)
 }
 
 /// What the broker behind `connection` knows of `topics`. Creates none by asking.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::lane::{Flight, Lane, Next, Part, Rules, Verdict};
 use crate::perf::arguments::ProducerSettings;
 use crate::perf::batches::{Batches, Stamp};
-use crate::perf::cluster::{Cluster, Topic, producer_id};
+use crate::perf::cluster::{Cluster, LEADER_MOVED, Topic, producer_id};
 use crate::perf::connection::{Connection, correlation_id, decode};
 use crate::perf::error::PerfError;
 use crate::perf::host::Clock;
@@ -322,7 +322,8 @@ impl<'a> Driver<'a> {
     /// Connects a producer to whoever leads its partitions now. False when nobody can be reached at the moment.
     fn reconnect(&mut self, index: usize, measure: &mut Measure) -> Result<bool, PerfError> {
         let Some(producer) = self.producers.get_mut(index) else { return Ok(false) };
-        match connect_to_leader(&self.plan, &producer.partitions) {
+        let plan = &self.plan;
+        match plan.cluster.connect_to_leader(&plan.topic.name, plan.partitions, &producer.partitions) {
             Ok(connection) => {
                 self.poller.add(&connection, index as u64)?;
                 producer.version = connection.version::<ProduceRequest<'_>>(FIRST_VERSION)?;
@@ -370,27 +371,6 @@ impl<'a> Driver<'a> {
             }
         }
     }
-}
-
-/// The codes after which another broker must be asked.
-const LEADER_MOVED: [ErrorCode; 4] = [
-    ErrorCode::NOT_LEADER_OR_FOLLOWER,
-    ErrorCode::LEADER_NOT_AVAILABLE,
-    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-    ErrorCode::FENCED_LEADER_EPOCH,
-];
-
-fn connect_to_leader(plan: &Plan, partitions: &[i32]) -> Result<Connection, PerfError> {
-    let topic = plan.cluster.try_topic(&plan.topic.name, plan.partitions)?;
-    let mut leaders =
-        topic.by_leader.iter().filter(|(_, led)| led.iter().any(|partition| partitions.contains(partition)));
-    let (Some((address, _)), None) = (leaders.next(), leaders.next()) else {
-        let reason = "leaders have moved, so that one connection's partitions are led by several brokers; begin anew";
-        return Err(PerfError::argument("--connections", plan.connections, reason));
-    };
-    let connection = plan.cluster.connect_quickly(address)?;
-    connection.stop_blocking()?;
-    Ok(connection)
 }
 
 /// The request that carries `flight`.
