@@ -6,9 +6,11 @@ mod arguments;
 mod batches;
 mod cluster;
 mod connection;
+mod connections;
 mod consume;
 mod error;
 mod host;
+mod latency;
 mod measure;
 mod pace;
 mod partitioner;
@@ -39,6 +41,10 @@ enum PerfCommand {
     Produce(Box<produce::ProduceArguments>),
     /// Read records as fast as they come, and check them if asked to.
     Consume(Box<consume::ConsumeArguments>),
+    /// Measure how long records take from producer to consumer.
+    Latency(Box<latency::LatencyArguments>),
+    /// Hold many connections open that do almost nothing.
+    Connections(Box<connections::ConnectionsArguments>),
     /// Make or delete many topics, and say how long it took.
     Topics(Box<topics::TopicsArguments>),
 }
@@ -49,6 +55,8 @@ pub fn run(arguments: &PerfArguments) -> ExitCode {
     let result = match &arguments.command {
         PerfCommand::Produce(arguments) => produce::run(arguments),
         PerfCommand::Consume(arguments) => consume::run(arguments),
+        PerfCommand::Latency(arguments) => latency::run(arguments),
+        PerfCommand::Connections(arguments) => connections::run(arguments),
         PerfCommand::Topics(arguments) => topics::run(arguments),
     };
     match result {

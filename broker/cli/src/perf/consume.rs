@@ -25,6 +25,7 @@ pub struct ConsumeArguments {
     topic: String,
 
     #[command(flatten)]
+    #[serde(flatten)]
     cluster: ClusterArguments,
 
     /// Begin after the last record instead of at the first.
@@ -64,6 +65,7 @@ pub struct ConsumeArguments {
     timeout: u64,
 
     #[command(flatten)]
+    #[serde(flatten)]
     run: RunArguments,
 
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! `perf produce`: many producers, each with its own connection, at a fixed rate or as fast as the broker takes. Arguments and setup are
 //! here; `lane` decides what is sent, `driver` moves the bytes.
 
-mod driver;
-mod lane;
+pub mod driver;
+pub mod lane;
 
 use std::path::PathBuf;
 

@@ -59,6 +59,7 @@ pub struct TopicsArguments {
     config: Vec<String>,
 
     #[command(flatten)]
+    #[serde(flatten)]
     cluster: ClusterArguments,
 
     #[command(flatten)]

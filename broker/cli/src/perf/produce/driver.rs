@@ -374,7 +374,10 @@ impl<'a> Driver<'a> {
 }
 
 /// The request that carries `flight`.
-fn request(
+///
+/// # Errors
+/// When a batch cannot be compressed.
+pub fn request(
     plan: &Plan,
     batches: &mut Batches,
     lane: &Lane,
