@@ -23,10 +23,9 @@ FLOORS = (FLOOR, SYNCING_FLOOR)
 FLOOR_PACKAGE = artifacts.REPOSITORY / "e2e" / "bench" / "floor"
 # What bin/kafka-server-start.sh gives the JVM, but for -Xms1G, which would only add to its memory.
 JVM = ["-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]
-# A stopped broker must not be fenced; fencing itself is not what is measured here.
-OVERRIDES = {"num.partitions": 1, "broker.session.timeout.ms": 3_600_000}
-# Deleted files go at once, so that the disk has room for the next run.
-TOPIC = {"file.delete.delay.ms": 1000}
+# A stopped broker must not be fenced; retention is looked at often enough to be measured; deleted files go at once, so that the disk
+# has room for the next run.
+OVERRIDES = {"num.partitions": 1, "broker.session.timeout.ms": 3_600_000, "log.retention.check.interval.ms": 1000, "log.segment.delete.delay.ms": 1000}
 TOPIC_DEADLINE_SECONDS = 120
 
 
@@ -87,7 +86,7 @@ class Broker(Server):
             return
         known = {key: value for key, value in (configs or {}).items() if self.kind == BARNABAS or not key.startswith("barnabas.")}
         with wire.Connection(self.port) as connection:
-            wire.create_topic(connection, name, partitions, {**TOPIC, **known})
+            wire.create_topic(connection, name, partitions, known)
         wire.await_leaders(self.port, name, partitions, TOPIC_DEADLINE_SECONDS)
 
     def delete_topic(self, name):

@@ -57,7 +57,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """`measure(rig, side)` is one timed run and answers Measured; `fixed` is printed above the figures."""
+    """`measure(rig, side)` is one timed run and answers Measured; `fixed` is printed above the figures; `finish(rig)` takes
+    away what the runs left for each other."""
 
     name: str
     title: str
@@ -66,6 +67,7 @@ class Row:
     fixed: dict = field(default_factory=dict)
     sides: tuple = BOTH_POLICIES
     pairs: int | None = None
+    finish: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def lines_of(row, runs):
     """`runs` maps the name of a side to what its pairs measured, in order."""
     lines = []
     for side in row.sides:
-        if side.kind != BARNABAS:
+        if side.name not in runs or side.against is None:
             continue
         theirs = runs.get(side.against, [])
         # The floor is the limit, no rival: its generator may well be the slower of the two.

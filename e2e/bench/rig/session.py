@@ -71,6 +71,8 @@ class Session:
                 self.results.append({"name": row.name, "title": row.title, "failed": f"{type(error).__name__}: {error}"[:2000]})
             finally:
                 self.rig.pool.empty()
+                if row.finish:
+                    row.finish(self.rig)
         self.rig.fleet.close()
 
     def sides_of(self, row):
@@ -81,7 +83,7 @@ class Session:
 
     def one(self, row, began):
         sides = self.sides_of(row)
-        runs = {side.name: [] for side in row.sides}
+        runs = {side.name: [] for side in sides}
         pairs = min(row.pairs or self.pairs, self.pairs)
         for pair in range(pairs):
             for side in sides:
