@@ -7,3 +7,7 @@ bench: ## Measures both brokers in one run on a quiet machine, at most 45 minute
 show-bench: ## The rig itself: its arithmetic, the floor, and one row of tiny size against both brokers.
 	@cd e2e/bench && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=.:.. python3 -m unittest discover -s tests
 	@BARNABAS_PROFILE=ci e2e/bench/bench --quick --row memory-idle --row start
+
+.PHONY: bench-soak
+bench-soak: ## One hour of steady load on Barnabas: memory, files and latency must not grow. MINUTES=n for another length.
+	@e2e/tools && e2e/bench/soak $(if $(MINUTES),--minutes $(MINUTES))

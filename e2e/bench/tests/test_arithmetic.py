@@ -1,10 +1,11 @@
-"""The arithmetic behind the tables. Starts no broker."""
+"""The arithmetic behind the tables, and that the rows fit together. Starts no broker."""
 
 import unittest
 
-from rig import arithmetic, process, table
+from rig import arithmetic, generator, load, process, rows, table
 from rig.arithmetic import HIGHER, LOWER
 from rig.row import BOTH_POLICIES, ONE_POLICY, Measured, Metric, Row, lines_of
+from rig.rows import cross_check
 
 LATENCY = Metric("p99", "p99", "ms", aim=0.33)
 RATE = Metric("rate", "rate", "MB/s", HIGHER, aim=2.0)
@@ -98,6 +99,43 @@ class Process(unittest.TestCase):
         self.assertAlmostEqual(cpu.user, 0.5)
         self.assertAlmostEqual(cpu.system, 1.0)
         self.assertEqual(resident, 998)
+
+
+class CrossCheck(unittest.TestCase):
+    def test_the_last_summary_is_the_one_without_the_warm_up(self):
+        line = "{} records sent, {} records/sec (4.88 MB/sec), 3.9 ms avg latency, 201.00 ms max latency, {} ms 50th, 8 ms 95th, {} ms 99th, 30 ms 99.9th."
+        text = "\n".join([line.format(30000, 4990.5, 4, 90), line.format(25000, "5000.1", 3, 24)])
+        self.assertEqual(cross_check.parse_performance(text), (5000.1, {"p50_ms": 3.0, "p99_ms": 24.0}))
+        with self.assertRaises(RuntimeError):
+            cross_check.parse_performance("nothing")
+
+
+class Words(unittest.TestCase):
+    def test_flags_become_words_and_those_without_a_value_stand_alone(self):
+        flags = {"batch_size": 0, "keyed": True, "cpu": None, "idempotent": False}
+        self.assertEqual(generator.words_of(flags), ["--batch-size", "0", "--keyed"])
+
+
+class Rows(unittest.TestCase):
+    def test_every_row_has_a_name_of_its_own_and_compares_with_a_side_it_has(self):
+        names = [row.name for row in rows.ALL]
+        self.assertEqual(len(names), len(set(names)))
+        for row in rows.ALL:
+            sides = {side.name for side in getattr(row, "sides", ())}
+            for side in getattr(row, "sides", ()):
+                self.assertIn(side.against, sides | {None}, row.name)
+
+    def test_a_run_knows_its_cost(self):
+        produced = {"bytes": 2e9, "requests": 1000, "records": 4_000_000, "measured_seconds": 4.0, "core_fraction": 0.2, "latency_us": None}
+        values = load.figures(produced, None, process.Cpu(1.0, 3.0), 64 << 20, {}, 1_000_000).values
+        self.assertEqual((values["cpu_s_per_gb"], values["user_s_per_gb"], values["cpu_us_per_request"]), (2.0, 0.5, 4000.0))
+        self.assertEqual((values["mb_per_second"], values["kept_percent"], values["resident_mib"]), (500.0, 100.0, 64.0))
+
+    def test_a_consumer_that_does_not_follow_fails_the_row(self):
+        produced = {"bytes": 100e6, "requests": 10, "records": 100, "measured_seconds": 1.0, "core_fraction": 0.2}
+        consumed = {**produced, "bytes": 1e6}
+        with self.assertRaisesRegex(RuntimeError, "did not follow"):
+            load.figures(produced, consumed, process.Cpu(1.0, 1.0), 1, {})
 
 
 class Numbers(unittest.TestCase):
