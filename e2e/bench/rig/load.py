@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rig import machine
 from rig.brokers import FLOORS
@@ -26,7 +26,6 @@ class Load:
     pinned: bool = False
     writes_bytes_per_second: float = 100e6
     seconds: float | None = None
-    configs: dict = field(default_factory=dict)
 
     def __call__(self, rig, side):
         return measure(rig, side, self)
@@ -54,25 +53,30 @@ def topic_on(broker, partitions, configs):
 
 
 def measure(rig, side, load):
-    with broker_for(rig, side, load.partitions) as broker, topic_on(broker, load.partitions, {**load.configs, **side.configs}) as topic:
-        seconds = load.seconds if load.seconds and not rig.quick else rig.measured_seconds
-        machine.settle(rig.sized(0.5, 0))
-        memory = rig.warm_memory(int(load.writes_bytes_per_second * (seconds + rig.run_in_seconds)))
-        length = {"warm_up_seconds": rig.run_in_seconds, "duration_seconds": rig.run_in_seconds + seconds}
-        core = LOAD_CORE if load.pinned else None
-        with contextlib.ExitStack() as stack:
-            if load.pinned:
-                stack.enter_context(broker.pinned({BROKER_CORE}))
-            stack.enter_context(rig.pool.feeding())
-            sampler = stack.enter_context(Sampler(broker.pid))
-            consumer = None
-            if load.consume:
-                consumer = stack.enter_context(Generator(rig, broker, "consume", {"topic": topic, "cpu": core, **length}))
-            producer = stack.enter_context(Generator(rig, broker, "produce", {"topic": topic, "cpu": core, **length, **load.produce}))
-            produced = producer.result()
-            consumed = consumer.result() if consumer else None
-        cpu, resident = sampler.between(*window_of(produced))
-        return figures(produced, consumed, cpu, resident, memory, load.produce.get("throughput"))
+    with broker_for(rig, side, load.partitions) as broker, topic_on(broker, load.partitions, side.configs) as topic:
+        return on_topic(rig, broker, topic, load)
+
+
+def on_topic(rig, broker, topic, load):
+    """The load on a topic that is there."""
+    seconds = load.seconds if load.seconds and not rig.quick else rig.measured_seconds
+    machine.settle(rig.sized(0.5, 0))
+    memory = rig.warm_memory(int(load.writes_bytes_per_second * (seconds + rig.run_in_seconds)))
+    length = {"warm_up_seconds": rig.run_in_seconds, "duration_seconds": rig.run_in_seconds + seconds}
+    core = LOAD_CORE if load.pinned else None
+    with contextlib.ExitStack() as stack:
+        if load.pinned:
+            stack.enter_context(broker.pinned({BROKER_CORE}))
+        stack.enter_context(rig.pool.feeding())
+        sampler = stack.enter_context(Sampler(broker.pid))
+        consumer = None
+        if load.consume:
+            consumer = stack.enter_context(Generator(rig, broker, "consume", {"topic": topic, "cpu": core, **length}))
+        producer = stack.enter_context(Generator(rig, broker, "produce", {"topic": topic, "cpu": core, **length, **load.produce}))
+        produced = producer.result()
+        consumed = consumer.result() if consumer else None
+    cpu, resident = sampler.between(*window_of(produced))
+    return figures(produced, consumed, cpu, resident, memory, load.produce.get("throughput"))
 
 
 def figures(produced, consumed, cpu, resident, memory, intended_per_second=None):

@@ -2,7 +2,7 @@
 
 from rig.arithmetic import HIGHER
 
-COLUMNS = f"{'figure':30} {'unit':9} {'side':16} {'ours':>9} {'worst':>9} {'kafka':>9} {'ratio':>6} {'worst':>6} {'aim':>8} {'floor':>9} {'o/floor':>7}"
+COLUMNS = f"{'figure':30} {'unit':9} {'side':16} {'ours':>9} {'worst':>9} {'kafka':>9} {'ratio':>6} {'worst':>6} {'aim':>9} {'floor':>9} {'o/floor':>7}"
 
 
 def number(value):
@@ -18,14 +18,14 @@ def number(value):
 def aim_of(metric):
     sign = ">=" if metric.better == HIGHER else "<="
     if metric.limit is not None:
-        return f"{sign}{number(metric.limit)} {metric.unit}"[:8]
+        return f"{sign}{metric.limit:g} {metric.unit}"
     return "" if metric.aim is None else f"{sign}{metric.aim:g}"
 
 
 def line_text(line, judged=True):
     metric = line.metric
     cells = f"{metric.title:30} {metric.unit:9} {line.side:16} {number(line.ours):>9} {number(line.ours_worst):>9} {number(line.kafka):>9} "
-    cells += f"{number(line.ratio):>6} {number(line.ratio_worst):>6} {aim_of(metric):>8} {number(line.floor):>9} {number(line.over_floor):>7}"
+    cells += f"{number(line.ratio):>6} {number(line.ratio_worst):>6} {aim_of(metric):>9} {number(line.floor):>9} {number(line.over_floor):>7}"
     return f"{cells}  {line.verdict if judged else ''}".rstrip()
 
 

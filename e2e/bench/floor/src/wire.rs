@@ -8,7 +8,7 @@ pub const METADATA: i16 = 3;
 pub const API_VERSIONS: i16 = 18;
 
 /// The one version served of each API: the last before the flexible ones, or the simplest that knows record batches.
-const SERVED: &[(i16, i16)] = &[(PRODUCE, 7), (FETCH, 4), (LIST_OFFSETS, 1), (METADATA, 1), (API_VERSIONS, 0)];
+const SERVED: &[(i16, i16)] = &[(PRODUCE, 7), (FETCH, 4), (LIST_OFFSETS, 1), (METADATA, 4), (API_VERSIONS, 0)];
 const UNSUPPORTED_VERSION: i16 = 35;
 /// Where a record batch keeps `lastOffsetDelta`.
 const LAST_OFFSET_DELTA: std::ops::Range<usize> = 23..27;
@@ -120,7 +120,8 @@ pub fn is_served(api: i16, version: i16) -> bool {
 /// One broker that leads `partitions` partitions of every topic that is asked for.
 pub fn metadata(correlation_id: i32, port: u16, partitions: u32, request: &mut Fields<'_>) -> Option<Vec<u8>> {
     let mut reply = Reply::to(correlation_id);
-    reply.i32(1).i32(1).string(b"127.0.0.1").i32(i32::from(port)).i16(-1).i32(1);
+    const NULL: i16 = -1;
+    reply.i32(0).i32(1).i32(1).string(b"127.0.0.1").i32(i32::from(port)).i16(NULL).i16(NULL).i32(1);
     let topics = request.i32()?.max(0);
     reply.i32(topics);
     for _ in 0..topics {

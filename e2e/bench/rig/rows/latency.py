@@ -165,7 +165,7 @@ class DiskWriter:
 def heartbeats(rig, side):
     """Heartbeats of a consumer group, 50 a second, while the disk is written and synced without pause and the broker is written to."""
     with watched(rig, side, 100 << 20) as (broker, topic), wire.Connection(broker.port) as connection:
-        group = wire.GroupOfOne(connection, "heartbeats")
+        group = wire.GroupOfOne(connection, f"heartbeats-of-{topic}")
         flags = {"topic": topic, **WATCHED}
         took_ms = []
         with DiskWriter(broker.directory) as disk, Generator(rig, broker, "produce", flags) as writer:

@@ -3,7 +3,9 @@
 import time
 
 from rig import process, wire
-from rig.row import ONE_POLICY, Measured, Metric, Row
+from rig.load import on_topic
+from rig.row import KAFKA, ONE_POLICY, OURS_FSYNC, OURS_REPLICATED, Measured, Metric, Row
+from rig.rows.scale import GROWTH, spread
 
 TOPIC = "started"
 DEADLINE_SECONDS = 120
@@ -47,11 +49,12 @@ def many_partitions(rig, side):
     count = partitions_of(rig)
     with rig.fleet.fresh(side.kind) as broker:
         broker.start()
-        values = {"created_s": seconds_of(lambda: broker.create_topic(TOPIC, count))}
+        values = {"created_s": seconds_of(lambda: broker.create_topic(TOPIC, count, side.configs))}
         with wire.Connection(broker.port) as connection:
             for partition in range(0, count, max(1, count // 100)):
                 wire.produce(connection, TOPIC, partition)
         values["resident_mib"] = process.resident_bytes(broker.pid) / 2**20
+        loaded = loaded_values(rig, broker, count)
         broker.stop()
         values["clean_s"] = restarted(broker, count)
         broker.kill()
@@ -61,7 +64,13 @@ def many_partitions(rig, side):
             wire.delete_topic(connection, TOPIC)
         wire.await_gone(broker.port, TOPIC, DEADLINE_SECONDS)
         values["deleted_s"] = time.monotonic() - began
-        return Measured(values)
+        return Measured({**values, **loaded.values}, loaded.generator_fraction, loaded.details)
+
+
+def loaded_values(rig, broker, count):
+    """The load of partitions-N, to see how cost grows."""
+    measured = on_topic(rig, broker, TOPIC, spread(count))
+    return Measured({key: measured.values[key] for key in ("cpu_s_per_million", "p99_ms", "kept_percent")}, measured.generator_fraction, measured.details)
 
 
 def seconds_of(action):
@@ -97,17 +106,18 @@ ROWS = [
     ),
     Row(
         "partitions-10k",
-        "10,000 partitions: create, resident memory, start after a clean stop and after kill -9, delete",
+        "10,000 partitions: create, memory, load, start after a clean stop and after kill -9, delete",
         (
             Metric("created_s", "created, all led", "s"),
             Metric("resident_mib", "resident memory", "MiB", limit=160),
             Metric("clean_s", "start after a clean stop", "s"),
             Metric("killed_s", "start after kill -9", "s", limit=1.0),
             Metric("deleted_s", "deleted", "s"),
+            *GROWTH[:3],
         ),
         many_partitions,
-        {**FIXED, "partitions": "10,000 in one topic"},
-        ONE_POLICY,
+        {"acks": "all", "durability": "ours as named, Kafka's page cache", "partitions": "10,000 in one topic", "load": "10,000 keyed records of 1 KiB a second over 10 connections", "page cache": "warm"},
+        (OURS_FSYNC, OURS_REPLICATED, KAFKA),
         pairs=1,
     ),
 ]
