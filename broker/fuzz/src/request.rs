@@ -19,7 +19,7 @@ fn read(key: ApiKey, reader: &mut Reader<'_>, version: i16) -> Result<(), Decode
     barnabas_protocol::every_message!(dispatch key reader version;)
 }
 
-/// Reads a request as it stands in a frame, and describes it: both find the same, or the same fault.
+/// Reads a request as it stands in a frame, and describes it: both find the same, or the same kind of fault.
 pub fn request(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let Ok(header) = RequestHeader::decode(&mut reader) else { return };
