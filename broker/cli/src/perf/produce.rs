@@ -220,3 +220,6 @@ fn highest_partition(topic: &Topic) -> usize {
     let highest = topic.by_leader.values().flatten().max().copied().unwrap_or(0);
     usize::try_from(highest).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
