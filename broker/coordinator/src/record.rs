@@ -15,6 +15,32 @@ const GROUP_METADATA_VERSION: i16 = 3;
 /// A record of a group shard. Without a value it takes back what its key names.
 pub type Record = GroupRecord<'static>;
 
+/// The pattern of the records that this release knows and whose groups it does not serve: consumer, share and streams groups.
+macro_rules! unserved {
+    () => {
+        $crate::Record::ConsumerGroupMetadata { .. }
+            | $crate::Record::ConsumerGroupPartitionMetadata { .. }
+            | $crate::Record::ConsumerGroupMemberMetadata { .. }
+            | $crate::Record::ConsumerGroupTargetAssignmentMetadata { .. }
+            | $crate::Record::ConsumerGroupTargetAssignmentMember { .. }
+            | $crate::Record::ConsumerGroupCurrentMemberAssignment { .. }
+            | $crate::Record::ShareGroupMemberMetadata { .. }
+            | $crate::Record::ShareGroupMetadata { .. }
+            | $crate::Record::ShareGroupTargetAssignmentMetadata { .. }
+            | $crate::Record::ShareGroupTargetAssignmentMember { .. }
+            | $crate::Record::ShareGroupCurrentMemberAssignment { .. }
+            | $crate::Record::ShareGroupStatePartitionMetadata { .. }
+            | $crate::Record::ConsumerGroupRegularExpression { .. }
+            | $crate::Record::StreamsGroupMetadata { .. }
+            | $crate::Record::StreamsGroupMemberMetadata { .. }
+            | $crate::Record::StreamsGroupTargetAssignmentMetadata { .. }
+            | $crate::Record::StreamsGroupTargetAssignmentMember { .. }
+            | $crate::Record::StreamsGroupCurrentMemberAssignment { .. }
+            | $crate::Record::StreamsGroupTopology { .. }
+    };
+}
+pub(crate) use unserved;
+
 /// A record's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedRecord {
@@ -44,6 +70,12 @@ pub enum DecodeRecordError {
     /// Key or value are not what their number says.
     #[error("the record cannot be read: {0}")]
     Decode(#[from] DecodeError),
+    /// Of a group that is not served. [`decode`] leaves such records in the log, where they stay.
+    #[error("record type {kind} belongs to a kind of group that this release does not serve")]
+    NotServed {
+        /// The record type.
+        kind: i16,
+    },
     /// It can be read and makes no sense.
     #[error("the record of group {group_id} contradicts itself: {what}")]
     Contradiction {
@@ -66,12 +98,14 @@ pub fn encode(record: &Record) -> Result<EncodedRecord, EncodeError> {
         }
         GroupRecord::OffsetCommit { .. } => OFFSET_COMMIT_VERSION,
         GroupRecord::GroupMetadata { .. } => GROUP_METADATA_VERSION,
+        // They have no other version.
+        unserved!() => 0,
     };
     Ok(EncodedRecord { key: record.encode_key()?, value: record.encode_value(version)? })
 }
 
-/// The record that `key` and `value` say. None for a kind that is not known, which a later version or Kafka has written: it stays
-/// in the log and is not looked at.
+/// The record that `key` and `value` say. None for a kind that is not known or not served, which a later version or Kafka has written:
+/// it stays in the log, compaction included, and is not looked at.
 ///
 /// # Errors
 /// The bytes are damaged or of a version that is not known.

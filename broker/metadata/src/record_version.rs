@@ -60,6 +60,17 @@ pub const fn record_version(record: &MetadataRecord<'_>, metadata_version: i16) 
         | MetadataRecord::NoOp(_)
         | MetadataRecord::BeginTransaction(_)
         | MetadataRecord::EndTransaction(_)
-        | MetadataRecord::AbortTransaction(_) => 0,
+        | MetadataRecord::AbortTransaction(_)
+        | MetadataRecord::FenceBroker(_)
+        | MetadataRecord::UnfenceBroker(_)
+        | MetadataRecord::AccessControlEntry(_)
+        | MetadataRecord::RemoveAccessControlEntry(_)
+        | MetadataRecord::ClientQuota(_)
+        | MetadataRecord::UserScramCredential(_)
+        | MetadataRecord::RemoveUserScramCredential(_)
+        | MetadataRecord::DelegationToken(_)
+        | MetadataRecord::RemoveDelegationToken(_)
+        | MetadataRecord::ClearElr(_)
+        | MetadataRecord::ZkMigrationState(_) => 0,
     }
 }

@@ -62,6 +62,15 @@ pub enum ReplayError {
         /// Its value.
         value: i64,
     },
+    /// A record whose content the image cannot keep.
+    #[error(
+        "{record} belongs to a feature that this release does not serve and would be lost with the next snapshot; \
+         remove what it sets with the release that wrote it, or start that release"
+    )]
+    NotKept {
+        /// The record's type.
+        record: &'static str,
+    },
     /// The next producer id would go back.
     #[error("the next producer id goes back from {current} to {next}: ids would be given out twice")]
     ProducerIdsGoBack {
@@ -109,7 +118,20 @@ impl Image {
                 };
             }
             MetadataRecord::RegisterController(record) => controllers::register(&mut self.controllers, record),
-            MetadataRecord::NoOp(_)
+            MetadataRecord::FenceBroker(record) => return brokers::fence(&mut self.brokers, record),
+            MetadataRecord::UnfenceBroker(record) => return brokers::unfence(&mut self.brokers, record),
+            // The image has no place for what they say: the next snapshot would drop it.
+            MetadataRecord::AccessControlEntry(_)
+            | MetadataRecord::RemoveAccessControlEntry(_)
+            | MetadataRecord::ClientQuota(_)
+            | MetadataRecord::UserScramCredential(_)
+            | MetadataRecord::RemoveUserScramCredential(_)
+            | MetadataRecord::DelegationToken(_)
+            | MetadataRecord::RemoveDelegationToken(_)
+            | MetadataRecord::ClearElr(_) => return Err(ReplayError::NotKept { record: record.name() }),
+            // Kafka 4 passes over the end of ZooKeeper too, and keeps nothing of it in its snapshots.
+            MetadataRecord::ZkMigrationState(_)
+            | MetadataRecord::NoOp(_)
             | MetadataRecord::BeginTransaction(_)
             | MetadataRecord::EndTransaction(_)
             | MetadataRecord::AbortTransaction(_) => {}
@@ -168,5 +190,48 @@ impl History {
             }
             other => self.image.replay(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barnabas_protocol::records::metadata::*;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_the_next_snapshot_would_drop_is_refused() {
+        let refused: [MetadataRecord<'_>; 8] = [
+            AccessControlEntryRecord::default().into(),
+            RemoveAccessControlEntryRecord::default().into(),
+            ClientQuotaRecord::default().into(),
+            UserScramCredentialRecord::default().into(),
+            RemoveUserScramCredentialRecord::default().into(),
+            DelegationTokenRecord::default().into(),
+            RemoveDelegationTokenRecord::default().into(),
+            ClearElrRecord::default().into(),
+        ];
+        for record in refused {
+            let mut image = Image::default();
+            assert_eq!(image.replay(&record), Err(ReplayError::NotKept { record: record.name() }));
+            assert_eq!(image, Image::default());
+        }
+        let mut image = Image::default();
+        assert_eq!(image.replay(&ZkMigrationStateRecord::default().into()), Ok(()));
+    }
+
+    #[test]
+    fn records_of_old_releases_fence_and_unfence_the_broker_of_their_epoch() {
+        let mut image = Image::default();
+        let registered = RegisterBrokerRecord { broker_id: 1, broker_epoch: 5, fenced: true, ..Default::default() };
+        image.replay(&registered.into()).unwrap();
+        let fenced = |image: &Image| image.brokers.get(BrokerId(1)).unwrap().fenced;
+        image.replay(&UnfenceBrokerRecord { id: 1, epoch: 5, ..Default::default() }.into()).unwrap();
+        assert!(!fenced(&image));
+        image.replay(&FenceBrokerRecord { id: 1, epoch: 5, ..Default::default() }.into()).unwrap();
+        assert!(fenced(&image));
+        let of_another_epoch = UnfenceBrokerRecord { id: 1, epoch: 4, ..Default::default() };
+        let error = image.replay(&of_another_epoch.into()).unwrap_err();
+        assert!(matches!(error, ReplayError::UnknownBroker { record: "UnfenceBrokerRecord", epoch: 4, .. }), "{error}");
     }
 }

@@ -160,16 +160,16 @@ const DEEPEST: usize = 7;
 
 /// Feeds mutants of samples of `$kind` in all versions to its decoder.
 macro_rules! feed {
-    ($tally:ident, $kind:ident) => {
-        let versions = <$kind<'_> as Message>::VERSIONS;
+    ($tally:ident, $kind:ty) => {
+        let versions = <$kind as Message>::VERSIONS;
         for version in versions.min..=versions.max {
             $tally.pairs += 1;
             for seed in seeds() {
-                let mut random = Random(seed << 24 | u64::from(version as u16) << 16 | name_number($kind::NAME));
-                let sample = $kind::sample(&mut random, version_of::<$kind<'_>>(version));
+                let mut random = Random(seed << 24 | u64::from(version as u16) << 16 | name_number(<$kind>::NAME));
+                let sample = <$kind>::sample(&mut random, version_of::<$kind>(version));
                 let mut bytes = contiguous(sample.encode(version).unwrap());
                 mutate(&mut bytes, &mut random);
-                let (read, cost) = survive::<$kind<'_>>(&bytes, version, seed);
+                let (read, cost) = survive::<$kind>(&bytes, version, seed);
                 $tally.count(cost, bytes.len(), read);
             }
         }
@@ -178,14 +178,20 @@ macro_rules! feed {
 
 macro_rules! feed_messages {
     ($requests:ident $responses:ident; $($key:ident $module:ident $request:ident $response:ident;)*) => {$(
-        feed!($requests, $request);
-        feed!($responses, $response);
+        feed!($requests, $request<'_>);
+        feed!($responses, $response<'_>);
     )*};
 }
 
 macro_rules! feed_records {
     ($tally:ident; $list:ident $($variant:ident($($record:ident),+) = $number:literal;)*) => {
-        $($(feed!($tally, $record);)+)*
+        $($(feed!($tally, $record<'_>);)+)*
+    };
+}
+
+macro_rules! feed_data {
+    ($tally:ident; $($data:ty;)*) => {
+        $(feed!($tally, $data);)*
     };
 }
 
@@ -206,6 +212,7 @@ fn no_mutant_of_any_message_panics_or_costs_more_than_its_size_allows() {
 fn no_mutant_of_any_record_panics_or_costs_more_than_its_size_allows() {
     let mut records = Tally::default();
     crate::every_record!(feed_records records;);
+    crate::every_data_structure!(feed_data records;);
     records.report("records");
 }
 

@@ -185,6 +185,9 @@ impl GroupShard {
                 });
                 return self.apply(&Record::OffsetCommit { key, value }, producer_id, now);
             }
+            unserved @ crate::record::unserved!() => {
+                return Err(DecodeRecordError::NotServed { kind: unserved.number() });
+            }
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use barnabas_protocol::records::metadata::{
-    BrokerRegistrationChangeRecord, RegisterBrokerRecord, UnregisterBrokerRecord,
+    BrokerRegistrationChangeRecord, FenceBrokerRecord, RegisterBrokerRecord, UnfenceBrokerRecord,
+    UnregisterBrokerRecord,
 };
 use barnabas_types::BrokerId;
 
@@ -68,6 +69,27 @@ pub(super) fn change(brokers: &mut Brokers, record: &BrokerRegistrationChangeRec
     if record.cordoned_log_dirs.is_some() {
         broker.cordoned_log_dirs.clone_from(&record.cordoned_log_dirs);
     }
+    brokers.0.insert(id, Arc::new(broker));
+    Ok(())
+}
+
+pub(super) fn fence(brokers: &mut Brokers, record: &FenceBrokerRecord) -> Result<(), ReplayError> {
+    set_fenced(brokers, "FenceBrokerRecord", BrokerId(record.id), record.epoch, true)
+}
+
+pub(super) fn unfence(brokers: &mut Brokers, record: &UnfenceBrokerRecord) -> Result<(), ReplayError> {
+    set_fenced(brokers, "UnfenceBrokerRecord", BrokerId(record.id), record.epoch, false)
+}
+
+fn set_fenced(
+    brokers: &mut Brokers,
+    record: &'static str,
+    id: BrokerId,
+    epoch: i64,
+    fenced: bool,
+) -> Result<(), ReplayError> {
+    let mut broker = BrokerRegistration::clone(registered(brokers, record, id, epoch)?);
+    broker.fenced = fenced;
     brokers.0.insert(id, Arc::new(broker));
     Ok(())
 }

@@ -33,17 +33,17 @@ pub(crate) fn version_of<M: Message>(number: i16) -> Version {
 
 /// Writes and reads samples of `$kind` in all versions.
 macro_rules! round_trip {
-    ($kind:ident) => {
-        for version in <$kind<'_> as Message>::VERSIONS.min..=<$kind<'_> as Message>::VERSIONS.max {
+    ($kind:ty) => {
+        for version in <$kind as Message>::VERSIONS.min..=<$kind as Message>::VERSIONS.max {
             for sample in 0..SAMPLES {
                 let seed = sample << 16 | version as u64;
                 let mut random = Random(seed);
-                let message = $kind::sample(&mut random, version_of::<$kind<'_>>(version));
+                let message = <$kind>::sample(&mut random, version_of::<$kind>(version));
                 check(&message, version, seed, |bytes| {
                     let mut reader = Reader::new(bytes);
-                    let decoded = $kind::decode(&mut reader, version).unwrap();
+                    let decoded = <$kind>::decode(&mut reader, version).unwrap();
                     reader.finish().unwrap();
-                    assert_eq!(decoded, message, "{} version {version}, seed {seed}", $kind::NAME);
+                    assert_eq!(decoded, message, "{} version {version}, seed {seed}", <$kind>::NAME);
                     $crate::messages::tests::check_told(&message, version, bytes);
                     // Records compare by their form, so the owned ones are compared by what they write.
                     let owned = decoded.into_owned();
@@ -79,8 +79,8 @@ macro_rules! round_trips {
             $(
                 #[test]
                 fn $module() {
-                    round_trip!($request);
-                    round_trip!($response);
+                    round_trip!($request<'_>);
+                    round_trip!($response<'_>);
                 }
             )*
         }

@@ -1,5 +1,5 @@
-//! Records that Kafka keeps in its own logs: of the metadata log, of the quorum, of the coordinators. Bytes to structs and back;
-//! what a record means is decided where its state is kept.
+//! Records that Kafka keeps in its own logs: of the metadata log, of the quorum, of the coordinators, of remote storage. Bytes to structs
+//! and back; what a record means is decided where its state is kept.
 
 use barnabas_types::Segment;
 use bytes::Bytes;
@@ -12,10 +12,14 @@ use crate::wire::{
 
 pub mod control;
 pub mod coordinator;
+pub mod data;
 #[doc(hidden)]
 pub mod every;
+mod framed;
 mod keyed;
 pub mod metadata;
+pub mod remote_log;
+pub mod share;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
@@ -23,6 +27,8 @@ pub mod transaction;
 pub use control::ControlRecord;
 pub use coordinator::GroupRecord;
 pub use metadata::MetadataRecord;
+pub use remote_log::RemoteLogRecord;
+pub use share::ShareRecord;
 pub use transaction::TransactionRecord;
 
 /// `prefix` and then `record` in version `version`.

@@ -17,7 +17,7 @@ macro_rules! round_trips {
 
             #[test]
             fn every_record_reads_what_it_wrote_in_every_version() {
-                $($(crate::messages::tests::round_trip!($record);)+)*
+                $($(crate::messages::tests::round_trip!($record<'_>);)+)*
             }
 
             #[test]
@@ -28,6 +28,33 @@ macro_rules! round_trips {
     };
 }
 crate::every_record!(round_trips);
+
+macro_rules! data_round_trips {
+    ($($data:ty;)*) => {
+        #[test]
+        fn every_data_structure_reads_what_it_wrote_in_every_version() {
+            $(crate::messages::tests::round_trip!($data);)*
+        }
+    };
+}
+crate::every_data_structure!(data_round_trips);
+
+#[test]
+fn a_data_structure_has_its_version_before_it() {
+    let bytes = data::encode(&EndTxnMarker { coordinator_epoch: 7 }, 0).unwrap();
+    assert_eq!(bytes[..], [0, 0, 0, 0, 0, 7]);
+    assert_eq!(data::decode::<EndTxnMarker>(&bytes), Ok(EndTxnMarker { coordinator_epoch: 7 }));
+    let error = data::decode::<EndTxnMarker>(&[0, 1, 0, 0, 0, 7]).unwrap_err();
+    assert_eq!(error.fault(), &DecodeFault::UnsupportedVersion { supported: EndTxnMarker::VERSIONS });
+}
+
+#[test]
+fn a_member_by_the_consumer_protocol_says_so_since_null_is_not_the_default() {
+    let classic = ConsumerGroupMemberMetadataValue::default();
+    let consumer = ConsumerGroupMemberMetadataValue { classic_member_metadata: None, ..classic.clone() };
+    let (classic, consumer) = (contiguous(classic.encode(0).unwrap()), contiguous(consumer.encode(0).unwrap()));
+    assert_eq!((&classic[11..], &consumer[11..]), (&[0][..], &[1, 0, 1, 0xff][..]));
+}
 
 #[test]
 fn a_metadata_record_has_its_frame_before_it() {
@@ -118,9 +145,9 @@ fn a_transaction_record_is_keyed_by_its_transactional_id_and_tags_what_version_1
     assert_eq!(error.fault(), &DecodeFault::UnknownNumber { what: "transaction record type", number: 1 });
 }
 
-/// The value of a metadata record.
-fn metadata_value(record: impl Into<MetadataRecord<'static>>, version: i16) -> Vec<u8> {
-    record.into().encode(version).unwrap().to_vec()
+/// The value of a record that has a frame before it.
+fn framed_value<R: Message + Encode>(number: u8, record: R, version: i16) -> Vec<u8> {
+    encode_record(&[1, number, version as u8], &record, version).unwrap().to_vec()
 }
 
 /// The value of a control record, which begins with the version that the record says of itself.
@@ -151,6 +178,16 @@ macro_rules! feed {
     };
 }
 
+macro_rules! feed_framed {
+    ($records:ident $($variant:ident($record:ident) = $number:literal;)*) => {$(
+        feed!(
+            $record,
+            |record, version| framed_value($number, record, version),
+            |bytes: &[u8]| $records::decode(bytes).is_ok()
+        );
+    )*};
+}
+
 macro_rules! feed_keyed {
     ($records:ident $($variant:ident($key:ident, $value:ident) = $number:literal;)*) => {$(
         feed!(
@@ -168,14 +205,14 @@ macro_rules! feed_keyed {
 }
 
 macro_rules! feed_each {
-    (metadata $($variant:ident($record:ident) = $number:literal;)*) => {$(
-        feed!($record, metadata_value, |bytes: &[u8]| MetadataRecord::decode(bytes).is_ok());
-    )*};
+    (metadata $($row:tt)*) => { feed_framed!(MetadataRecord $($row)*); };
+    (remote_log $($row:tt)*) => { feed_framed!(RemoteLogRecord $($row)*); };
     (control $($variant:ident($record:ident) = $number:literal;)*) => {$(
         feed!($record, control_value, |bytes: &[u8]| ControlRecord::decode(&[0, 0, 0, $number], bytes).is_ok());
     )*};
     (group $($row:tt)*) => { feed_keyed!(GroupRecord $($row)*); };
     (transaction $($row:tt)*) => { feed_keyed!(TransactionRecord $($row)*); };
+    (share $($row:tt)*) => { feed_keyed!(ShareRecord $($row)*); };
 }
 
 #[test]
