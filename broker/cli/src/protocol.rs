@@ -10,6 +10,8 @@ mod input;
 mod packets;
 mod page;
 mod reassembly;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::io::{self, BufWriter, Write};

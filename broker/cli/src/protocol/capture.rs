@@ -6,7 +6,7 @@ use std::io;
 use std::io::Read;
 use std::net::SocketAddr;
 
-use super::conversation::{Conversation, looks_like_request};
+use super::conversation::{Conversation, is_request, looks_like_request};
 use super::frames::{Cut, Cutter};
 use super::packets::{self, CaptureError, Segment};
 use super::page::{Origin, Page};
@@ -191,19 +191,28 @@ impl Connection {
     }
 
     fn segment(&mut self, segment: &Segment<'_>, since_start: f64, page: &mut Page<'_>) -> io::Result<()> {
+        if self.is_left_out {
+            return Ok(());
+        }
         let is_request = segment.from == self.client;
-        let side = if is_request { &mut self.requests } else { &mut self.responses };
-        side.is_over |= segment.is_end;
-        let pieces = match segment.is_syn {
-            _ if self.is_left_out => return Ok(()),
-            true => {
-                side.direction.start(segment.sequence.wrapping_add(1));
-                Vec::new()
-            }
-            false => side.direction.push(segment.sequence, segment.payload),
+        let (side, other) = match is_request {
+            true => (&mut self.requests, &mut self.responses),
+            false => (&mut self.responses, &mut self.requests),
         };
-        let from_to = Some([segment.from.to_string(), segment.to.to_string()]);
-        let origin = Origin { time: Some(segment.time), since_start: Some(since_start), from_to };
+        side.is_over |= segment.is_end;
+        let mut late = Vec::new();
+        let mut pieces = Vec::new();
+        if segment.is_syn {
+            side.direction.start(segment.sequence.wrapping_add(1));
+        } else {
+            late = if segment.is_ack { other.direction.acknowledged(segment.acknowledgment) } else { late };
+            pieces = side.direction.push(segment.sequence, segment.payload);
+        }
+        let (from, to) = (segment.from.to_string(), segment.to.to_string());
+        let at = |from_to| Origin { time: Some(segment.time), since_start: Some(since_start), from_to: Some(from_to) };
+        let origin = at([to.clone(), from.clone()]);
+        late.into_iter().try_for_each(|piece| self.piece(piece, !is_request, &origin, page))?;
+        let origin = at([from, to]);
         pieces.into_iter().try_for_each(|piece| self.piece(piece, is_request, &origin, page))
     }
 
@@ -309,5 +318,5 @@ impl Connection {
 fn starts_request(payload: &[u8], max_bytes: u32) -> bool {
     let Some((length, frame)) = payload.split_first_chunk::<4>() else { return false };
     let length = i32::from_be_bytes(*length);
-    length >= LEAST_REQUEST_BYTES && length.cast_unsigned() <= max_bytes && looks_like_request(frame, length as usize)
+    length >= LEAST_REQUEST_BYTES && length.cast_unsigned() <= max_bytes && is_request(frame, length as usize)
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use barnabas_protocol::{ApiKey, DecodeError, ErrorCode, Reader, RequestHeader, ResponseHeader};
+use barnabas_protocol::{ApiKey, DecodeError, Describer, ErrorCode, Event, Reader, RequestHeader, ResponseHeader};
 
 use super::page::{Asked, Head, Origin, Page};
 
@@ -126,4 +126,29 @@ pub fn looks_like_request(start: &[u8], length: usize) -> bool {
     // Clients of later releases ask for later versions.
     let versions = header.api_key.versions();
     length >= reader.position() && header.api_version >= 0 && header.api_version <= versions.max.saturating_add(10)
+}
+
+/// Bytes after its message that a request may have: old librdkafka adds a few.
+const TRAILING_LIMIT_BYTES: usize = 8;
+
+/// Takes a description and keeps nothing.
+struct Nobody;
+
+impl Describer for Nobody {
+    fn event(&mut self, _event: Event<'_>) {}
+}
+
+/// True when bytes without their length can be nothing but a request of `length` bytes, of which the last may be missing. In the middle of a
+/// connection a response must not be taken for one: it begins with a small number too.
+pub fn is_request(start: &[u8], length: usize) -> bool {
+    let frame = start.get(..length).unwrap_or(start);
+    let mut reader = Reader::new(frame);
+    let Ok(header) = RequestHeader::decode(&mut reader) else { return false };
+    let Some(layout) = header.api_key.request_layout() else { return false };
+    if frame.len() < length {
+        let is_name = |id: &str| !id.is_empty() && id.chars().all(|letter| letter.is_ascii_graphic());
+        return layout.versions.contains(header.api_version) && header.client_id.as_deref().is_some_and(is_name);
+    }
+    let read = layout.read(&mut reader, header.api_version, &mut Nobody);
+    read.is_ok() && reader.remaining() <= TRAILING_LIMIT_BYTES
 }

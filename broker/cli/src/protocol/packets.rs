@@ -29,6 +29,8 @@ pub struct Segment<'a> {
     pub from: SocketAddr,
     pub to: SocketAddr,
     pub sequence: u32,
+    /// The next byte that the sender waits for, when `is_ack`.
+    pub acknowledgment: u32,
     pub is_syn: bool,
     pub is_ack: bool,
     pub is_end: bool,
@@ -166,6 +168,7 @@ fn packet_segment(
         from: SocketAddr::new(from, tcp.source_port()),
         to: SocketAddr::new(to, tcp.destination_port()),
         sequence: tcp.sequence_number(),
+        acknowledgment: tcp.acknowledgment_number(),
         is_syn: tcp.syn(),
         is_ack: tcp.ack(),
         is_end: tcp.fin() || tcp.rst(),

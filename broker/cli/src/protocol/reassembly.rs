@@ -41,17 +41,28 @@ impl Direction {
         if self.next.is_none() {
             self.start(sequence);
         }
-        let next = self.next.unwrap_or_default();
-        // The sequence number counts modulo 2^32: the nearer of before and after is meant.
-        let distance = sequence.wrapping_sub(next as u32).cast_signed();
-        let place = next.saturating_add_signed(distance.into());
-        self.keep(place, payload);
+        self.keep(self.place(sequence), payload);
         let mut pieces = Vec::new();
         self.take_in_order(&mut pieces);
         while self.early_bytes > EARLY_LIMIT_BYTES {
             self.skip_gap(&mut pieces);
         }
         pieces
+    }
+
+    /// The receiver has everything before `sequence`: what is missing there was not captured and will not come.
+    pub fn acknowledged(&mut self, sequence: u32) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        while self.early.keys().next().is_some_and(|first| *first < self.place(sequence)) {
+            self.skip_gap(&mut pieces);
+        }
+        pieces
+    }
+
+    /// Where the byte with this sequence number belongs. They count modulo 2^32: the nearer of before and after is meant.
+    fn place(&self, sequence: u32) -> u64 {
+        let next = self.next.unwrap_or_default();
+        next.saturating_add_signed(sequence.wrapping_sub(next as u32).cast_signed().into())
     }
 
     /// The end: returns what still waits, with the gaps before it.
@@ -128,9 +139,12 @@ mod tests {
         assert_eq!(bytes(direction.push(10, b"a")), b"a");
         assert_eq!(direction.push(14, b"e"), []);
         assert_eq!(direction.finish(), [Piece::Missing(3), Piece::Bytes(b"e".to_vec())]);
+        assert_eq!(direction.push(17, b"h"), []);
+        assert_eq!(direction.acknowledged(17), []);
+        assert_eq!(direction.acknowledged(18), [Piece::Missing(2), Piece::Bytes(b"h".to_vec())]);
         let chunk = vec![7; 1 << 20];
         let pieces: Vec<_> = (0..5_u32).flat_map(|index| direction.push(20 + (index << 20), &chunk)).collect();
-        assert_eq!((pieces.first(), pieces.len()), (Some(&Piece::Missing(5)), 6));
+        assert_eq!((pieces.first(), pieces.len()), (Some(&Piece::Missing(2)), 6));
         assert_eq!(direction.waiting_bytes(), 0);
     }
 }
