@@ -2,7 +2,9 @@
 //! puts frames around them and the network sends them. Does no I/O itself.
 
 use std::fs::File;
+use std::iter::Chain;
 use std::sync::Arc;
+use std::{option, slice, vec};
 
 use bytes::Bytes;
 
@@ -37,6 +39,7 @@ pub enum Segment {
 
 impl Segment {
     /// How many bytes the segment has.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -52,19 +55,31 @@ impl Segment {
     }
 }
 
-/// Segments in the order in which they are sent. None of them is empty.
+/// Segments in the order in which they are sent. None of them is empty. A single one takes no memory of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segments {
-    segments: Vec<Segment>,
+    first: Option<Segment>,
+    more: Vec<Segment>,
     length: usize,
 }
 
 impl Segments {
+    /// No segments yet, with room for `count`.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self { first: None, more: Vec::with_capacity(count.saturating_sub(1)), length: 0 }
+    }
+
     /// Adds `segment` at the end; an empty one is left out.
+    #[inline]
     pub fn push(&mut self, segment: Segment) {
-        if !segment.is_empty() {
-            self.length = self.length.saturating_add(segment.len());
-            self.segments.push(segment);
+        if segment.is_empty() {
+            return;
+        }
+        self.length = self.length.saturating_add(segment.len());
+        match self.first {
+            None => self.first = Some(segment),
+            Some(_) => self.more.push(segment),
         }
     }
 
@@ -77,12 +92,12 @@ impl Segments {
     /// True when there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.first.is_none()
     }
 
     /// The segments in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Segment> {
-        self.segments.iter()
+    pub fn iter(&self) -> <&Self as IntoIterator>::IntoIter {
+        self.first.iter().chain(&self.more)
     }
 }
 
@@ -96,16 +111,16 @@ impl From<Bytes> for Segments {
 
 impl IntoIterator for Segments {
     type Item = Segment;
-    type IntoIter = std::vec::IntoIter<Segment>;
+    type IntoIter = Chain<option::IntoIter<Segment>, vec::IntoIter<Segment>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.segments.into_iter()
+        self.first.into_iter().chain(self.more)
     }
 }
 
 impl<'a> IntoIterator for &'a Segments {
     type Item = &'a Segment;
-    type IntoIter = std::slice::Iter<'a, Segment>;
+    type IntoIter = Chain<option::Iter<'a, Segment>, slice::Iter<'a, Segment>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

@@ -114,7 +114,7 @@ fn write_tags(structure: &Structure) -> TokenStream {
         quote! {
             if #is_written {
                 #before
-                crate::derived::write_tag(sink, at, #tag, &self.#name)#named;
+                crate::Sink::tagged(sink, at, #tag, &self.#name)#named;
             }
         }
     });

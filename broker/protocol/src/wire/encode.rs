@@ -13,6 +13,21 @@ pub trait Encode {
     /// # Errors
     /// When the version cannot carry the value.
     fn write<S: Sink>(&self, sink: &mut S, at: Version) -> Result<(), EncodeError>;
+
+    /// Writes the values of a list, one after the other.
+    ///
+    /// # Errors
+    /// When the version cannot carry one of them.
+    #[inline]
+    fn write_list<S: Sink>(list: &[Self], sink: &mut S, at: Version) -> Result<(), EncodeError>
+    where
+        Self: Sized,
+    {
+        for (index, element) in list.iter().enumerate() {
+            element.write(sink, at).map_err(|error| error.at_index(index))?;
+        }
+        Ok(())
+    }
 }
 
 /// A value that some versions may write as null.
@@ -30,6 +45,12 @@ macro_rules! encode_number {
             #[inline]
             fn write<S: Sink>(&self, sink: &mut S, _at: Version) -> Result<(), EncodeError> {
                 sink.put(&self.to_be_bytes());
+                Ok(())
+            }
+
+            #[inline]
+            fn write_list<S: Sink>(list: &[Self], sink: &mut S, _at: Version) -> Result<(), EncodeError> {
+                sink.put_numbers(list.iter().map(|number| number.to_be_bytes()));
                 Ok(())
             }
         }
@@ -89,10 +110,7 @@ impl EncodeNullable for Cow<'_, [u8]> {
 impl<T: Encode> EncodeNullable for Vec<T> {
     fn write_nullable<S: Sink>(value: Option<&Self>, sink: &mut S, at: Version) -> Result<(), EncodeError> {
         sink.length(at, value.map(Self::len))?;
-        for (index, element) in value.into_iter().flatten().enumerate() {
-            element.write(sink, at).map_err(|error| error.at_index(index))?;
-        }
-        Ok(())
+        T::write_list(value.map_or(&[], Vec::as_slice), sink, at)
     }
 }
 

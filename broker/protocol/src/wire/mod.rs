@@ -30,5 +30,5 @@ pub use layout::{FieldLayout, Layout, MessageLayout, Shape};
 pub use reader::Reader;
 pub use record_set::Records;
 pub use sink::{SegmentWriter, Sink, Size};
-pub use tags::{UnknownTags, write_tag};
+pub use tags::UnknownTags;
 pub use version::{Version, VersionRange};

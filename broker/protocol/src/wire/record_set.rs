@@ -49,6 +49,7 @@ impl Records<'_> {
 }
 
 impl<'a> DecodeNullable<'a> for Records<'a> {
+    #[inline(always)]
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
         Ok(reader.byte_string(at)?.map(Self::Borrowed))
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Encode, EncodeError, EncodeFault, IntoOwned, Reader, Sink, Size, Version};
+use super::{EncodeError, EncodeFault, IntoOwned, Reader, Sink};
 
 /// The tagged fields of a structure whose meaning is not known here, as on the wire: tag, size, value, one after the other. Borrows from the
 /// frame, except where known fields stood between unknown ones. Nearly always there are none, and every structure has a place for them:
@@ -67,6 +67,9 @@ impl<'a> UnknownTags<'a> {
 
     /// Writes the fields from byte `written` on whose tag is below `tag`, and returns up to which byte they are written now.
     pub fn write_below<S: Sink>(&self, sink: &mut S, written: usize, tag: u32) -> usize {
+        if self.0.is_none() {
+            return written;
+        }
         let rest = self.as_bytes().get(written..).unwrap_or_default();
         let mut reader = Reader::new(rest);
         let mut end = 0;
@@ -81,26 +84,12 @@ impl<'a> UnknownTags<'a> {
     }
 
     /// Writes the fields from byte `written` on.
+    #[inline]
     pub fn write_rest<S: Sink>(&self, sink: &mut S, written: usize) {
-        sink.put(self.as_bytes().get(written..).unwrap_or_default());
+        if self.0.is_some() {
+            sink.put(self.as_bytes().get(written..).unwrap_or_default());
+        }
     }
-}
-
-/// Writes the tagged field `tag`, its size before it.
-///
-/// # Errors
-/// Those of the value.
-pub fn write_tag<S: Sink, T: Encode + ?Sized>(
-    sink: &mut S,
-    at: Version,
-    tag: u32,
-    value: &T,
-) -> Result<(), EncodeError> {
-    let mut size = Size::default();
-    value.write(&mut size, at)?;
-    sink.unsigned_varint(tag);
-    sink.size(size.total())?;
-    value.write(sink, at)
 }
 
 impl IntoOwned for UnknownTags<'_> {
