@@ -1,7 +1,7 @@
 //! Messages read and written. Headers and frames are not part of it.
 
 use barnabas_protocol::messages::{FetchResponse, MetadataResponse, ProduceRequest};
-use barnabas_protocol::{DecodeError, Message, Reader};
+use barnabas_protocol::{Message, Reader};
 
 use super::Workload;
 use crate::counted::counted;
@@ -13,12 +13,7 @@ macro_rules! message {
         fn $read() -> Result<(), String> {
             let message = frames::$make();
             let bytes = frames::bytes_of(&message, frames::$version).map_err(|error| error.to_string())?;
-            let decode = || -> Result<_, DecodeError> {
-                let mut reader = Reader::new(&bytes);
-                let message = $kind::decode(&mut reader, frames::$version)?;
-                reader.finish()?;
-                Ok(message)
-            };
+            let decode = || $kind::decode(&mut Reader::new(&bytes), frames::$version);
             let decoded = decode().map_err(|error| error.to_string())?;
             let again = frames::bytes_of(&decoded, frames::$version).map_err(|error| error.to_string())?;
             if again != bytes {

@@ -26,36 +26,51 @@ pub trait Decode<'a>: Default {
         Ok(())
     }
 
-    /// `count` values, one after the other. At first no more memory is reserved than bytes remain in the frame; then it doubles as elements
-    /// are really there.
+    /// Reads `count` values, one after the other, into `list`, which is empty. At first no more memory is taken than bytes remain in the
+    /// frame; then it doubles as elements are really there.
     ///
     /// # Errors
     /// When the bytes are not such values.
     #[inline]
-    fn read_list(reader: &mut Reader<'a>, at: Version, count: usize) -> Result<Vec<Self>, DecodeError> {
-        reader.take_memory(count.saturating_mul(size_of::<Self>()))?;
-        let affordable = reader.remaining().checked_div(size_of::<Self>()).unwrap_or(count);
-        let mut elements = Vec::with_capacity(count.min(affordable));
-        while elements.len() < count {
-            if elements.len() == elements.capacity() {
-                grow(&mut elements, count);
-            }
-            let start = elements.len();
-            let room = elements.capacity().min(count).saturating_sub(start);
-            elements.extend((0..room).map(|_| Self::default()));
-            for (index, element) in elements.iter_mut().enumerate().skip(start) {
-                element.fill(reader, at).map_err(|error| error.at_index(index))?;
-            }
+    fn fill_list(list: &mut Vec<Self>, reader: &mut Reader<'a>, at: Version, count: usize) -> Result<(), DecodeError> {
+        let size = count.saturating_mul(size_of::<Self>());
+        reader.take_memory(size)?;
+        let room = if size <= reader.remaining() { count } else { affordable::<Self>(reader, count) };
+        let mut elements: Vec<Self> = (0..room).map(|_| Self::default()).collect();
+        for (index, element) in elements.iter_mut().enumerate() {
+            element.fill(reader, at).map_err(|error| error.at_index(index))?;
         }
-        Ok(elements)
+        if room < count {
+            fill_rest(&mut elements, reader, at, count)?;
+        }
+        std::mem::forget(std::mem::replace(list, elements));
+        Ok(())
     }
 }
 
-/// Makes room for twice as many elements, or for `count` of them.
+/// How many of `count` elements fit in as much memory as bytes remain; at least one.
 #[cold]
 #[inline(never)]
-fn grow<T>(elements: &mut Vec<T>, count: usize) {
-    elements.reserve_exact(elements.len().max(1).min(count.saturating_sub(elements.len())));
+fn affordable<T>(reader: &Reader<'_>, count: usize) -> usize {
+    reader.remaining().checked_div(size_of::<T>()).map_or(count, |room| room.clamp(1, count))
+}
+
+/// Reads the elements beyond those that there was room for at first.
+#[cold]
+#[inline(never)]
+fn fill_rest<'a, T: Decode<'a>>(
+    elements: &mut Vec<T>,
+    reader: &mut Reader<'a>,
+    at: Version,
+    count: usize,
+) -> Result<(), DecodeError> {
+    for index in elements.len()..count {
+        if elements.len() == elements.capacity() {
+            elements.reserve_exact(elements.len().min(count.saturating_sub(index)));
+        }
+        elements.push(T::read(reader, at).map_err(|error| error.at_index(index))?);
+    }
+    Ok(())
 }
 
 /// A value that some versions may write as null.
@@ -65,6 +80,16 @@ pub trait DecodeNullable<'a>: Sized {
     /// # Errors
     /// When the bytes are neither null nor such a value.
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError>;
+
+    /// As [`DecodeNullable::read_nullable`], into a value that is the default; see [`Decode::fill`].
+    ///
+    /// # Errors
+    /// As `read_nullable`.
+    #[inline]
+    fn fill_nullable(value: &mut Option<Self>, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        std::mem::forget(std::mem::replace(value, Self::read_nullable(reader, at)?));
+        Ok(())
+    }
 }
 
 macro_rules! decode_number {
@@ -77,11 +102,17 @@ macro_rules! decode_number {
 
             /// All of them at once: their size is known.
             #[inline]
-            fn read_list(reader: &mut Reader<'_>, _at: Version, count: usize) -> Result<Vec<Self>, DecodeError> {
-                reader.take_memory(count.saturating_mul(size_of::<Self>()))?;
-                let bytes = reader.bytes(count.saturating_mul(size_of::<Self>()))?;
-                let (numbers, _) = bytes.as_chunks();
-                Ok(numbers.iter().map(|number| Self::from_be_bytes(*number)).collect())
+            fn fill_list(
+                list: &mut Vec<Self>,
+                reader: &mut Reader<'_>,
+                _at: Version,
+                count: usize,
+            ) -> Result<(), DecodeError> {
+                let size = count.saturating_mul(size_of::<Self>());
+                reader.take_memory(size)?;
+                let (numbers, _) = reader.bytes(size)?.as_chunks();
+                *list = numbers.iter().map(|number| Self::from_be_bytes(*number)).collect();
+                Ok(())
             }
         }
     )*};
@@ -110,12 +141,23 @@ fn present<T>(reader: &Reader<'_>, value: Option<T>) -> Result<T, DecodeError> {
     value.ok_or_else(|| reader.error(DecodeFault::Null))
 }
 
+/// Bytes that are not UTF-8 are replaced by U+FFFD, as Kafka does.
+#[inline]
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    // Replacing goes character by character; checking is much faster, and nearly always enough.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 impl<'a> DecodeNullable<'a> for Cow<'a, str> {
-    /// Bytes that are not UTF-8 are replaced by U+FFFD, as Kafka does.
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
-        let Some(bytes) = reader.string(at)? else { return Ok(None) };
-        // Replacing goes character by character; checking is much faster, and nearly always enough.
-        Ok(Some(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)))
+        Ok(reader.string(at)?.map(text))
+    }
+
+    #[inline(never)]
+    fn fill_nullable(value: &mut Option<Self>, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        let read = reader.string(at)?.map(text);
+        std::mem::forget(std::mem::replace(value, read));
+        Ok(())
     }
 }
 
@@ -123,6 +165,13 @@ impl<'a> Decode<'a> for Cow<'a, str> {
     fn read(reader: &mut Reader<'a>, at: Version) -> Result<Self, DecodeError> {
         let value = Self::read_nullable(reader, at)?;
         present(reader, value)
+    }
+
+    #[inline(never)]
+    fn fill(&mut self, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        let Some(bytes) = reader.string(at)? else { return Err(reader.error(DecodeFault::Null)) };
+        std::mem::forget(std::mem::replace(self, text(bytes)));
+        Ok(())
     }
 }
 
@@ -141,20 +190,35 @@ impl<'a> Decode<'a> for Cow<'a, [u8]> {
 
 impl<'a, T: Decode<'a>> DecodeNullable<'a> for Vec<T> {
     fn read_nullable(reader: &mut Reader<'a>, at: Version) -> Result<Option<Self>, DecodeError> {
-        reader.count(at)?.map(|count| T::read_list(reader, at, count)).transpose()
+        let Some(count) = reader.count(at)? else { return Ok(None) };
+        let mut list = Self::new();
+        T::fill_list(&mut list, reader, at, count)?;
+        Ok(Some(list))
     }
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
     fn read(reader: &mut Reader<'a>, at: Version) -> Result<Self, DecodeError> {
-        let value = Self::read_nullable(reader, at)?;
-        present(reader, value)
+        let mut list = Self::new();
+        list.fill(reader, at)?;
+        Ok(list)
+    }
+
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        let Some(count) = reader.count(at)? else { return Err(reader.error(DecodeFault::Null)) };
+        T::fill_list(self, reader, at, count)
     }
 }
 
 impl<'a, T: DecodeNullable<'a>> Decode<'a> for Option<T> {
     fn read(reader: &mut Reader<'a>, at: Version) -> Result<Self, DecodeError> {
         T::read_nullable(reader, at)
+    }
+
+    #[inline]
+    fn fill(&mut self, reader: &mut Reader<'a>, at: Version) -> Result<(), DecodeError> {
+        T::fill_nullable(self, reader, at)
     }
 }
 

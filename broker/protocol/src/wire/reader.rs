@@ -237,6 +237,10 @@ fn truncated(needed: usize, remaining: usize, end: usize) -> DecodeError {
 /// A variable-length number at the start of `bytes`, which end at byte `end` of the frame, and what follows it.
 #[inline(never)]
 fn long_varint(bytes: &[u8], end: usize) -> Result<(u32, &[u8]), DecodeError> {
+    if let [low, middle, high @ 0..0x80, rest @ ..] = bytes {
+        // Two bytes or fewer do not come here.
+        return Ok((u32::from(low & 0x7f) | u32::from(middle & 0x7f) << 7 | u32::from(*high) << 14, rest));
+    }
     let mut value = 0_u32;
     let mut rest = bytes;
     for shift in [0, 7, 14, 21, 28] {
