@@ -227,7 +227,7 @@ impl Course<'_> {
             if !is_over {
                 until_ns = until_ns.min(self.rules.pace.end_ns);
             }
-            poller.wait(until_ns.saturating_sub(self.clock.now_ns()), &mut ready)?;
+            poller.wait(self.clock.now_ns(), until_ns, &mut ready)?;
             for event in &ready {
                 match event.key {
                     PRODUCER => self.acknowledged()?,

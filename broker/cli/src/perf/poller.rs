@@ -31,6 +31,8 @@ pub struct Ready {
 pub struct Poller {
     epoll: OwnedFd,
     timer: OwnedFd,
+    /// When the timer rings, in nanoseconds of the caller's clock; 0 before it was ever set.
+    rings_at_ns: u64,
     events: Vec<epoll::Event>,
 }
 
@@ -48,7 +50,7 @@ impl Poller {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(failed("create a timer"))?;
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(failed("watch the timer"))?;
-        Ok(Self { epoll, timer, events: Vec::with_capacity(EVENTS) })
+        Ok(Self { epoll, timer, rings_at_ns: 0, events: Vec::with_capacity(EVENTS) })
     }
 
     /// Watches `socket` for something to read, under the number `key`.
@@ -68,14 +70,17 @@ impl Poller {
         epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags).map_err(failed("watch a socket"))
     }
 
-    /// Waits for at most `timeout_ns` nanoseconds and puts what can go on into `ready`. A closed socket leaves by itself.
+    /// Waits until `until_ns` and puts what can go on into `ready`; both times are nanoseconds of one clock, whatever its start. A closed
+    /// socket leaves by itself.
     ///
     /// # Errors
     /// [`PerfError::Host`].
-    pub fn wait(&mut self, timeout_ns: u64, ready: &mut Vec<Ready>) -> Result<(), PerfError> {
+    pub fn wait(&mut self, now_ns: u64, until_ns: u64, ready: &mut Vec<Ready>) -> Result<(), PerfError> {
         ready.clear();
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if timeout_ns > 0 {
+        let timeout_ns = until_ns.saturating_sub(now_ns);
+        // A timer that rings at the right time already needs no further call.
+        if timeout_ns > 0 && self.rings_at_ns != until_ns {
             let value = Timespec {
                 tv_sec: (timeout_ns / 1_000_000_000).cast_signed(),
                 tv_nsec: (timeout_ns % 1_000_000_000).cast_signed(),
@@ -83,6 +88,7 @@ impl Poller {
             let once = Itimerspec { it_interval: at_once, it_value: value };
             // Setting the timer also clears what it has counted, so that it needs no read.
             timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once).map_err(failed("set the timer"))?;
+            self.rings_at_ns = until_ns;
         }
         let timeout = (timeout_ns == 0).then_some(&at_once);
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
@@ -113,7 +119,7 @@ mod tests {
         let mut poller = Poller::new().unwrap();
         let mut ready = vec![Ready { key: 1, readable: true, writable: true }];
         let began = Instant::now();
-        poller.wait(300_000, &mut ready).unwrap();
+        poller.wait(5_000, 305_000, &mut ready).unwrap();
         assert!(began.elapsed().as_nanos() >= 300_000);
         assert!(ready.is_empty());
     }
@@ -125,10 +131,10 @@ mod tests {
         poller.add(&far, 7).unwrap();
         near.write_all(b"x").unwrap();
         let mut ready = Vec::new();
-        poller.wait(60_000_000_000, &mut ready).unwrap();
+        poller.wait(0, 60_000_000_000, &mut ready).unwrap();
         assert_eq!(ready, [Ready { key: 7, readable: true, writable: false }]);
         poller.want_writable(&far, 7, true).unwrap();
-        poller.wait(60_000_000_000, &mut ready).unwrap();
+        poller.wait(0, 60_000_000_000, &mut ready).unwrap();
         assert_eq!(ready, [Ready { key: 7, readable: true, writable: true }]);
     }
 }

@@ -135,7 +135,7 @@ impl<'a> Driver<'a> {
             for index in 0..self.consumers.len() {
                 until_ns = until_ns.min(self.ask(index, now_ns, measure)?);
             }
-            self.poller.wait(until_ns.saturating_sub(self.clock.now_ns()), &mut ready)?;
+            self.poller.wait(self.clock.now_ns(), until_ns, &mut ready)?;
             for event in &ready {
                 let index = usize::try_from(event.key).unwrap_or(usize::MAX);
                 if let Err(error) = self.receive(index, measure) {

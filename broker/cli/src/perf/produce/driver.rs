@@ -139,7 +139,7 @@ impl<'a> Driver<'a> {
             if !ending {
                 until_ns = until_ns.min(rules.pace.end_ns);
             }
-            self.poller.wait(until_ns.saturating_sub(self.clock.now_ns()), &mut ready)?;
+            self.poller.wait(self.clock.now_ns(), until_ns, &mut ready)?;
             for event in &ready {
                 self.handle(*event, rules, measure)?;
             }
