@@ -36,7 +36,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "COUNT")]
     pub num_records: Option<u64>,
 
-    /// End after so many seconds, warm-up included. Without it and --num-records: 10.
+    /// End after so many seconds, warm-up included. Without it and --num-records: 10 after the warm-up; consume goes on until nothing comes.
     #[arg(long, value_name = "SECONDS")]
     pub duration_seconds: Option<f64>,
 
@@ -51,6 +51,8 @@ pub struct RunArguments {
 
 /// What a run lasts when nothing is said.
 const DEFAULT_SECONDS: f64 = 10.0;
+/// Longer than any run, and still far from an overflow, in nanoseconds.
+const ENDLESS_NS: u64 = u64::MAX / 2;
 /// The longest run.
 const MAX_SECONDS: f64 = 31.0 * 86_400.0;
 
@@ -63,14 +65,22 @@ impl RunArguments {
         nanoseconds("--warm-up-seconds", self.warm_up_seconds)
     }
 
-    /// Nanoseconds in all; `u64::MAX / 2` where only records are counted.
+    /// Nanoseconds of a run that ends only when nothing comes any more, or as `duration_ns` where an end was given.
+    ///
+    /// # Errors
+    /// As `duration_ns`.
+    pub fn open_ended_ns(&self) -> Result<u64, PerfError> {
+        if self.duration_seconds.is_none() { Ok(ENDLESS_NS) } else { self.duration_ns() }
+    }
+
+    /// Nanoseconds in all; endless where only records are counted.
     ///
     /// # Errors
     /// [`PerfError::Argument`], also when the warm-up would be all there is.
     pub fn duration_ns(&self) -> Result<u64, PerfError> {
         let seconds = match (self.duration_seconds, self.num_records) {
             (Some(seconds), _) => seconds,
-            (None, Some(_)) => return Ok(u64::MAX / 2),
+            (None, Some(_)) => return Ok(ENDLESS_NS),
             (None, None) => self.warm_up_seconds + DEFAULT_SECONDS,
         };
         if seconds <= self.warm_up_seconds {
@@ -281,7 +291,9 @@ mod tests {
             cpu: None,
         };
         assert_eq!(run(None, None, 2.0).duration_ns().unwrap(), 12_000_000_000);
-        assert_eq!(run(None, Some(5), 0.0).duration_ns().unwrap(), u64::MAX / 2);
+        assert_eq!(run(None, Some(5), 0.0).duration_ns().unwrap(), ENDLESS_NS);
+        assert_eq!(run(None, None, 2.0).open_ended_ns().unwrap(), ENDLESS_NS);
+        assert_eq!(run(Some(3.0), None, 2.0).open_ended_ns().unwrap(), 3_000_000_000);
         assert!(run(Some(3.0), None, 3.0).duration_ns().is_err());
         assert!(run(Some(f64::NAN), None, 0.0).duration_ns().is_err());
         assert!(run(None, None, -1.0).warm_up_ns().is_err());

@@ -79,7 +79,7 @@ pub struct ConsumeArguments {
 /// When the run cannot start, or breaks down.
 pub fn run(arguments: &ConsumeArguments) -> Result<bool, PerfError> {
     arguments.output.check()?;
-    let (warm_up_ns, duration_ns) = (arguments.run.warm_up_ns()?, arguments.run.duration_ns()?);
+    let (warm_up_ns, duration_ns) = (arguments.run.warm_up_ns()?, arguments.run.open_ended_ns()?);
     if arguments.connections == 0 {
         return Err(PerfError::argument("--connections", 0, "at least 1"));
     }

@@ -92,7 +92,7 @@ pub fn allow_connections(connections: usize) -> Result<(), PerfError> {
     }
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         let reason = format!("the limit of open files is {}; raise it (ulimit -Hn)", limit.maximum.unwrap_or(0));
-        return Err(PerfError::argument("--connections", connections, reason));
+        return Err(PerfError::argument("the number of connections", connections, reason));
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum })
         .map_err(|error| PerfError::Host { doing: "raise the limit of open files", source: io::Error::from(error) })

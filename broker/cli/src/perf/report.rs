@@ -235,6 +235,9 @@ impl Report {
             self.mb_per_second,
             self.requests_per_second
         );
+        if self.warm_up_seconds > 0.0 && self.measured_seconds <= 0.0 {
+            text += "nothing was measured: the run ended within its warm-up\n";
+        }
         for (name, latency) in [("latency", &self.latency_us), ("until acknowledged", &self.produce_latency_us)] {
             if let Some(latency) = latency {
                 let _ = writeln!(
