@@ -64,7 +64,10 @@ pub fn run(arguments: &PerfArguments) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("barnabas perf: {error}");
-            ExitCode::FAILURE
+            match error {
+                error::PerfError::Argument { .. } => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
