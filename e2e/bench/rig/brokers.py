@@ -23,9 +23,10 @@ FLOORS = (FLOOR, SYNCING_FLOOR)
 FLOOR_PACKAGE = artifacts.REPOSITORY / "e2e" / "bench" / "floor"
 # What bin/kafka-server-start.sh gives the JVM, but for -Xms1G, which would only add to its memory.
 JVM = ["-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]
-# A stopped broker must not be fenced; retention is looked at often enough to be measured; deleted files go at once, so that the disk
-# has room for the next run.
-OVERRIDES = {"num.partitions": 1, "broker.session.timeout.ms": 3_600_000, "log.retention.check.interval.ms": 1000, "log.segment.delete.delay.ms": 1000}
+# Retention is looked at often enough to be measured; deleted files go at once, so that the disk has room for the next run.
+OVERRIDES = {"num.partitions": 1, "log.retention.check.interval.ms": 1000, "log.segment.delete.delay.ms": 1000}
+# A broker that is paused while another is measured must not be fenced.
+PAUSED = {"broker.session.timeout.ms": 3_600_000}
 TOPIC_DEADLINE_SECONDS = 120
 
 
@@ -131,7 +132,7 @@ class Fleet:
                 other.pause()
         broker = self.standing.get(kind)
         if broker is None:
-            broker = Broker(kind, self.home)
+            broker = Broker(kind, self.home, PAUSED)
             self.standing[kind] = broker
             self.say(f"starting {kind}")
             broker.start()

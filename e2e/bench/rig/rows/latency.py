@@ -45,7 +45,7 @@ def end_to_end(rig, side):
     """A record is produced, and consumed as soon as it is acknowledged; the time from when it was due to when it was read."""
     with broker_for(rig, side, 1) as broker, topic_on(broker, 1, side.configs) as topic:
         rig.warm_memory(64 << 20)
-        with rig.pool.feeding(), Generator(rig, broker, "latency", {"topic": topic, "record_size": 1024, "throughput": 500}) as generator:
+        with rig.pool.feeding(), Generator(rig, broker, "latency", {"topic": topic, "record_size": 1024, "linger_ms": 0, "throughput": 500}) as generator:
             report = generator.result()
         return Measured(latencies(report["latency_us"]), report["core_fraction"], {"latency": slim(report)})
 
@@ -92,7 +92,7 @@ def cold_read(rig, side):
     """The watched load while another connection reads 10 GiB from their beginning, from the disk."""
     cold_topic(rig, rig.fleet.get(side.kind))
     with watched(rig, side, cold_bytes(rig)) as (broker, topic):
-        length = {"topic": COLD_TOPIC, "from_beginning": True, "warm_up_seconds": 0, "num_records": cold_bytes(rig) // 1024, "duration_seconds": 60}
+        length = {"topic": COLD_TOPIC, "warm_up_seconds": 0, "num_records": cold_bytes(rig) // 1024, "duration_seconds": 60}
         with Generator(rig, broker, "consume", length) as reader:
             def read():
                 report = reader.result()
