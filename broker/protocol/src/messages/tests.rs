@@ -98,9 +98,11 @@ macro_rules! round_trips {
         }
 
         #[test]
-        fn the_list_has_every_file_and_is_sorted_by_api_key() {
+        fn the_list_has_every_api_and_every_file_and_is_sorted_by_api_key() {
             let keys = [$(ApiKey::$key),*];
             assert!(keys.is_sorted());
+            let live: Vec<_> = ApiKey::all().filter(|key| !key.versions().is_empty()).collect();
+            assert_eq!(keys[..], live, "every API that Kafka has not removed has its messages");
             let mut listed = vec![$(concat!(stringify!($module), ".rs")),*];
             listed.extend(["every.rs", "mod.rs", "tests.rs"]);
             listed.sort_unstable();
