@@ -38,23 +38,26 @@ struct Outcome {
     missing: BTreeSet<String>,
 }
 
+/// Version and bytes of the rows of the message `name`.
+fn rows(name: &str) -> Vec<(i16, Vec<u8>)> {
+    let rows = VERIFIED.lines().filter_map(|row| row.strip_prefix(name)?.strip_prefix('\t')?.split_once('\t'));
+    rows.map(|(version, text)| (version.parse().unwrap(), from_hexadecimal(text))).collect()
+}
+
 /// Reads the rows of each `$kind` and writes them back.
 macro_rules! check {
-    ($outcome:ident $($kind:ident)*) => {$(
-        let rows = VERIFIED.lines().filter_map(|row| row.strip_prefix(concat!(stringify!($kind), "\t")));
-        let rows: Vec<_> = rows.map(|row| row.split_once('\t').unwrap()).collect();
-        let versions: Vec<i16> = rows.iter().map(|(version, _)| version.parse().unwrap()).collect();
-        for version in [$kind::VERSIONS.min, $kind::VERSIONS.max] {
-            if !versions.contains(&version) {
-                $outcome.missing.insert(row_to_verify(version, $kind::sample));
+    ($outcome:ident $($kind:ty)*) => {$(
+        let verified = rows(<$kind>::NAME);
+        for version in [<$kind>::VERSIONS.min, <$kind>::VERSIONS.max] {
+            if !verified.iter().any(|(number, _)| *number == version) {
+                $outcome.missing.insert(row_to_verify(version, <$kind>::sample));
             }
         }
-        for (version, (_, text)) in versions.into_iter().zip(&rows) {
-            let bytes = from_hexadecimal(text);
+        for (version, bytes) in verified {
             let mut reader = Reader::new(&bytes);
-            let message = $kind::decode(&mut reader, version).unwrap();
+            let message = <$kind>::decode(&mut reader, version).unwrap();
             reader.finish().unwrap();
-            assert_eq!(contiguous(message.encode(version).unwrap()), bytes, "{} version {version}", $kind::NAME);
+            assert_eq!(contiguous(message.encode(version).unwrap()), bytes, "{} version {version}", <$kind>::NAME);
             $outcome.checked += 1;
         }
     )*};
@@ -66,19 +69,24 @@ macro_rules! check_messages {
     };
 }
 
+macro_rules! check_records {
+    ($outcome:ident $list:ident $($variant:ident($($record:ident),+) = $number:literal;)*) => {
+        $(check!($outcome $($record)+);)*
+    };
+}
+
+macro_rules! check_data {
+    ($outcome:ident; $($data:ty;)*) => {
+        $(check!($outcome $data);)*
+    };
+}
+
 #[test]
 fn what_kafka_reads_and_writes_is_read_and_written_the_same() {
     let mut outcome = Outcome::default();
     crate::every_message!(check_messages outcome);
-    check! {
-        outcome
-        RegisterBrokerRecord UnregisterBrokerRecord TopicRecord PartitionRecord ConfigRecord PartitionChangeRecord
-        RemoveTopicRecord FeatureLevelRecord ProducerIdsRecord BrokerRegistrationChangeRecord NoOpRecord
-        BeginTransactionRecord EndTransactionRecord AbortTransactionRecord RegisterControllerRecord LeaderChangeMessage
-        SnapshotHeaderRecord SnapshotFooterRecord KRaftVersionRecord VotersRecord OffsetCommitKey OffsetCommitValue
-        LegacyOffsetCommitKey LegacyOffsetCommitValue GroupMetadataKey GroupMetadataValue TransactionLogKey
-        TransactionLogValue
-    }
+    crate::every_record!(check_records outcome);
+    crate::every_data_structure!(check_data outcome;);
     let Outcome { checked, missing } = outcome;
     let missing: Vec<_> = missing.into_iter().collect();
     assert!(
