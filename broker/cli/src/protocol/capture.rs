@@ -29,7 +29,12 @@ pub struct Filter {
 /// Writes the frames of all connections in `file`, in the order in which they were complete.
 pub fn decode(file: Box<dyn Read + Send>, filter: Filter, page: &mut Page<'_>) -> Result<(), CaptureError> {
     let mut capture = Capture { filter, connections: HashMap::new(), start: None, held_bytes: 0 };
-    let is_cut = packets::read(file, &mut |segment| capture.segment(segment, page))?;
+    let is_cut = packets::read(file, &mut |segment| {
+        let before = page.frames;
+        capture.segment(segment, page)?;
+        // The capture may still be going on, with someone watching.
+        if page.frames > before { page.flush() } else { Ok(()) }
+    })?;
     if is_cut {
         page.note("the capture ends within a packet")?;
     }

@@ -76,6 +76,11 @@ impl<'a> Page<'a> {
         Self { to, format, show_secrets, frames: 0, faults: 0 }
     }
 
+    /// Lets what has been written be seen.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+
     /// Says something about the input that is no frame.
     pub fn note(&mut self, note: &str) -> io::Result<()> {
         match self.format {
