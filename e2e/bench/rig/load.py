@@ -112,8 +112,8 @@ def per(cost, units):
 
 
 def latencies(latency_us):
-    if not latency_us:
-        return {}
+    if not latency_us or latency_us.get("count") == 0:
+        return {}  # no record that was due in the window was answered in it
     return {f"{name}_ms": latency_us[name] / 1000 for name in ("p50", "p99", "p99_9", "max")}
 
 

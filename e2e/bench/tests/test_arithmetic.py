@@ -131,6 +131,11 @@ class Rows(unittest.TestCase):
         self.assertEqual((values["cpu_s_per_gb"], values["user_s_per_gb"], values["cpu_us_per_request"]), (2.0, 0.5, 4000.0))
         self.assertEqual((values["mb_per_second"], values["kept_percent"], values["resident_mib"]), (500.0, 100.0, 64.0))
 
+    def test_no_latency_is_not_a_latency_of_zero(self):
+        self.assertEqual(load.latencies({"count": 0, "p50": 0, "p99": 0, "p99_9": 0, "max": 0}), {})
+        told = load.latencies({"count": 1, "p50": 500, "p99": 1000, "p99_9": 1500, "max": 2000})
+        self.assertEqual(told, {"p50_ms": 0.5, "p99_ms": 1.0, "p99_9_ms": 1.5, "max_ms": 2.0})
+
     def test_a_consumer_that_does_not_follow_fails_the_row(self):
         produced = {"bytes": 100e6, "requests": 10, "records": 100, "measured_seconds": 1.0, "core_fraction": 0.2}
         consumed = {**produced, "bytes": 1e6}
