@@ -37,7 +37,8 @@ pub use wire::{
 #[doc(hidden)]
 pub mod derived {
     pub use crate::wire::{
-        FieldLayout, Layout, Shape, must_be_default, read_nullable_struct, required, write_nullable_struct,
+        FieldLayout, Layout, Shape, must_be_default, read_nullable_struct, read_nullable_struct_in_tag, required,
+        write_nullable_struct, write_nullable_struct_in_tag,
     };
     #[cfg(any(test, feature = "testing"))]
     pub use crate::wire::{describe_field, describe_tags};

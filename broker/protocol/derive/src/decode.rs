@@ -3,14 +3,19 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::input::{Field, Nullable, Role, Structure};
+use crate::input::{Field, NullStructure, Nullable, Role, Structure};
 
 /// `Decode`, and `DecodeNullable` where the structure may be null as a whole.
 pub fn decode(structure: &Structure) -> TokenStream {
     let kind = structure.kind(&quote! { 'a });
     let untagged = structure.untagged().map(read_field);
     let tags = read_tags(structure);
-    let nullable = matches!(structure.role, Role::Part { nullable: true }).then(|| {
+    let by = match structure.role {
+        Role::Part { nullable: NullStructure::ByByte } => Some(quote! { read_nullable_struct }),
+        Role::Part { nullable: NullStructure::ByNumber } => Some(quote! { read_nullable_struct_in_tag }),
+        _ => None,
+    };
+    let nullable = by.map(|by| {
         quote! {
             #[automatically_derived]
             impl<'a> crate::DecodeNullable<'a> for #kind {
@@ -18,7 +23,7 @@ pub fn decode(structure: &Structure) -> TokenStream {
                     reader: &mut crate::Reader<'a>,
                     at: crate::Version,
                 ) -> ::core::result::Result<::core::option::Option<Self>, crate::DecodeError> {
-                    crate::derived::read_nullable_struct(reader, at)
+                    crate::derived::#by(reader, at)
                 }
             }
         }

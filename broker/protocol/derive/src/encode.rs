@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use crate::input::{Field, Nullable, Role, Structure};
+use crate::input::{Field, NullStructure, Nullable, Role, Structure};
 
 /// `Encode`, and `EncodeNullable` where the structure may be null as a whole.
 pub fn encode(structure: &Structure) -> TokenStream {
@@ -12,7 +12,12 @@ pub fn encode(structure: &Structure) -> TokenStream {
     let generics = structure.borrows.then(|| quote! { <'a> });
     let untagged = structure.untagged().map(write_field);
     let tags = write_tags(structure);
-    let nullable = matches!(structure.role, Role::Part { nullable: true }).then(|| {
+    let by = match structure.role {
+        Role::Part { nullable: NullStructure::ByByte } => Some(quote! { write_nullable_struct }),
+        Role::Part { nullable: NullStructure::ByNumber } => Some(quote! { write_nullable_struct_in_tag }),
+        _ => None,
+    };
+    let nullable = by.map(|by| {
         quote! {
             #[automatically_derived]
             impl #generics crate::EncodeNullable for #kind {
@@ -21,7 +26,7 @@ pub fn encode(structure: &Structure) -> TokenStream {
                     sink: &mut S,
                     at: crate::Version,
                 ) -> ::core::result::Result<(), crate::EncodeError> {
-                    crate::derived::write_nullable_struct(value, sink, at)
+                    crate::derived::#by(value, sink, at)
                 }
             }
         }

@@ -43,6 +43,16 @@ impl Range {
     }
 }
 
+/// How a structure inside a message says that it is null as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum NullStructure {
+    Never,
+    /// By a byte before it, -1 or 1.
+    ByByte,
+    /// By a variable-length number before it, 0 or 1, in a tagged field.
+    ByNumber,
+}
+
 /// In which versions a field may be null.
 #[derive(Clone, Copy)]
 pub enum Nullable {
@@ -88,7 +98,7 @@ impl Field {
 
 /// What a whole message is.
 pub enum Role {
-    Part { nullable: bool },
+    Part { nullable: NullStructure },
     Request { key: Ident, response: Ident },
     Response { key: Ident },
     Record { versions: Range, flexible: Option<Range> },
@@ -151,11 +161,15 @@ impl Structure {
 
 fn parse_role(input: &DeriveInput) -> Result<Role> {
     let (mut request, mut response, mut response_to, mut versions, mut flexible) = (None, None, None, None, None);
-    let mut nullable = false;
+    let mut nullable = NullStructure::Never;
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("message")) {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("nullable") {
-                nullable = true;
+                nullable = NullStructure::ByByte;
+                return Ok(());
+            }
+            if meta.path.is_ident("nullable_in_tag") {
+                nullable = NullStructure::ByNumber;
                 return Ok(());
             }
             let value = meta.value()?;
@@ -170,7 +184,9 @@ fn parse_role(input: &DeriveInput) -> Result<Role> {
             } else if meta.path.is_ident("flexible") {
                 flexible = Some(Range::parse(&value.parse()?)?);
             } else {
-                return Err(meta.error("expected request, response, response_to, versions, flexible or nullable"));
+                return Err(meta.error(
+                    "expected request, response, response_to, versions, flexible, nullable or nullable_in_tag",
+                ));
             }
             Ok(())
         })?;

@@ -6,6 +6,7 @@
 //! - `response_to = Fetch`: its response.
 //! - `versions = "0-2", flexible = "0+"`: a record, which has versions of its own.
 //! - `nullable`: a structure inside a message that may be null as a whole.
+//! - `nullable_in_tag`: the same as a tagged field, where null is written in another way (KIP-893).
 //!
 //! On a field, `#[field(...)]`, in the order of the wire:
 //! - `versions = "4+"`: the versions that have the field; without it, all.

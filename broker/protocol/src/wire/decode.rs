@@ -233,3 +233,23 @@ pub fn read_nullable_struct<'a, T: Decode<'a>>(reader: &mut Reader<'a>, at: Vers
         marker => Err(reader.error(DecodeFault::PresenceMarker { marker })),
     }
 }
+
+/// As [`read_nullable_struct`], where the structure is a tagged field (KIP-893). The derive uses it.
+///
+/// # Errors
+/// [`DecodeFault::PresenceMarker`], and those of the structure.
+pub fn read_nullable_struct_in_tag<'a, T: Decode<'a>>(
+    reader: &mut Reader<'a>,
+    at: Version,
+) -> Result<Option<T>, DecodeError> {
+    if is_null_in_tag(reader)? { Ok(None) } else { T::read(reader, at).map(Some) }
+}
+
+/// Reads the marker before a structure that may be null and is a tagged field.
+pub fn is_null_in_tag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    match reader.unsigned_varint()? {
+        0 => Ok(true),
+        1 => Ok(false),
+        number => Err(reader.error(DecodeFault::UnknownNumber { what: "presence marker", number: i64::from(number) })),
+    }
+}

@@ -137,6 +137,19 @@ pub fn write_nullable_struct<S: Sink, T: Encode>(
     value.write(sink, at)
 }
 
+/// As [`write_nullable_struct`], where the structure is a tagged field (KIP-893). The derive uses it.
+///
+/// # Errors
+/// Those of the structure.
+pub fn write_nullable_struct_in_tag<S: Sink, T: Encode>(
+    value: Option<&T>,
+    sink: &mut S,
+    at: Version,
+) -> Result<(), EncodeError> {
+    sink.unsigned_varint(u32::from(value.is_some()));
+    value.map_or(Ok(()), |value| value.write(sink, at))
+}
+
 /// The value where the version has no null. The derive uses it.
 ///
 /// # Errors

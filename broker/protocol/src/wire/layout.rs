@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use barnabas_types::Uuid;
 
-use super::{Decode, DecodeError, DecodeFault, DecodeNullable, Reader, Records, Version, VersionRange};
+use super::{Decode, DecodeError, DecodeFault, DecodeNullable, Reader, Records, Version, VersionRange, is_null_in_tag};
 use crate::{Describer, ErrorCode, Event, Message};
 
 /// What a value looks like on the wire.
@@ -169,8 +169,19 @@ impl FieldLayout {
 
     fn read(&self, reader: &mut Reader<'_>, at: Version, to: &mut dyn Describer) -> Result<(), DecodeError> {
         to.event(Event::Field(self.name));
+        self.read_value(reader, at, to).map_err(|error| error.within(self.name))
+    }
+
+    fn read_value(&self, reader: &mut Reader<'_>, at: Version, to: &mut dyn Describer) -> Result<(), DecodeError> {
         let nullable = self.nullable.contains(at.number);
-        self.shape.read(reader, at, nullable, to).map_err(|error| error.within(self.name))
+        if !(nullable && self.tag.is_some() && matches!(self.shape, Shape::Struct(_))) {
+            return self.shape.read(reader, at, nullable, to);
+        }
+        if is_null_in_tag(reader)? {
+            to.event(Event::Null);
+            return Ok(());
+        }
+        self.shape.read(reader, at, false, to)
     }
 }
 

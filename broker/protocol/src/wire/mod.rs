@@ -20,10 +20,13 @@ mod tags;
 mod tests;
 mod version;
 
-pub use decode::{Decode, DecodeNullable, read_nullable_struct};
+pub(crate) use decode::is_null_in_tag;
+pub use decode::{Decode, DecodeNullable, read_nullable_struct, read_nullable_struct_in_tag};
 #[cfg(any(test, feature = "testing"))]
 pub use describe::{Describe, describe_field, describe_tags};
-pub use encode::{Encode, EncodeNullable, must_be_default, required, write_nullable_struct};
+pub use encode::{
+    Encode, EncodeNullable, must_be_default, required, write_nullable_struct, write_nullable_struct_in_tag,
+};
 pub use error::{DecodeError, DecodeFault, EncodeError, EncodeFault};
 pub use into_owned::IntoOwned;
 pub use layout::{FieldLayout, Layout, MessageLayout, Shape};

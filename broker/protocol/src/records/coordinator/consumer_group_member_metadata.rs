@@ -50,7 +50,7 @@ pub struct ConsumerGroupMemberMetadataValue<'a> {
 
 /// What a member by the classic protocol has said of itself.
 #[derive(Clone, Debug, PartialEq, Message)]
-#[message(nullable)]
+#[message(nullable_in_tag)]
 pub struct ClassicMemberMetadata<'a> {
     /// After how long without a heartbeat the member counts as dead, in milliseconds.
     pub session_timeout_ms: i32,
