@@ -46,7 +46,7 @@ fn rows(target: &str) -> Vec<Seed> {
 macro_rules! sample {
     ($kind:ident, $version:expr) => {{
         let at = Version { number: $version, flexible: <$kind<'_> as Message>::FLEXIBLE.contains($version) };
-        let samples = (0..40).map(|seed| $kind::sample(&mut Random(seed), at));
+        let samples = (0..40).map(|seed| $kind::sample(&mut Random::new(seed), at));
         let size = |sample: &$kind<'_>| sample.size($version).unwrap();
         let mut samples: Vec<_> = samples.collect();
         samples.sort_by_key(size);

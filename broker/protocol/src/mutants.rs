@@ -165,7 +165,7 @@ macro_rules! feed {
         for version in versions.min..=versions.max {
             $tally.pairs += 1;
             for seed in seeds() {
-                let mut random = Random(seed << 24 | u64::from(version as u16) << 16 | name_number(<$kind>::NAME));
+                let mut random = Random::new(seed << 24 | u64::from(version as u16) << 16 | name_number(<$kind>::NAME));
                 let sample = <$kind>::sample(&mut random, version_of::<$kind>(version));
                 let mut bytes = contiguous(sample.encode(version).unwrap());
                 mutate(&mut bytes, &mut random);
@@ -220,7 +220,7 @@ fn no_mutant_of_any_record_panics_or_costs_more_than_its_size_allows() {
 fn no_mutant_of_a_header_panics_or_costs_more_than_its_size_allows() {
     let mut headers = Tally { pairs: 4, ..Tally::default() };
     for seed in seeds().start..seeds().start + 4 * mutants() {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut frame = vec![0, 3, 0, 12, 0, 0, 0, 7, 0, 2, b'm', b'e', 2, 9, 1, 0xaa, 10, 0];
         mutate(&mut frame, &mut random);
         let (header, cost) = measured(|| RequestHeader::decode(&mut Reader::new(&frame)));

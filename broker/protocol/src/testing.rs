@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use barnabas_types::Uuid;
 
-pub use crate::wire::sample::{Random, Sample};
+pub use crate::wire::sample::{Random, Sample, Shape};
 use crate::{ErrorCode, Records, VersionRange};
 
 /// A type of Kafka's schemas.

@@ -23,7 +23,7 @@ fn from_hexadecimal(text: &str) -> Vec<u8> {
 /// A row for a message that has none: the longest of some samples that is no monster.
 fn row_to_verify<M: Message + Encode>(version: i16, sample: impl Fn(&mut Random, Version) -> M) -> String {
     let samples = (0..SAMPLES)
-        .map(|seed| contiguous(sample(&mut Random(seed), version_of::<M>(version)).encode(version).unwrap()));
+        .map(|seed| contiguous(sample(&mut Random::new(seed), version_of::<M>(version)).encode(version).unwrap()));
     let longest = samples.filter(|bytes| bytes.len() <= LONGEST_BYTES).max_by_key(Vec::len).unwrap_or_default();
     let text: String = longest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}\t{version}\t{text}", M::NAME)

@@ -70,8 +70,6 @@ fn sample_field(field: &Field) -> TokenStream {
         },
     };
     let default = &field.default;
-    match field.versions.condition() {
-        None => present,
-        Some(condition) => quote! { if #condition { #present } else { #default } },
-    }
+    let present_in = field.versions.condition().map(|condition| quote! { #condition && });
+    quote! { if #present_in !random.keeps_default() { #present } else { #default } }
 }

@@ -37,7 +37,7 @@ macro_rules! round_trip {
         for version in <$kind as Message>::VERSIONS.min..=<$kind as Message>::VERSIONS.max {
             for sample in 0..SAMPLES {
                 let seed = sample << 16 | version as u64;
-                let mut random = Random(seed);
+                let mut random = Random::new(seed);
                 let message = <$kind>::sample(&mut random, version_of::<$kind>(version));
                 check(&message, version, seed, |bytes| {
                     let mut reader = Reader::new(bytes);

@@ -23,6 +23,7 @@ pub struct UpdateRaftVoterRequest<'a> {
     /// Its addresses, by listener.
     pub listeners: Vec<Listener<'a>>,
     /// What the voter is able to run.
+    #[field(name = "kRaftVersionFeature")]
     pub kraft_version_feature: KRaftVersionFeature<'a>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,

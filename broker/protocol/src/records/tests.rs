@@ -166,7 +166,7 @@ fn coordinator_part<R: Message + Encode>(prefix: i16, record: R, version: i16) -
 macro_rules! feed {
     ($record:ident, $frame:expr, $read:expr) => {
         for seed in seeds() {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let versions = $record::VERSIONS;
             let version = versions.min + random.below((versions.max - versions.min + 1) as u64) as i16;
             let record = $record::sample(&mut random, version_of::<$record<'_>>(version));

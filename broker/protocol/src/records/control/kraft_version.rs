@@ -11,6 +11,7 @@ pub struct KRaftVersionRecord<'a> {
     /// The version of this record, the same that it is written in.
     pub version: i16,
     /// 0 for voters fixed in the configuration, 1 for voters kept in the log.
+    #[field(name = "kRaftVersion")]
     pub kraft_version: i16,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,

@@ -29,6 +29,7 @@ pub struct Voter<'a> {
     /// The voter's addresses, by listener.
     pub endpoints: Vec<Endpoint<'a>>,
     /// What the voter is able to run.
+    #[field(name = "kRaftVersionFeature")]
     pub kraft_version_feature: KRaftVersionFeature<'a>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
