@@ -9,6 +9,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("records", &["types"], true),
     ("protocol-derive", &[], true),
     ("protocol", &["types", "protocol-derive"], true),
+    ("protocol-oracle", &["protocol", "types"], false),
     ("raft", &["types"], true),
     ("log", &["records", "types"], true),
     ("metadata", &["protocol", "types"], true),
