@@ -10,3 +10,8 @@ ifdef RIVALS
 	@cargo build -q --locked --profile cost --manifest-path broker/cost/rivals/Cargo.toml
 	@$(cost_programs)/barnabas-cost rivals $(cost_programs)/barnabas-cost-rivals
 endif
+
+.PHONY: show-size
+show-size: ## Lines of the protocol crate beside those of other crates, and what the derive makes of a field (at most 25 lines).
+	@e2e/tools
+	@e2e/show-size

@@ -61,8 +61,7 @@ pub fn decode(structure: &Structure) -> TokenStream {
 fn read_value(field: &Field) -> TokenStream {
     let name = &field.name;
     let text = field.text();
-    let named = quote! { .map_err(|error| error.within(#text))?; };
-    let whole = quote! { crate::Decode::fill(&mut self.#name, reader, at)#named };
+    let whole = quote! { reader.field(&mut self.#name, at, #text)?; };
     match field.nullable {
         Nullable::Never | Nullable::Always => whole,
         Nullable::In(range) => match range.condition() {
@@ -71,7 +70,7 @@ fn read_value(field: &Field) -> TokenStream {
                 if #condition {
                     #whole
                 } else {
-                    crate::Decode::fill(self.#name.get_or_insert_default(), reader, at)#named
+                    reader.field(self.#name.get_or_insert_default(), at, #text)?;
                 }
             },
         },

@@ -56,7 +56,8 @@ fn named(field: &Field) -> TokenStream {
 fn write_field(field: &Field) -> TokenStream {
     let name = &field.name;
     let named = named(field);
-    let whole = quote! { crate::Encode::write(&self.#name, sink, at)#named; };
+    let text = field.text();
+    let whole = quote! { sink.field(&self.#name, at, #text)?; };
     let present = match field.nullable {
         Nullable::Never | Nullable::Always => whole,
         Nullable::In(range) => match range.condition() {
@@ -71,10 +72,10 @@ fn write_field(field: &Field) -> TokenStream {
             },
         },
     };
-    let absent = refuse_value(field);
-    match field.versions.condition() {
-        None => present,
-        Some(condition) => quote! { if #condition { #present } else { #absent } },
+    match (field.versions.condition(), refuse_value(field)) {
+        (None, _) => present,
+        (Some(condition), None) => quote! { if #condition { #present } },
+        (Some(condition), Some(absent)) => quote! { if #condition { #present } else { #absent } },
     }
 }
 

@@ -24,6 +24,8 @@ mod encode;
 mod input;
 mod layout;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod values;
 mod whole;
 
@@ -35,10 +37,11 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Message, attributes(message, field))]
 pub fn derive_message(tokens: TokenStream) -> TokenStream {
     let derive = parse_macro_input!(tokens as DeriveInput);
-    let structure = match input::Structure::parse(&derive) {
-        Ok(structure) => structure,
-        Err(error) => return error.into_compile_error().into(),
-    };
+    expand(&derive).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+fn expand(derive: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
+    let structure = input::Structure::parse(derive)?;
     let default = values::default(&structure);
     let decode = decode::decode(&structure);
     let encode = encode::encode(&structure);
@@ -48,5 +51,5 @@ pub fn derive_message(tokens: TokenStream) -> TokenStream {
     let describe = describe::describe(&structure);
     let schema = schema::schema(&structure);
     let whole = whole::message(&structure);
-    quote! { #default #decode #encode #layout #into_owned #sample #describe #schema #whole }.into()
+    Ok(quote! { #default #decode #encode #layout #into_owned #sample #describe #schema #whole })
 }

@@ -1,6 +1,6 @@
 //! A cursor over the bytes of one frame. Never reads past the end, never reserves memory by a length that it read.
 
-use super::{DecodeError, DecodeFault, UnknownTags, Version};
+use super::{Decode, DecodeError, DecodeFault, UnknownTags, Version};
 
 /// How much memory lists may take for each byte of the frame. Ordinary requests need 1 to 8.
 const MEMORY_PER_BYTE: usize = 16;
@@ -170,6 +170,15 @@ impl<'a> Reader<'a> {
             0 => Ok(UnknownTags::default()),
             count => self.some_tags(count, known),
         }
+    }
+
+    /// Reads the field `name` of a structure into its place, which has the default.
+    ///
+    /// # Errors
+    /// Those of the value, with the name.
+    #[inline(always)]
+    pub fn field<T: Decode<'a>>(&mut self, value: &mut T, at: Version, name: &'static str) -> Result<(), DecodeError> {
+        value.fill(self, at).map_err(|error| error.within(name))
     }
 
     /// How many tagged fields follow.

@@ -56,6 +56,15 @@ pub trait Sink: Sized {
         self.put(&[value as u8]);
     }
 
+    /// Takes the field `name` of a structure.
+    ///
+    /// # Errors
+    /// Those of the value, with the name.
+    #[inline(always)]
+    fn field<T: Encode>(&mut self, value: &T, at: Version, name: &'static str) -> Result<(), EncodeError> {
+        value.write(self, at).map_err(|error| error.within(name))
+    }
+
     /// Takes the tagged field `tag`, its size before it.
     ///
     /// # Errors
