@@ -76,8 +76,12 @@ pub fn run(options: &Options) -> Result<bool> {
     let entries = entries();
     let chosen: Vec<_> = entries.iter().filter(|entry| entry.name.contains(&options.only)).collect();
     let (mut contract, mut newest) = (Judge::start(&options.class_path)?, Judge::start(&options.newest_class_path)?);
-    let renamed = exceptions::read(&options.exceptions)?.into_iter().filter(|known| known.aspect == "name");
-    let mut tally = Tally::new(renamed.collect());
+    let exceptions = exceptions::read(&options.exceptions)?;
+    let (absent, renamed): (Vec<_>, Vec<_>) = exceptions
+        .into_iter()
+        .filter(|known| matches!(known.aspect.as_str(), "name" | "structure"))
+        .partition(|known| known.aspect == "structure");
+    let mut tally = Tally::new(renamed);
     let known = contract.versions.clone();
     let of_contract = |entry: &Entry| known.get(entry.name).copied().unwrap_or(VersionRange::EMPTY);
     let (mut old, mut new) = (Vec::new(), Vec::new());
@@ -107,15 +111,15 @@ pub fn run(options: &Options) -> Result<bool> {
         // The newest release has the names that are ours.
         tally.renamed.clear();
     }
-    for missing in unknown(&entries, &contract, &newest) {
+    for missing in unknown(&entries, &absent, &contract, &newest) {
         tally.differ(&missing);
     }
     tally.print(&old, &new, options);
     Ok(tally.differences == 0)
 }
 
-/// Messages that one side has and the other has not, or not in the same versions.
-fn unknown(entries: &[Entry], contract: &Judge, newest: &Judge) -> Vec<String> {
+/// Messages that one side has and the other has not, or not in the same versions; less those that are `absent` on purpose.
+fn unknown(entries: &[Entry], absent: &[Exception], contract: &Judge, newest: &Judge) -> Vec<String> {
     let mut kafkas = contract.versions.clone();
     kafkas.extend(newest.versions.clone());
     let mut found = Vec::new();
@@ -128,7 +132,8 @@ fn unknown(entries: &[Entry], contract: &Judge, newest: &Judge) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let ours_lack = kafkas.into_iter().filter(|(_, versions)| !versions.is_empty());
+    let on_purpose = |name: &str| absent.iter().any(|known| known.message == name);
+    let ours_lack = kafkas.into_iter().filter(|(name, versions)| !versions.is_empty() && !on_purpose(name));
     found.extend(ours_lack.map(|(name, _)| format!("{name}: Kafka has it and we have not")));
     found
 }

@@ -144,6 +144,7 @@ macro_rules! every_data_structure {
     ($apply:ident $($before:tt)*) => {
         $apply! {
             $($before)*
+            AbortedTxn;
             ConsumerProtocolAssignment<'_>;
             ConsumerProtocolSubscription<'_>;
             ControlRecordTypeSchema;

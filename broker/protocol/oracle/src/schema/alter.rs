@@ -176,6 +176,8 @@ fn in_field(field: &mut serde_json::Map<String, Value>, within: VersionRange, al
         Alteration::Default if field.get("default").is_some_and(|value| value == "null") => {
             field.remove("default");
         }
+        // Null by default whatever the schema says, where they may be null at all.
+        Alteration::Default if kind == "records" => return None,
         Alteration::Default => {
             field.insert("default".to_owned(), json!("null"));
         }

@@ -30,7 +30,7 @@ impl fmt::Display for Difference {
 }
 
 /// Whose schemas: a later release may have versions that an earlier one lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
     /// Its versions are ours.
     Newest,
@@ -53,10 +53,13 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Compares `entry` with `file`.
-    pub fn of(entry: &'a Entry, file: &File, release: Release) -> Self {
+    /// Compares `entry` with `file`; `request` are the versions of the API's request in the same release.
+    pub fn of(entry: &'a Entry, file: &File, release: Release, request: Option<VersionRange>) -> Self {
         let mut comparison = Self { message: entry.name, count: Count::default(), differences: Vec::new() };
         comparison.whole(entry, file, release);
+        if let ("response", Some(request)) = (file.role.as_str(), request) {
+            comparison.note("", "versions of its request", request, file.valid);
+        }
         comparison.structure(&entry.schema(), &file.schema, file.valid, "", !file.flexible.is_empty());
         comparison
     }

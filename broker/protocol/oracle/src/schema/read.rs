@@ -131,6 +131,8 @@ fn kind(name: &str, field: &Value, structures: &[Value]) -> Result<Kind> {
 
 /// Kafka's default in the words of our structures.
 fn default(kind: &Kind, nullable: bool, value: Option<&Value>) -> Result<String> {
+    // The null of JSON, not the text "null", is as good as no default to Kafka's generator.
+    let value = value.filter(|value| !value.is_null());
     let given = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default();
     Ok(match kind {
         _ if given == "null" => given,

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use barnabas_protocol::ApiKey;
 use barnabas_protocol::testing::Random;
+use barnabas_protocol::{ApiKey, VersionRange};
 use serde_json::Value;
 
 use super::alter::{ALL, alter};
@@ -41,7 +41,18 @@ struct Test {
     /// Those that something matched.
     used: BTreeSet<usize>,
     met: BTreeSet<&'static str>,
+    /// The versions of each API's request.
+    requests: BTreeMap<(i16, Release), VersionRange>,
     count: Count,
+}
+
+/// What the comparison of one schema says.
+#[derive(PartialEq, Eq, Default)]
+struct Verdict {
+    /// The differences that are not known.
+    differences: Vec<String>,
+    /// The known ones, by their place in the table.
+    known: BTreeSet<usize>,
 }
 
 /// Runs the test; true when nothing differs and every alteration is noticed.
@@ -51,6 +62,7 @@ pub fn run(options: &Options) -> Result<bool> {
         exceptions: exceptions::read(&options.exceptions)?,
         used: BTreeSet::new(),
         met: BTreeSet::new(),
+        requests: BTreeMap::new(),
         count: Count::default(),
     };
     let newest = schemas(&options.newest_schemas)?;
@@ -62,9 +74,17 @@ pub fn run(options: &Options) -> Result<bool> {
         let release = if newest_names.contains(&name) { Release::Earlier } else { Release::Newest };
         (name, schema, release)
     }));
+    for (_, schema, release) in &sources {
+        let file = File::new(schema)?;
+        if let (Some(key), "request") = (file.api_key, file.role.as_str()) {
+            test.requests.insert((key, *release), file.valid);
+        }
+    }
     let mut differences = Vec::new();
     for (name, schema, release) in &sources {
-        differences.extend(test.compare(name, schema, *release)?);
+        let verdict = test.compare(name, schema, *release)?;
+        differences.extend(verdict.differences);
+        test.used.extend(verdict.known);
     }
     differences.extend(test.leftovers());
     for difference in &differences {
@@ -79,39 +99,41 @@ pub fn run(options: &Options) -> Result<bool> {
 }
 
 impl Test {
-    /// The differences of one schema that are not known.
-    fn compare(&mut self, name: &str, schema: &Value, release: Release) -> Result<Vec<String>> {
+    /// Compares one schema.
+    fn compare(&mut self, name: &str, schema: &Value, release: Release) -> Result<Verdict> {
         let file = File::new(schema).with_context(|| format!("in schema {name}"))?;
         let Some((&met, entry)) = self.entries.get_key_value(file.schema.name.as_str()) else {
-            return Ok(self.without_structure(&file).into_iter().collect());
+            return Ok(self.without_structure(&file));
         };
         self.met.insert(met);
-        let comparison = Comparison::of(entry, &file, release);
+        let request = file.api_key.and_then(|key| self.requests.get(&(key, release)).copied());
+        let comparison = Comparison::of(entry, &file, release, request);
         self.count.structures += comparison.count.structures;
         self.count.fields += comparison.count.fields;
-        let mut differences = Vec::new();
+        let mut verdict = Verdict::default();
         for difference in comparison.differences {
-            match self.exceptions.iter().position(|exception| exception.covers(&difference)) {
-                Some(known) => drop(self.used.insert(known)),
-                None => differences.push(difference.to_string()),
+            match self.exceptions.iter().position(|exception| exception.covers(&difference, release)) {
+                Some(known) => _ = verdict.known.insert(known),
+                None => verdict.differences.push(difference.to_string()),
             }
         }
-        Ok(differences)
+        Ok(verdict)
     }
 
     /// What is wrong with a schema of which we have no structure; nothing when it is of an API that Kafka has removed.
-    fn without_structure(&mut self, file: &File) -> Option<String> {
+    fn without_structure(&self, file: &File) -> Verdict {
         let name = &file.schema.name;
-        if file.valid.is_empty() {
-            let removed = file.api_key.and_then(ApiKey::from_number).is_some_and(|key| key.versions().is_empty());
-            return (!removed).then(|| format!("{name}: no longer in Kafka, but not in the table of APIs as removed"));
-        }
         let known = self.exceptions.iter().position(|known| known.message == *name && known.aspect == "structure");
-        match known {
-            Some(known) => drop(self.used.insert(known)),
-            None => return Some(format!("{name}: no structure of ours")),
-        }
-        None
+        let removed = file.api_key.and_then(ApiKey::from_number).is_some_and(|key| key.versions().is_empty());
+        let difference = match known {
+            _ if file.valid.is_empty() && removed => None,
+            _ if file.valid.is_empty() => {
+                Some(format!("{name}: no longer in Kafka, but not in the table of APIs as removed"))
+            }
+            Some(_) => None,
+            None => Some(format!("{name}: no structure of ours")),
+        };
+        Verdict { differences: difference.into_iter().collect(), known: known.into_iter().collect() }
     }
 
     /// Structures without a schema, and exceptions that nothing needs.

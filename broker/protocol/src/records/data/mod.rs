@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{encode_record, keyed};
 use crate::{Decode, DecodeError, Encode, EncodeError, Message};
 
+pub mod aborted_txn;
 pub mod consumer_protocol_assignment;
 pub mod consumer_protocol_subscription;
 pub mod control_record_type_schema;
@@ -14,6 +15,7 @@ pub mod end_txn_marker;
 pub mod producer_snapshot;
 pub mod quorum_state_data;
 
+pub use aborted_txn::AbortedTxn;
 pub use consumer_protocol_assignment::ConsumerProtocolAssignment;
 pub use consumer_protocol_subscription::ConsumerProtocolSubscription;
 pub use control_record_type_schema::ControlRecordTypeSchema;
