@@ -37,11 +37,17 @@ pub trait Decode<'a>: Default {
         reader.take_memory(size)?;
         let room = if size <= reader.remaining() { count } else { affordable::<Self>(reader, count) };
         let mut elements: Vec<Self> = (0..room).map(|_| Self::default()).collect();
-        for (index, element) in elements.iter_mut().enumerate() {
-            element.fill(reader, at).map_err(|error| error.at_index(index))?;
-        }
-        if room < count {
-            fill_rest(&mut elements, reader, at, count)?;
+        let mut index = 0;
+        loop {
+            // The only place where an element is read, so that the compiler puts the reading here.
+            for element in elements.get_mut(index..).unwrap_or_default() {
+                element.fill(reader, at).map_err(|error| error.at_index(index))?;
+                index += 1;
+            }
+            if index >= count {
+                break;
+            }
+            double(&mut elements, count);
         }
         std::mem::forget(std::mem::replace(list, elements));
         Ok(())
@@ -55,22 +61,13 @@ fn affordable<T>(reader: &Reader<'_>, count: usize) -> usize {
     reader.remaining().checked_div(size_of::<T>()).map_or(count, |room| room.clamp(1, count))
 }
 
-/// Reads the elements beyond those that there was room for at first.
+/// Makes room for as many elements again, up to `count`.
 #[cold]
 #[inline(never)]
-fn fill_rest<'a, T: Decode<'a>>(
-    elements: &mut Vec<T>,
-    reader: &mut Reader<'a>,
-    at: Version,
-    count: usize,
-) -> Result<(), DecodeError> {
-    for index in elements.len()..count {
-        if elements.len() == elements.capacity() {
-            elements.reserve_exact(elements.len().min(count.saturating_sub(index)));
-        }
-        elements.push(T::read(reader, at).map_err(|error| error.at_index(index))?);
-    }
-    Ok(())
+fn double<T: Default>(elements: &mut Vec<T>, count: usize) {
+    let length = elements.len().saturating_mul(2).min(count);
+    elements.reserve_exact(length.saturating_sub(elements.len()));
+    elements.resize_with(length, T::default);
 }
 
 /// A value that some versions may write as null.
