@@ -82,8 +82,8 @@ pub fn metadata_response() -> metadata::MetadataResponse<'static> {
         partition_index,
         leader_id: partition_index,
         leader_epoch: 12,
-        replica_nodes: vec![0, 1, 2],
-        isr_nodes: vec![0, 1, 2],
+        replica_nodes: vec![0, 1, 2].into(),
+        isr_nodes: vec![0, 1, 2].into(),
         ..metadata::MetadataResponsePartition::default()
     };
     let topic = |number: u128| metadata::MetadataResponseTopic {

@@ -29,8 +29,8 @@ pub use message::{Message, Request, Response};
 #[cfg(any(test, feature = "testing"))]
 pub use wire::Describe;
 pub use wire::{
-    Decode, DecodeError, DecodeFault, DecodeNullable, Encode, EncodeError, EncodeFault, EncodeNullable, IntoOwned,
-    MessageLayout, Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
+    Decode, DecodeError, DecodeFault, DecodeNullable, Encode, EncodeError, EncodeFault, EncodeNullable, Int32List,
+    IntoOwned, MessageLayout, Reader, Records, SegmentWriter, Sink, Size, UnknownTags, Version, VersionRange,
 };
 
 /// What the derive's output refers to. Not for use by hand.

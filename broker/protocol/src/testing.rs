@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use barnabas_types::Uuid;
 
 pub use crate::wire::sample::{Random, Sample, Shape};
-use crate::{ErrorCode, Records, VersionRange};
+use crate::{ErrorCode, Int32List, Records, VersionRange};
 
 /// A type of Kafka's schemas.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,16 @@ impl<T: Described> Described for Vec<T> {
     fn text(&self) -> String {
         let elements: Vec<_> = self.iter().map(T::text).collect();
         format!("[{}]", elements.join(","))
+    }
+}
+
+impl Described for Int32List<'_> {
+    fn kind() -> Kind {
+        Vec::<i32>::kind()
+    }
+
+    fn text(&self) -> String {
+        self.iter().collect::<Vec<_>>().text()
     }
 }
 

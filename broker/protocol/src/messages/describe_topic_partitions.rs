@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use barnabas_protocol_derive::Message;
 use barnabas_types::Uuid;
 
-use crate::{ErrorCode, UnknownTags};
+use crate::{ErrorCode, Int32List, UnknownTags};
 
 /// Asks for topics and their partitions, a page at a time.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -96,18 +96,18 @@ pub struct DescribeTopicPartitionsResponsePartition<'a> {
     #[field(default = -1, ignorable)]
     pub leader_epoch: i32,
     /// The brokers that hold the partition, the preferred leader first.
-    pub replica_nodes: Vec<i32>,
+    pub replica_nodes: Int32List<'a>,
     /// Those of them that are in sync.
-    pub isr_nodes: Vec<i32>,
+    pub isr_nodes: Int32List<'a>,
     /// Replicas out of sync that nevertheless have all committed records, and so may lead; null when that is not tracked.
     #[field(nullable = "0+", default = null)]
-    pub eligible_leader_replicas: Option<Vec<i32>>,
+    pub eligible_leader_replicas: Option<Int32List<'a>>,
     /// The replicas that were last known to be such; null when that is not tracked.
     #[field(nullable = "0+", default = null)]
-    pub last_known_elr: Option<Vec<i32>>,
+    pub last_known_elr: Option<Int32List<'a>>,
     /// Those of them that are down or whose disk has failed.
     #[field(ignorable)]
-    pub offline_replicas: Vec<i32>,
+    pub offline_replicas: Int32List<'a>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use barnabas_protocol_derive::Message;
 use barnabas_types::Uuid;
 
-use crate::{ErrorCode, UnknownTags};
+use crate::{ErrorCode, Int32List, UnknownTags};
 
 /// Asks for brokers and topics.
 #[derive(Clone, Debug, PartialEq, Message)]
@@ -120,12 +120,12 @@ pub struct MetadataResponsePartition<'a> {
     #[field(versions = "7+", default = -1, ignorable)]
     pub leader_epoch: i32,
     /// The brokers that hold the partition, the preferred leader first.
-    pub replica_nodes: Vec<i32>,
+    pub replica_nodes: Int32List<'a>,
     /// Those of them that are in sync.
-    pub isr_nodes: Vec<i32>,
+    pub isr_nodes: Int32List<'a>,
     /// Those of them that are down or whose disk has failed.
     #[field(versions = "5+", ignorable)]
-    pub offline_replicas: Vec<i32>,
+    pub offline_replicas: Int32List<'a>,
     /// Tagged fields that are not known here.
     pub unknown_tags: UnknownTags<'a>,
 }

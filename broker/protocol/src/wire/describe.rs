@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use barnabas_types::Uuid;
 
-use super::{Records, UnknownTags, Version};
+use super::{Int32List, Records, UnknownTags, Version};
 use crate::{Describer, ErrorCode, Event};
 
 /// A value that can be told.
@@ -46,6 +46,12 @@ impl<T: Describe> Describe for Vec<T> {
         to.event(Event::List);
         self.iter().for_each(|element| element.describe(to, at));
         to.event(Event::EndList);
+    }
+}
+
+impl Describe for Int32List<'_> {
+    fn describe(&self, to: &mut dyn Describer, at: Version) {
+        self.iter().collect::<Vec<_>>().describe(to, at);
     }
 }
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use barnabas_types::Uuid;
 
-use super::{Decode, DecodeError, DecodeFault, DecodeNullable, Reader, Records, Version, VersionRange, is_null_in_tag};
+use super::{
+    Decode, DecodeError, DecodeFault, DecodeNullable, Int32List, Reader, Records, Version, VersionRange, is_null_in_tag,
+};
 use crate::{Describer, ErrorCode, Event, Message};
 
 /// What a value looks like on the wire.
@@ -81,6 +83,10 @@ plain! {
     Cow<'_, str>, Text;
     Cow<'_, [u8]>, Bytes;
     Records<'_>, Records;
+}
+
+impl Layout for Int32List<'_> {
+    const SHAPE: Shape = Shape::List(&Shape::Int32);
 }
 
 impl<T: Layout> Layout for Vec<T> {

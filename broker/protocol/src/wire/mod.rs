@@ -8,6 +8,7 @@ mod decode;
 mod describe;
 mod encode;
 mod error;
+mod int32_list;
 mod into_owned;
 mod layout;
 mod reader;
@@ -28,6 +29,7 @@ pub use encode::{
     Encode, EncodeNullable, must_be_default, required, write_nullable_struct, write_nullable_struct_in_tag,
 };
 pub use error::{DecodeError, DecodeFault, EncodeError, EncodeFault};
+pub use int32_list::Int32List;
 pub use into_owned::IntoOwned;
 pub use layout::{FieldLayout, Layout, MessageLayout, Shape};
 pub use reader::Reader;

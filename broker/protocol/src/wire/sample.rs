@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use barnabas_types::Uuid;
 
-use super::{Records, UnknownTags, Version};
+use super::{Int32List, Records, UnknownTags, Version};
 use crate::ErrorCode;
 
 /// What kind of values are made.
@@ -195,6 +195,12 @@ impl<T: Sample> Sample for Vec<T> {
     fn sample(random: &mut Random, at: Version) -> Self {
         let count = random.count();
         (0..count).map(|_| T::sample(random, at)).collect()
+    }
+}
+
+impl Sample for Int32List<'_> {
+    fn sample(random: &mut Random, at: Version) -> Self {
+        Vec::sample(random, at).into()
     }
 }
 

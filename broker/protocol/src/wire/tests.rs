@@ -206,3 +206,28 @@ fn ranges_of_versions_meet_where_both_are() {
     assert_eq!(range(0, 2).intersect(range(3, 9)), VersionRange::EMPTY);
     assert_eq!((range(3, 5).to_string(), VersionRange::EMPTY.to_string()), ("3-5".to_owned(), "none".to_owned()));
 }
+
+#[test]
+fn a_list_of_int32_borrows_from_the_frame_and_takes_no_memory() {
+    for (frame, at) in [
+        (&[0, 0, 0, 2, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff][..], FIXED),
+        (&[3, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff], COMPACT),
+    ] {
+        let (list, cost) = counting_allocator::measured(|| Int32List::read(&mut Reader::new(frame), at).unwrap());
+        assert_eq!((list.len(), cost.allocations), (2, 0));
+        assert_eq!(list, vec![7, -1].into());
+        assert_ne!(list, vec![7].into());
+        assert_eq!((written(&list, at), written(&list.clone().into_owned(), at)), (frame.to_vec(), frame.to_vec()));
+    }
+}
+
+#[test]
+fn a_list_of_int32_that_is_null_or_ends_early_is_refused() {
+    assert_eq!(fault::<Int32List<'_>>(&[0], COMPACT), DecodeFault::Null);
+    assert_eq!(Option::<Int32List<'_>>::read(&mut Reader::new(&[0]), COMPACT), Ok(None));
+    assert_eq!(written(&None::<Int32List<'_>>, FIXED), [0xff; 4]);
+    assert_eq!(
+        fault::<Int32List<'_>>(&[3, 0, 0, 0, 7, 1], COMPACT),
+        DecodeFault::Truncated { needed: 8, remaining: 5 }
+    );
+}

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use barnabas_metadata::{Image, Partition, Topic, topic_name};
-use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
     DescribeTopicPartitionsResponseTopic,
 };
+use barnabas_protocol::{ErrorCode, Int32List};
 use barnabas_types::{BrokerId, PartitionId};
 
 use super::RequestContext;
@@ -81,7 +81,7 @@ fn describe(
     topic: &Topic,
     partitions: &[(&PartitionId, &Arc<Partition>)],
 ) -> DescribeTopicPartitionsResponseTopic<'static> {
-    let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Vec<i32>>();
+    let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Int32List<'static>>();
     let partition = |id: PartitionId, partition: &Partition| {
         let has_leader = image.brokers.is_active(partition.leader);
         DescribeTopicPartitionsResponsePartition {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use barnabas_metadata::{Image, Partition, Topic, topic_name};
-use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
 };
+use barnabas_protocol::{ErrorCode, Int32List};
 use barnabas_types::{BrokerId, PartitionId, Uuid};
 
 use super::RequestContext;
@@ -122,7 +122,7 @@ impl Describe<'_> {
 }
 
 /// Replicas on brokers that are fenced or gone.
-pub fn offline_replicas(image: &Image, partition: &Partition) -> Vec<i32> {
+pub fn offline_replicas(image: &Image, partition: &Partition) -> Int32List<'static> {
     partition.replicas.iter().filter(|broker| !image.brokers.is_active(**broker)).map(|broker| broker.0).collect()
 }
 
