@@ -60,6 +60,12 @@ impl FlushTicket {
 }
 
 impl Log {
+    /// True when there are records that a sync would make durable.
+    #[must_use]
+    pub fn has_unsynced_records(&self) -> bool {
+        !self.offline && self.durable_end < self.log_end()
+    }
+
     /// What has to be synced for everything appended so far to be durable; none when it is.
     pub fn prepare_flush(&self) -> Option<FlushTicket> {
         if self.offline || (self.log_end() == self.durable_end && self.unsynced.items.is_empty()) {

@@ -48,6 +48,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, buffer: BytesMut::new(), limit_bytes }
     }
 
+    /// Reads on where another reader of the stream left off, with what it had received.
+    pub fn with_received(stream: R, limit_bytes: usize, received: BytesMut) -> Self {
+        Self { stream, buffer: received, limit_bytes }
+    }
+
+    /// The stream, and what was received and is in no frame that was returned.
+    pub fn into_parts(self) -> (R, BytesMut) {
+        (self.stream, self.buffer)
+    }
+
     /// How many bytes the next frame has, once its length prefix has arrived; `None` when the peer closed between two
     /// frames. Lets the caller find memory before the frame is read.
     ///

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::admin::Admin;
 use crate::api::FetchSessions;
 use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
-use crate::connection::{self, ConnectionLimits, Listener, OpenConnections};
+use crate::connection::{self, ConnectionLimits, Listener, OpenConnections, Placement};
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
@@ -63,6 +63,8 @@ pub struct Node {
     pub request_memory: MemoryBudget,
     /// Open connections, counted.
     pub open_connections: Arc<OpenConnections>,
+    /// Which thread serves which connection.
+    pub placement: Arc<Placement>,
     /// The log directories.
     pub directories: Arc<LogDirectories>,
     /// The partitions hosted here.
@@ -124,7 +126,8 @@ impl Running {
         let directories = Arc::new(disks.directories);
         for directory in directories.all() {
             let flusher = Arc::clone(&directory.flusher);
-            runtime.spawn_thread("flusher", move |_| flusher.run());
+            let clock = runtime.clone();
+            runtime.spawn_thread("flusher", move |_| flusher.run(|| clock.now().monotonic));
         }
         let published: Arc<ArcSwap<Image>> = Arc::default();
         let applied = Applied::default();
@@ -144,6 +147,7 @@ impl Running {
             cluster_id: directories.cluster_id().into(),
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
             open_connections: Arc::default(),
+            placement: Arc::default(),
             replicas: Arc::default(),
             fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
             producer_ids: ProducerIds::new(controller.clone(), config.node_id),
@@ -171,7 +175,9 @@ impl Running {
         hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
         let (stopping, stop) = watch::channel(false);
         let upkeep = node.runtime.spawn_data(upkeep(&node).run(stop.clone()));
-        let accepting = accept(&node, sockets, &stop);
+        let mut accepting = accept(&node, sockets, &stop);
+        accepting
+            .push(node.runtime.spawn_control(Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone())));
         health.serving();
         let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
         let running = Self { node, advertised, health, life, stopping, accepting, upkeep, publishing, admin };

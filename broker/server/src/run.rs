@@ -1,10 +1,11 @@
-//! The process around one node: two runtimes, the signals that stop it, the line that says it is ready.
+//! The process around one node: its threads, the signals that stop it, the line that says it is ready.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::Boot;
 use crate::logging::LogLevel;
@@ -20,12 +21,35 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The broker could not start, or could not go on.
 pub fn run(boot: Boot, format: FormatPolicy, log_level: LogLevel, began: Instant) -> anyhow::Result<()> {
     let control = Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build()?;
-    let data = Builder::new_multi_thread().thread_name("data").enable_all().build()?;
-    let runtime = Runtime::new(control.handle().clone(), data.handle().clone());
+    let data = Builder::new_current_thread().thread_name("data-blocking").enable_all().build()?;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let others = (1..processors).map(DataThread::start).collect::<std::io::Result<Vec<_>>>()?;
+    let handles = others.iter().map(|thread| thread.handle.clone());
+    let runtime = Runtime::new(control.handle().clone(), data.handle().clone(), handles);
     let result = data.block_on(serve(boot, format, log_level, runtime, began));
+    drop(others);
     data.shutdown_timeout(LEAVE_TIMEOUT);
     control.shutdown_timeout(LEAVE_TIMEOUT);
     result
+}
+
+/// A thread for connections, beside the one that calls [`run`]. Dropped, it ends, and drops what runs on it.
+struct DataThread {
+    handle: Handle,
+    _running: oneshot::Sender<()>,
+}
+
+impl DataThread {
+    fn start(number: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().thread_name("data-blocking").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (running, ended) = oneshot::channel::<()>();
+        std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
+            let _ended = runtime.block_on(ended);
+            runtime.shutdown_timeout(LEAVE_TIMEOUT);
+        })?;
+        Ok(Self { handle, _running: running })
+    }
 }
 
 async fn serve(

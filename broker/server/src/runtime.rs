@@ -2,6 +2,7 @@
 //! so that a whole node can run under another clock.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barnabas_types::{Now, Timestamp, Uuid};
@@ -14,20 +15,24 @@ use tokio::time::Instant;
 pub struct Runtime {
     started: Instant,
     control: Handle,
-    data: Handle,
+    /// One for each data thread, never none. The first runs all data tasks that are no connection's.
+    data: Arc<[Handle]>,
+    first: Handle,
 }
 
 impl Runtime {
-    /// `control` runs quorum, controller, heartbeats and the admin port; `data` runs connections and handlers.
+    /// `control` runs quorum, controller, heartbeats and the admin port; `first` and `others` run connections and handlers, each
+    /// in a thread of its own, and `first` whatever else has to do with data.
     #[must_use]
-    pub fn new(control: Handle, data: Handle) -> Self {
-        Self { started: Instant::now(), control, data }
+    pub fn new(control: Handle, first: Handle, others: impl IntoIterator<Item = Handle>) -> Self {
+        let data = std::iter::once(first.clone()).chain(others).collect();
+        Self { started: Instant::now(), control, data, first }
     }
 
     /// A runtime whose tasks all run on the current tokio runtime, for tests and tools.
     #[must_use]
     pub fn current() -> Self {
-        Self::new(Handle::current(), Handle::current())
+        Self::new(Handle::current(), Handle::current(), [])
     }
 
     /// Both clocks.
@@ -92,7 +97,21 @@ impl Runtime {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.data.spawn(task)
+        self.first.spawn(task)
+    }
+
+    /// Runs a connection on data thread `thread`, or the first one if there are not so many.
+    pub fn spawn_connection<F>(&self, thread: usize, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.data.get(thread).unwrap_or(&self.first).spawn(task)
+    }
+
+    /// How long each data thread has been busy since it began.
+    #[must_use]
+    pub fn data_busy(&self) -> Vec<Duration> {
+        self.data.iter().map(|handle| handle.metrics().worker_total_busy_duration(0)).collect()
     }
 
     /// Runs `work` on a thread of its own, for an owner that blocks on its disk again and again. It waits for tasks and timers
@@ -107,6 +126,6 @@ impl Runtime {
 
     /// Runs work that may block (a sync, a scan of a log) on a thread of its own pool.
     pub fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        self.data.spawn_blocking(work)
+        self.first.spawn_blocking(work)
     }
 }

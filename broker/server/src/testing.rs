@@ -29,10 +29,15 @@ impl Broker {
 
     /// Starts one with further lines in its properties.
     pub async fn start_with(properties: &str) -> Self {
+        Self::start_on(Runtime::current(), properties).await
+    }
+
+    /// As `start_with`, on other threads.
+    pub async fn start_on(runtime: Runtime, properties: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let booted = booted(directory.path(), properties);
         let level = LogLevel::detached("off").unwrap();
-        let running = Running::start(booted, FormatPolicy::IfEmpty, level, Runtime::current());
+        let running = Running::start(booted, FormatPolicy::IfEmpty, level, runtime);
         Self { running: running.await.unwrap(), _directory: directory }
     }
 
@@ -98,6 +103,12 @@ impl Client {
 
     /// The reply to `request` in exactly `version`, length taken off; fails if the broker closes the connection.
     pub async fn exchange<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<Vec<u8>> {
+        self.send(version, request).await?;
+        self.receive().await
+    }
+
+    /// Sends `request` in exactly `version` without waiting for its reply.
+    pub async fn send<Q: Request>(&mut self, version: i16, request: &Q) -> std::io::Result<()> {
         self.correlation_id += 1;
         let frame = encode_request(self.correlation_id, version, Some("tester"), request).unwrap();
         for segment in &frame {
@@ -106,6 +117,11 @@ impl Client {
                 Segment::File(_) => panic!("no file in a request"),
             }
         }
+        Ok(())
+    }
+
+    /// The next reply, length taken off; fails if the broker closes the connection.
+    pub async fn receive(&mut self) -> std::io::Result<Vec<u8>> {
         let length = self.stream.read_i32().await?;
         let mut reply = vec![0; usize::try_from(length).unwrap()];
         self.stream.read_exact(&mut reply).await?;

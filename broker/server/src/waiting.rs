@@ -37,6 +37,12 @@ impl WaitList {
         Parked { list: Arc::clone(self), id }
     }
 
+    /// True when nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
     /// The mark is now `mark`: wakes those who waited to see it pass.
     pub fn moved_to(&self, mark: Offset) {
         self.wake(|entry| entry.past < mark);

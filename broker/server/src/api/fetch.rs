@@ -76,7 +76,12 @@ async fn read_until_enough(
             .map(|partition| partition.watermark_list().park(partition.marks().high_watermark, &waiter))
             .collect();
         let round = read_all(context, request, fetch, hosted);
-        if round.urgent || round.bytes >= min_bytes || fetch.wanted.is_empty() || wait.is_zero() {
+        if round.urgent || round.bytes >= min_bytes {
+            return round;
+        }
+        // What is there and not synced yet would be enough, perhaps.
+        hosted.iter().flatten().for_each(Partition::hurry_sync);
+        if fetch.wanted.is_empty() || wait.is_zero() {
             return round;
         }
         if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {

@@ -81,6 +81,8 @@ fn append_topic(
         let result = match appended {
             Ok((hosted, appended)) => {
                 if request.acks == ACKS_ALL && !appended.replicated {
+                    // All of them at once, not one when it is waited for.
+                    hosted.hurry_sync();
                     let partition = response.partition_responses.len();
                     pending.push(Pending { topic: topic_index, partition, hosted, end: appended.end_offset });
                 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::serve::serve;
+use super::serve::ConnectionError;
+use super::serve::{Served, Stream, serve};
 use super::{Connection, ConnectionLimits};
 use crate::node::Node;
 
@@ -99,6 +100,10 @@ pub async fn accept(
         };
         metrics.opened.inc();
         metrics.open.inc();
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "cannot switch off delayed sending");
+        }
+        let stream = stream.into_std().map(Stream::new);
         let (node, limits, stopping) = (Arc::clone(&node), limits.clone(), stopping.clone());
         served.spawn(async move {
             let metrics = connection.metrics.clone();
@@ -110,18 +115,38 @@ pub async fn accept(
     while served.join_next().await.is_some() {}
 }
 
+/// Serves one connection to its end, on whichever threads it is placed.
 async fn serve_one(
     node: Arc<Node>,
     connection: Connection,
-    stream: TcpStream,
+    stream: std::io::Result<Stream>,
     limits: ConnectionLimits,
     stopping: watch::Receiver<bool>,
 ) {
     let (peer, listener) = (connection.peer, Arc::clone(&connection.listener));
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "cannot switch off delayed sending");
-    }
-    match serve(node, Arc::new(connection), stream, limits, stopping).await {
+    let (connection, seat) = (Arc::new(connection), node.placement.seat());
+    let mut next = stream.map_err(ConnectionError::Send);
+    let result = loop {
+        let stream = match next {
+            Ok(stream) => stream,
+            Err(error) => break Err(error),
+        };
+        let thread = seat.thread();
+        let serving = serve(
+            Arc::clone(&node),
+            Arc::clone(&connection),
+            (stream, Arc::clone(&seat), thread),
+            limits.clone(),
+            stopping.clone(),
+        );
+        next = match node.runtime.spawn_connection(thread, serving).await {
+            Ok(Ok(Served::Moves(stream))) => Ok(stream),
+            Ok(Ok(Served::Ended)) => break Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ConnectionError::Panic),
+        };
+    };
+    match result {
         Ok(()) => {}
         Err(error) if error.is_peers_choice() => tracing::debug!(%listener, %peer, %error, "connection closed"),
         Err(error) => tracing::warn!(%listener, %peer, %error, "connection closed"),

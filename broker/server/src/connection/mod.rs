@@ -1,6 +1,7 @@
 //! Client connections: accepted within limits, one request executed at a time, replies in the order of requests.
 
 mod accept;
+mod placement;
 mod serve;
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use accept::{Listener, OpenConnections, accept};
+pub use placement::Placement;
 
 use crate::metrics::ListenerMetrics;
 

@@ -3,19 +3,21 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_net::{FrameError, FrameReader, write_segments};
 use barnabas_protocol::{DecodeError, EncodeError, Reader, RequestHeader};
 use barnabas_types::Segments;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
+use super::placement::Seat;
 use super::{Connection, ConnectionLimits};
 use crate::api::{Answer, Refusal, RequestContext, dispatch};
 use crate::memory::Reservation;
@@ -62,8 +64,32 @@ impl ConnectionError {
 type Executing = BoxFuture<'static, Result<Answer, ConnectionError>>;
 type Waiting = BoxFuture<'static, Result<Segments, EncodeError>>;
 
+/// A connection on its way to another thread: what it has received and not looked at goes with it.
+#[derive(Debug)]
+pub struct Stream {
+    socket: std::net::TcpStream,
+    received: BytesMut,
+}
+
+impl Stream {
+    /// A connection that has received nothing yet.
+    pub fn new(socket: std::net::TcpStream) -> Self {
+        Self { socket, received: BytesMut::new() }
+    }
+}
+
+/// Why [`serve`] returned.
+#[derive(Debug)]
+pub enum Served {
+    /// The peer closed, or the node stops.
+    Ended,
+    /// Another thread is to go on.
+    Moves(Stream),
+}
+
 struct Session {
     node: Arc<Node>,
+    seat: Arc<Seat>,
     connection: Arc<Connection>,
     frames: FrameReader<OwnedReadHalf>,
     out: OwnedWriteHalf,
@@ -79,23 +105,40 @@ enum Event {
     Stop,
 }
 
-/// Serves until the peer closes, an error, or `stopping` turns true and all that had begun is answered.
+/// Serves on this thread, which is number `thread`, until the peer closes, an error, `seat` names another thread, or `stopping`
+/// turns true and all that had begun is answered.
 pub async fn serve(
     node: Arc<Node>,
     connection: Arc<Connection>,
-    stream: TcpStream,
+    (stream, seat, thread): (Stream, Arc<Seat>, usize),
     limits: ConnectionLimits,
     mut stopping: watch::Receiver<bool>,
-) -> Result<(), ConnectionError> {
-    let (input, out) = stream.into_split();
-    let frames = FrameReader::new(input, limits.max_request_bytes);
-    let mut session = Session { node, connection, frames, out, executing: None, waiting: VecDeque::new() };
+) -> Result<Served, ConnectionError> {
+    let (input, out) = TcpStream::from_std(stream.socket).map_err(ConnectionError::Send)?.into_split();
+    let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
+    let runtime = node.runtime.clone();
+    let mut session = Session { node, seat, connection, frames, out, executing: None, waiting: VecDeque::new() };
+    // Both live as long as the connection: to register with a clock or a channel anew for each request would cost more than
+    // many a request.
+    let mut stop = pin!(stopping.wait_for(|stop| *stop));
+    let mut idle = pin!(tokio::time::sleep(limits.max_idle));
+    let mut idle_from = runtime.deadline(limits.max_idle);
     loop {
-        let idle = session.is_idle();
+        if session.seat.thread() != thread && session.is_idle() {
+            return session.leave().map(Served::Moves);
+        }
         let event = tokio::select! {
+            biased;
             event = session.next_event(true) => event?,
-            () = tokio::time::sleep(limits.max_idle), if idle => return Err(ConnectionError::Idle),
-            _ = stopping.wait_for(|stop| *stop) => Event::Stop,
+            _ = &mut stop => Event::Stop,
+            () = &mut idle => {
+                if session.is_idle() && idle_from <= runtime.deadline(Duration::ZERO) {
+                    return Err(ConnectionError::Idle);
+                }
+                // Far enough when it waits for a reply of ours; else when it asked last.
+                idle.as_mut().reset(if session.is_idle() { idle_from } else { runtime.deadline(limits.max_idle) });
+                continue;
+            }
         };
         match event {
             Event::Request(Some((frame, reservation))) => session.begin(frame, reservation)?,
@@ -103,14 +146,23 @@ pub async fn serve(
             Event::Reply(segments) => session.send(segments).await?,
             Event::Request(None) | Event::Stop => break,
         }
+        idle_from = runtime.deadline(limits.max_idle);
     }
     match tokio::time::timeout(DRAIN_TIMEOUT, session.drain()).await {
-        Ok(drained) => drained,
-        Err(_) => Ok(()),
+        Ok(drained) => drained.map(|()| Served::Ended),
+        Err(_) => Ok(Served::Ended),
     }
 }
 
 impl Session {
+    /// Gives the socket back, to be served by another thread.
+    fn leave(self) -> Result<Stream, ConnectionError> {
+        let (input, received) = self.frames.into_parts();
+        let halves = input.reunite(self.out).map_err(|error| std::io::Error::other(error.to_string()));
+        let socket = halves.and_then(TcpStream::into_std).map_err(ConnectionError::Send)?;
+        Ok(Stream { socket, received })
+    }
+
     fn is_idle(&self) -> bool {
         self.executing.is_none() && self.waiting.is_empty()
     }
@@ -133,6 +185,7 @@ impl Session {
     }
 
     fn begin(&mut self, frame: Bytes, reservation: Reservation) -> Result<(), ConnectionError> {
+        self.seat.worked(frame.len());
         self.connection.metrics.received_bytes.inc_by(frame.len() as u64 + 4);
         let mut reader = Reader::new(&frame);
         let header = RequestHeader::decode(&mut reader).map_err(ConnectionError::Header)?;
@@ -160,6 +213,7 @@ impl Session {
     }
 
     async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
+        self.seat.worked(segments.len());
         self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
         write_segments(&mut self.out, segments).await.map_err(ConnectionError::Send)
     }

@@ -1,7 +1,6 @@
 //! One hosted partition: leadership and log under one lock, settings beside it, and the lists of those who wait for its
 //! marks. Appending and reading are in files of their own.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -12,7 +11,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicParti
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::storage::Flusher;
+use crate::storage::{Flusher, SyncAsked};
 use crate::waiting::WaitList;
 
 /// When a record counts as kept (`barnabas.durability`).
@@ -74,8 +73,8 @@ pub struct Partition {
     pub(super) config: ArcSwap<PartitionConfig>,
     pub(super) flusher: Arc<Flusher>,
     past_watermark: Arc<WaitList>,
-    /// A sync is asked for and has not begun.
-    pub(crate) sync_asked: AtomicBool,
+    /// The sync that is asked for and has not begun.
+    pub(crate) sync_asked: SyncAsked,
     state: Mutex<State>,
 }
 
@@ -166,7 +165,7 @@ impl Partition {
             config: ArcSwap::from_pointee(config),
             flusher,
             past_watermark: Arc::new(WaitList::default()),
-            sync_asked: AtomicBool::new(false),
+            sync_asked: SyncAsked::default(),
             state: Mutex::new(State { log, leadership, high_watermark }),
         })
     }
@@ -262,6 +261,7 @@ impl Partition {
                 }
                 state.leading()?;
             }
+            self.hurry_sync();
             if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
                 return Err(ErrorCode::REQUEST_TIMED_OUT);
             }
@@ -298,7 +298,16 @@ impl Partition {
     pub(super) fn appended(self: &Arc<Self>, watermark: Offset, durability: Durability) {
         match durability {
             Durability::Replicated => self.past_watermark.moved_to(watermark),
+            Durability::Fsync if self.past_watermark.is_empty() => self.flusher.ask_unhurried(self),
             Durability::Fsync => self.flusher.ask(self),
+        }
+    }
+
+    /// Somebody waits for what has been appended so far to be kept: it is synced now, if it is a sync that is missing. To miss
+    /// nothing, register in the wait list first.
+    pub fn hurry_sync(self: &Arc<Self>) {
+        if self.config.load().durability == Durability::Fsync && self.lock().log.has_unsynced_records() {
+            self.flusher.ask(self);
         }
     }
 }

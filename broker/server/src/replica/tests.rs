@@ -23,6 +23,26 @@ struct PartitionContext {
     _directory: TempDir,
 }
 
+/// An empty partition that is led in epoch 3; nobody runs its flusher yet.
+pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (TempDir, Arc<Partition>) {
+    let directory = TempDir::new().unwrap();
+    let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
+    let options = OpenOptions {
+        directory: directory.path().join("orders-0"),
+        config: LogConfig::default(),
+        recovery_point: Offset(0),
+        log_start: Offset(0),
+        clean: false,
+        now: NOW,
+    };
+    let (log, _) = Log::open(&disk, &options).unwrap();
+    let key = TopicIdPartition { topic_id: Uuid::from_u128(7), partition: 0 };
+    let name = TopicPartition::new("orders", 0);
+    let partition = Partition::new(key, name, Uuid::ZERO, log, config, flusher);
+    partition.lead(LeaderEpoch(3));
+    (directory, partition)
+}
+
 impl PartitionContext {
     /// Leads in epoch 3 and syncs on a thread of its own.
     fn new(durability: Durability) -> Self {
@@ -30,25 +50,14 @@ impl PartitionContext {
     }
 
     fn with_rules(durability: Durability, rules: AppendRules) -> Self {
-        let directory = TempDir::new().unwrap();
-        let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
-        let options = OpenOptions {
-            directory: directory.path().join("orders-0"),
-            config: LogConfig::default(),
-            recovery_point: Offset(0),
-            log_start: Offset(0),
-            clean: false,
-            now: NOW,
-        };
-        let (log, _) = Log::open(&disk, &options).unwrap();
         let flusher = Arc::new(Flusher::default());
-        let config = PartitionConfig { log: LogConfig::default(), rules, durability, file_delete_delay_ms: 0 };
-        let key = TopicIdPartition { topic_id: Uuid::from_u128(7), partition: 0 };
-        let name = TopicPartition::new("orders", 0);
-        let partition = Partition::new(key, name, Uuid::ZERO, log, config, Arc::clone(&flusher));
-        partition.lead(LeaderEpoch(3));
+        let config = PartitionConfig { rules, durability, file_delete_delay_ms: 0, ..Default::default() };
+        let (directory, partition) = partition(Arc::clone(&flusher), config);
         let running = Arc::clone(&flusher);
-        let thread = Some(std::thread::spawn(move || running.run()));
+        let thread = Some(std::thread::spawn(move || {
+            let began = std::time::Instant::now();
+            running.run(|| began.elapsed());
+        }));
         Self { partition, flusher, thread, _directory: directory }
     }
 

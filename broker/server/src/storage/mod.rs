@@ -11,7 +11,7 @@ mod upkeep;
 pub use dirs::{
     DirectoryError, DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition, format,
 };
-pub use flusher::Flusher;
+pub use flusher::{Flusher, SyncAsked};
 pub use hosting::{HostError, Hosting};
 pub use upkeep::Upkeep;
 

@@ -48,7 +48,10 @@ impl StorageContext {
         let directories = Arc::new(self.open().unwrap());
         let threads = directories.all().iter().map(|directory| {
             let flusher = Arc::clone(&directory.flusher);
-            std::thread::spawn(move || flusher.run())
+            std::thread::spawn(move || {
+                let began = std::time::Instant::now();
+                flusher.run(|| began.elapsed());
+            })
         });
         let threads = threads.collect();
         Run { hosting: Hosting { runtime: Runtime::current(), directories, replicas: Arc::default() }, threads }
