@@ -109,11 +109,14 @@ fn read_tags(structure: &Structure) -> TokenStream {
         }
     };
     let unknown = structure.keeps_unknown_tags.then(|| quote! { self.unknown_tags = });
+    // Another copy, so that only this rare case needs the reader to be in memory.
     quote! {
         if at.flexible {
             let count = reader.tag_count()?;
             if count > 0 {
-                #unknown reader.some_tags(count, #known)?;
+                let rest = &mut reader.clone();
+                #unknown rest.some_tags(count, #known)?;
+                reader.clone_from(rest);
             }
         }
     }
