@@ -115,17 +115,21 @@ impl Log {
         self.offline = true;
     }
 
-    /// Leaves the log so that it can be opened without a scan: indexes complete, producers in a snapshot, everything synced.
+    /// Leaves the log so that it can be opened without a scan: indexes complete, producers in a snapshot, everything synced. One that is as
+    /// it was opened stays as it is.
     /// A log that is offline is not closed: it has to be recovered.
     pub fn close(&mut self) -> Result<(), ChangeError> {
         if self.offline {
             return Err(ChangeError::Offline);
         }
+        self.epochs.save(self.disk.fs())?;
+        if self.opened == Some(self.shape()) {
+            return Ok(());
+        }
         self.active.write_indexes(self.disk.fs())?;
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));
         }
-        self.epochs.save(self.disk.fs())?;
         self.unsynced.add_all(self.active.dirty());
         self.unsynced.add(Dirty::Directory);
         self.flush()?;

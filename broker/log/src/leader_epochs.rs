@@ -32,6 +32,8 @@ impl fmt::Display for EpochEntry {
 pub struct LeaderEpochs {
     path: PathBuf,
     entries: Vec<EpochEntry>,
+    /// The file says something else.
+    changed: bool,
 }
 
 fn parse(line: &str) -> Result<EpochEntry, &'static str> {
@@ -48,10 +50,11 @@ impl LeaderEpochs {
     /// Reads the epochs of the partition in `directory`; a missing file holds none.
     pub fn load(fs: &dyn Fs, directory: &Path) -> Result<Self, TextFileError> {
         let path = directory.join(FILE_NAME);
-        let mut epochs = Self { path: path.clone(), entries: Vec::new() };
+        let mut epochs = Self { path: path.clone(), entries: Vec::new(), changed: false };
         for entry in read_entries(fs, &path, parse)?.unwrap_or_default() {
             epochs.insert(entry);
         }
+        epochs.changed = false;
         Ok(epochs)
     }
 
@@ -76,6 +79,7 @@ impl LeaderEpochs {
         }
         self.entries.retain(|kept| kept.epoch < entry.epoch && kept.start_offset < entry.start_offset);
         self.entries.push(entry);
+        self.changed = true;
         true
     }
 
@@ -91,15 +95,21 @@ impl LeaderEpochs {
         }
     }
 
-    /// Writes the file.
-    pub(crate) fn save(&self, fs: &dyn Fs) -> Result<(), IoError> {
-        write_entries(fs, &self.path, self.entries.iter())
+    /// Writes the file, if it does not say the same already.
+    pub(crate) fn save(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
+        if self.changed {
+            write_entries(fs, &self.path, self.entries.iter())?;
+            self.changed = false;
+        }
+        Ok(())
     }
 
     /// Drops what starts at `end` or later, as the log is cut there. In memory: saved with the next assignment, or by `save`,
     /// since an entry past the log's end is dropped again when the log is opened.
     pub(crate) fn truncate_from_end(&mut self, end: Offset) {
+        let before = self.entries.len();
         self.entries.retain(|entry| entry.start_offset < end);
+        self.changed |= self.entries.len() < before;
     }
 
     /// Drops what ended at or before `start`, as the log now starts there. The epoch that holds `start` begins there now.
@@ -108,6 +118,7 @@ impl LeaderEpochs {
         if let Some(last_dropped) = first_kept.checked_sub(1) {
             self.entries.drain(..last_dropped);
             if let Some(entry) = self.entries.first_mut() {
+                self.changed |= last_dropped > 0 || entry.start_offset != start;
                 entry.start_offset = start;
             }
         }
@@ -115,6 +126,7 @@ impl LeaderEpochs {
 
     /// Forgets all epochs.
     pub(crate) fn clear(&mut self) {
+        self.changed |= !self.entries.is_empty();
         self.entries.clear();
     }
 
@@ -146,7 +158,7 @@ mod tests {
     use crate::fs::RealFs;
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
-        let mut epochs = LeaderEpochs { path: PathBuf::new(), entries: Vec::new() };
+        let mut epochs = LeaderEpochs { path: PathBuf::new(), entries: Vec::new(), changed: false };
         for &(epoch, offset) in entries {
             epochs.insert(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset) });
         }

@@ -30,6 +30,17 @@ pub struct Log {
     pub(crate) cuts: u64,
     /// A sync failed, or a change broke off: nothing may be appended any more.
     pub(crate) offline: bool,
+    /// How it was opened, if the files needed nothing to be opened so again.
+    pub(crate) opened: Option<Shape>,
+}
+
+/// What changes when anything in a log's files does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    end: Offset,
+    segments: usize,
+    cuts: u64,
+    unsynced: usize,
 }
 
 /// What a flush has to sync besides the active segment's batches. Things stay here until a flush that covered them succeeded,
@@ -154,6 +165,10 @@ impl Log {
     /// The base offsets of all segments, ascending.
     pub fn segment_base_offsets(&self) -> impl Iterator<Item = Offset> {
         self.sealed.iter().map(|segment| segment.base_offset).chain([self.active.base_offset])
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { end: self.log_end(), segments: self.segments(), cuts: self.cuts, unsynced: self.unsynced.next() }
     }
 
     /// The sealed segment that holds `offset`, or would.

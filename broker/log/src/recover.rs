@@ -72,6 +72,7 @@ struct Opening<'a> {
     options: &'a OpenOptions,
     epochs: LeaderEpochs,
     recovery: Recovery,
+    found_nothing: bool,
 }
 
 impl Log {
@@ -81,8 +82,14 @@ impl Log {
         let directory: Arc<Path> = options.directory.as_path().into();
         let found = leftovers::clear(fs, &directory)?;
         let epochs = LeaderEpochs::load(fs, &directory)?;
-        let mut opening =
-            Opening { disk, directory: Arc::clone(&directory), options, epochs, recovery: Recovery::default() };
+        let mut opening = Opening {
+            disk,
+            directory: Arc::clone(&directory),
+            options,
+            epochs,
+            recovery: Recovery::default(),
+            found_nothing: found.segments.is_empty(),
+        };
         let mut segments = opening.segments(&found.segments)?;
         let active = match segments.active.take() {
             Some(active) if active.next_offset >= options.log_start => active,
@@ -104,6 +111,7 @@ impl Log {
             unsynced: segments.unsynced,
             cuts: 0,
             offline: false,
+            opened: None,
         };
         let recovery = log.finish_opening(options, recovery)?;
         Ok((log, recovery))
@@ -112,17 +120,17 @@ impl Log {
     fn finish_opening(&mut self, options: &OpenOptions, mut recovery: Recovery) -> Result<Recovery, OpenError> {
         recovery.missing_records = options.recovery_point.0.saturating_sub(self.log_end().0).max(0);
         let fs = self.disk.fs();
-        let before = self.epochs.entries().to_vec();
         self.epochs.truncate_from_end(self.log_end());
         self.epochs.truncate_from_start(self.log_start);
-        if before != self.epochs.entries() || recovery.scanned_segments > 0 {
-            self.epochs.save(fs)?;
-        }
+        self.epochs.save(fs)?;
         let bases: BTreeSet<Offset> = self.segment_base_offsets().collect();
         let last = self.active.base_offset;
         self.producers.remove_snapshots(fs, |offset| offset < last && !bases.contains(&offset))?;
         recovery.replayed_batches = self.reload_producers(options.now)?;
         self.flush()?;
+        if recovery.scanned_segments == 0 {
+            self.opened = Some(self.shape());
+        }
         Ok(recovery)
     }
 }
@@ -143,7 +151,9 @@ impl Opening<'_> {
             if segment.size > i32::MAX as u64 {
                 return Err(OpenError::TooLarge { path: self.path(segment.base_offset), size: segment.size });
             }
-            let synced = self.options.clean || next.is_some_and(|next| next.base_offset <= point);
+            let synced = self.options.clean
+                || self.never_written(segment, found)
+                || next.is_some_and(|next| next.base_offset <= point);
             if synced && self.open_sound(segment, next, &mut segments)? {
                 if next.is_none() {
                     break;
@@ -162,6 +172,11 @@ impl Opening<'_> {
             }
         }
         Ok(segments)
+    }
+
+    /// True when the segment is all there is, begins where every log does, and is empty: whatever was lost, nothing was ever kept.
+    fn never_written(&self, segment: &FoundSegment, found: &[FoundSegment]) -> bool {
+        segment.size == 0 && segment.base_offset.0 == 0 && found.len() == 1 && self.options.recovery_point.0 == 0
     }
 
     /// True when the last segment is an empty one that a failed roll left behind, and the one before went on past it.
@@ -284,7 +299,10 @@ impl Opening<'_> {
         while let Some(segment) = segments.sealed.pop() {
             remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
         }
-        segments.unsynced.add(Dirty::Directory);
+        // The names of a log that was never there need not be kept: without them it is the same.
+        if self.options.log_start.0 > 0 || !self.found_nothing {
+            segments.unsynced.add(Dirty::Directory);
+        }
         leftovers::remove_logs(self.disk.fs(), &self.directory)?;
         ActiveSegment::create(self.disk.fs(), &self.directory, self.options.log_start, self.options.now)
     }

@@ -113,10 +113,10 @@ impl ActiveSegment {
     }
 
     fn find_end(&mut self) -> Result<bool, ScanError> {
-        let last = self.offsets.entries().last().map_or(0, |entry| u64::from(entry.position));
-        if last >= self.size && self.size > 0 {
-            return Ok(false);
-        }
+        let last = match self.offsets.entries().last().map(|entry| u64::from(entry.position)) {
+            Some(past) if past >= self.size => return Ok(false),
+            last => last.unwrap_or(0),
+        };
         let mut scanner = Scanner::new(&*self.file, last, self.size, LOOKUP_BYTES);
         let mut expected = None;
         while let Some(batch) = scanner.next()? {

@@ -32,6 +32,40 @@ fn log_name(offset: i64) -> String {
 }
 
 #[test]
+fn a_log_that_was_never_written_needs_no_recovery_and_no_close() {
+    let mut context = LogContext::small();
+    let made = image(&context.options.directory);
+    context.kill();
+    assert_eq!(context.open().unwrap(), Recovery::default());
+    context.close();
+    assert_eq!(image(&context.options.directory), made);
+    // An index that says otherwise is not believed.
+    std::fs::write(context.path(&format!("{:020}.index", 0)), [0, 0, 0, 4, 0, 0, 0, 90]).unwrap();
+    context.kill();
+    assert_eq!(context.open().unwrap().scanned_segments, 1);
+    assert_eq!(image(&context.options.directory), made);
+    context.fill(10);
+    context.assert_holds(0, 10);
+}
+
+#[test]
+fn a_log_that_is_closed_as_it_was_opened_stays_as_it_is() {
+    let mut context = LogContext::small();
+    context.fill(40);
+    context.close();
+    let closed = image(&context.options.directory);
+    context.open().unwrap();
+    context.close();
+    assert_eq!(image(&context.options.directory), closed);
+    context.open().unwrap();
+    context.fill(1);
+    context.close();
+    assert_ne!(image(&context.options.directory), closed);
+    context.open().unwrap();
+    context.assert_holds(0, 41);
+}
+
+#[test]
 fn a_closed_log_opens_without_a_scan_and_holds_the_same() {
     let mut context = LogContext::small();
     context.fill(40);
