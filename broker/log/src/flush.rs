@@ -20,6 +20,8 @@ pub struct FlushTicket {
     active: Arc<dyn File>,
     directory: Arc<Path>,
     end: Offset,
+    /// Base offset and bytes of the active segment.
+    covered: (Offset, u64),
     cuts: u64,
     result: Option<Result<(), IoError>>,
 }
@@ -78,6 +80,7 @@ impl Log {
             active: Arc::clone(&self.active.file),
             directory: Arc::clone(&self.directory),
             end: self.log_end(),
+            covered: (self.active.base_offset, self.active.size),
             cuts: self.cuts,
             result: None,
         })
@@ -90,6 +93,9 @@ impl Log {
             Some(Ok(())) => {
                 self.unsynced.take_out(ticket.next);
                 if ticket.cuts == self.cuts {
+                    if ticket.covered.0 == self.active.base_offset {
+                        self.active.synced(ticket.covered.1);
+                    }
                     self.durable_end = self.durable_end.max(ticket.end);
                 }
                 Ok(self.durable_end)
@@ -126,6 +132,7 @@ impl Log {
         if self.opened == Some(self.shape()) {
             return Ok(());
         }
+        self.active.trim()?;
         self.active.write_indexes(self.disk.fs())?;
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));

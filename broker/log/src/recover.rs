@@ -21,7 +21,7 @@ use crate::old_format;
 use crate::producer::ProducerState;
 use crate::read::damaged;
 use crate::segment::{
-    ActiveSegment, SEQUENTIAL_BYTES, ScanError, Scanner, SealedSegment, Span, Stop, batch_at_or_after,
+    ActiveSegment, Padding, SEQUENTIAL_BYTES, ScanError, Scanner, SealedSegment, Span, Stop, batch_at_or_after,
 };
 
 /// How to open a log.
@@ -48,7 +48,7 @@ pub struct Recovery {
     pub scanned_segments: usize,
     /// Bytes read so.
     pub scanned_bytes: u64,
-    /// Bytes that were cut off because they were no sound batch, or followed one.
+    /// Bytes that were cut off because they were no sound batch, or followed one. Zeros written ahead of small syncs are not counted.
     pub cut_bytes: u64,
     /// Segments whose indexes were missing or wrong and were rebuilt.
     pub rebuilt_indexes: usize,
@@ -250,7 +250,9 @@ impl Opening<'_> {
         let mut ends = next.is_none();
         if let Some(stop) = stop {
             self.may_cut(&segment, stop)?;
-            self.recovery.cut_bytes += found.size - segment.size;
+            if !Padding::is_all(&*segment.file, segment.size, found.size)? {
+                self.recovery.cut_bytes += found.size - segment.size;
+            }
             segment.file.set_length(segment.size)?;
             ends = true;
         }

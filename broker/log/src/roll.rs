@@ -19,6 +19,7 @@ impl Log {
         if base_offset == self.active.base_offset {
             return Ok(());
         }
+        self.active.trim()?;
         self.active.write_indexes(self.disk.fs())?;
         // A log opened from here on replays producers from this snapshot, not through the sealed segments.
         self.producers.skip_to(base_offset);

@@ -5,12 +5,14 @@ mod active;
 mod index;
 mod lookup;
 mod offset_index;
+mod padding;
 mod scan;
 mod sealed;
 mod time_index;
 
 pub(crate) use active::{ActiveSegment, Stop};
 pub(crate) use lookup::{Span, batch_at_or_after, limit_position};
+pub(crate) use padding::Padding;
 pub(crate) use scan::{LOOKUP_BYTES, Located, SEQUENTIAL_BYTES, ScanError, Scanner};
 pub(crate) use sealed::SealedSegment;
 pub(crate) use time_index::Newest;

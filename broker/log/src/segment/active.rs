@@ -10,6 +10,7 @@ use barnabas_types::{Offset, Timestamp};
 use super::index::{Entry, GrowingIndex};
 use super::lookup::Span;
 use super::offset_index::OffsetEntry;
+use super::padding::Padding;
 use super::scan::{LOOKUP_BYTES, SEQUENTIAL_BYTES, ScanError, Scanner};
 use super::sealed::SealedSegment;
 use super::time_index::{Newest, TimeEntry};
@@ -35,6 +36,7 @@ pub(crate) struct ActiveSegment {
     offsets: GrowingIndex<OffsetEntry>,
     times: GrowingIndex<TimeEntry>,
     bytes_since_index_entry: u64,
+    padding: Padding,
 }
 
 /// What made [`ActiveSegment::rebuild`] stop before the end of the file.
@@ -67,6 +69,7 @@ impl ActiveSegment {
             offsets: GrowingIndex::open(fs, &path(files::INDEX), OpenMode::Truncate)?,
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), OpenMode::Truncate)?,
             bytes_since_index_entry: 0,
+            padding: Padding::default(),
         })
     }
 
@@ -91,6 +94,7 @@ impl ActiveSegment {
             offsets: GrowingIndex::open(fs, &path(files::INDEX), offsets)?,
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), times)?,
             bytes_since_index_entry: 0,
+            padding: Padding::default(),
         })
     }
 
@@ -219,13 +223,26 @@ impl ActiveSegment {
         header: &BatchHeader,
         pieces: &mut [IoSlice<'_>],
     ) -> Result<(), IoError> {
-        if let Err(error) = write_all_at(&*self.file, pieces, self.size) {
+        let size = header.size_bytes() as u64;
+        if !self.padding.write(&*self.file, pieces, self.size, size)
+            && let Err(error) = write_all_at(&*self.file, pieces, self.size)
+        {
             // What did get written lies past the log's end: the next append overwrites it and recovery cuts it off.
             _ = self.file.set_length(self.size);
             return Err(error);
         }
         self.note(config, header);
         Ok(())
+    }
+
+    /// A sync covered the first `size` bytes.
+    pub(crate) fn synced(&mut self, size: u64) {
+        self.padding.synced(size);
+    }
+
+    /// Takes away what lies in the file past the batches.
+    pub(crate) fn trim(&mut self) -> Result<(), IoError> {
+        self.padding.take_off(&*self.file, self.size)
     }
 
     fn relative(&self, offset: Offset) -> u32 {
@@ -314,6 +331,7 @@ impl ActiveSegment {
     pub(crate) fn truncate(&mut self, fs: &dyn Fs, position: u64, next_offset: Offset) -> Result<(), ScanError> {
         let relative = self.relative(next_offset);
         self.file.set_length(position)?;
+        self.padding = Padding::default();
         self.size = position;
         self.next_offset = next_offset;
         let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);

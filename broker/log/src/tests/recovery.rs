@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use barnabas_types::{LeaderEpoch, Offset, ProducerId};
+use barnabas_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use crate::testing::{LogContext, Random, TestBatch, small_segments};
 use crate::{LogConfig, OpenError, Recovery};
@@ -63,6 +63,52 @@ fn a_log_that_is_closed_as_it_was_opened_stays_as_it_is() {
     assert_ne!(image(&context.options.directory), closed);
     context.open().unwrap();
     context.assert_holds(0, 41);
+}
+
+/// A log in one large segment that is synced after every batch, its file's name and the bytes of its batches.
+fn synced_often() -> (LogContext, std::path::PathBuf, u64) {
+    let mut context = LogContext::new(LogConfig::default());
+    for count in [395, 1, 1, 1, 1, 1] {
+        context.fill(count);
+        context.log().flush().unwrap();
+    }
+    let (path, size) = (context.path(&log_name(0)), context.log().size());
+    assert!(std::fs::metadata(&path).unwrap().len() > size, "nothing was written ahead");
+    (context, path, size)
+}
+
+#[test]
+fn zeros_written_ahead_of_small_syncs_are_no_part_of_the_log() {
+    let (mut context, path, size) = synced_often();
+    context.kill();
+    let recovery = context.open().unwrap();
+    assert_eq!((recovery.scanned_segments, recovery.cut_bytes), (1, 0));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
+    context.assert_holds(0, 400);
+    context.fill(5);
+    context.assert_holds(0, 405);
+}
+
+#[test]
+fn closing_and_rolling_cut_off_the_zeros_written_ahead() {
+    let (mut context, path, size) = synced_often();
+    context.log().roll(Timestamp(1_000_000)).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
+    let (mut context, path, size) = synced_often();
+    context.close();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
+    assert_eq!(context.open().unwrap(), Recovery::default());
+    context.assert_holds(0, 400);
+}
+
+#[test]
+fn a_torn_batch_in_front_of_the_zeros_is_cut_off_with_them() {
+    let (mut context, path, size) = synced_often();
+    context.kill();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7; 30], size).unwrap();
+    assert!(context.open().unwrap().cut_bytes > 30);
+    context.assert_holds(0, 400);
 }
 
 #[test]
@@ -146,7 +192,8 @@ fn a_log_cut_at_any_byte_of_its_last_batches_keeps_every_whole_batch() {
 
 #[test]
 fn a_tail_of_zeros_or_noise_is_cut_off() {
-    for tail in [vec![0; 500], vec![0xff; 500], (0..=255).cycle().take(500).collect::<Vec<u8>>()] {
+    let noise = (0..=255).cycle().take(500).collect::<Vec<u8>>();
+    for (tail, cut_bytes) in [(vec![0; 500], 0), (vec![0xff; 500], 500), (noise, 500)] {
         let mut context = LogContext::small();
         context.fill(5);
         context.kill();
@@ -154,7 +201,9 @@ fn a_tail_of_zeros_or_noise_is_cut_off() {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.extend(&tail);
         std::fs::write(&path, bytes).unwrap();
-        assert_eq!(context.open().unwrap().cut_bytes, 500);
+        let size = std::fs::metadata(&path).unwrap().len() - 500;
+        assert_eq!(context.open().unwrap().cut_bytes, cut_bytes);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
         context.assert_holds(0, 5);
     }
 }
