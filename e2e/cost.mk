@@ -4,7 +4,8 @@ cost_programs = $(CARGO_TARGET_DIR)/$(shell uname -m)-unknown-linux-gnu/cost
 show-cost: ## Instructions and allocations of fixed work against broker/cost/instructions.tsv; BLESS=1 writes it, RIVALS=1 compares with other crates.
 	@e2e/tools
 	@cargo build -q --locked --profile cost -p barnabas-cost
-	@$(cost_programs)/barnabas-cost $(if $(BLESS),bless,check) broker/cost/instructions.tsv
+	@cargo build -q --locked --profile cost -p barnabas-cost-server
+	@$(cost_programs)/barnabas-cost $(if $(BLESS),bless,check) broker/cost/instructions.tsv $(cost_programs)/barnabas-cost-server
 ifdef RIVALS
 	@echo "building kafka-protocol and kafka-wire (a minute when cold)"
 	@cargo build -q --locked --profile cost --manifest-path broker/cost/rivals/Cargo.toml

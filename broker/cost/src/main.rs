@@ -2,7 +2,7 @@
 //! processes, one per workload, so that none leaves traces in another's allocator.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 use barnabas_cost::callgrind::{Cost, cost};
@@ -11,11 +11,11 @@ use barnabas_cost::workloads;
 
 const HELP: &str = "barnabas-cost: instructions and allocations of fixed pieces of work, counted by valgrind's callgrind
 
-Usage: barnabas-cost check TABLE       count all and compare with TABLE
-       barnabas-cost bless TABLE       count all and write TABLE
-       barnabas-cost rivals PROGRAM    count the protocol's workloads in PROGRAM (broker/cost/rivals) too, and compare
-       barnabas-cost list              the workloads' names
-       barnabas-cost run WORKLOAD      run one, not counted: what valgrind is given
+Usage: barnabas-cost check TABLE PROGRAM…    count all, those of the PROGRAMs too (broker/cost/server), and compare with TABLE
+       barnabas-cost bless TABLE PROGRAM…    count all and write TABLE
+       barnabas-cost rivals PROGRAM          count the same work in PROGRAM (broker/cost/rivals) too, and compare
+       barnabas-cost list                    the workloads' names
+       barnabas-cost run WORKLOAD            run one, not counted: what valgrind is given
 
 Profiles stay in target/cost for callgrind_annotate. Exit code 1 when the last line says FAIL, 2 when nothing could be counted.";
 
@@ -32,8 +32,8 @@ fn main() -> ExitCode {
             println!("{HELP}");
             Ok(true)
         }
-        ["check", path] => check(Path::new(path)),
-        ["bless", path] => bless(Path::new(path)),
+        ["check", path, programs @ ..] => check(Path::new(path), programs),
+        ["bless", path, programs @ ..] => bless(Path::new(path), programs),
         ["rivals", program] => rivals(Path::new(program)),
         ["list"] => {
             workloads::all().for_each(|workload| println!("{}", workload.name));
@@ -60,25 +60,41 @@ fn profiles() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Counts every workload of this program, showing each as it is done.
-fn count_all(mut show: impl FnMut(&str, Cost)) -> Result<Vec<Row>, String> {
+/// Counts every workload of this program, then those of `others`, showing each as it is done.
+fn count_all(others: &[&str], mut show: impl FnMut(&str, Cost)) -> Result<Vec<Row>, String> {
     let folder = profiles()?;
     let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    workloads::all()
-        .map(|workload| {
-            let measured = cost(&program, workload.name, &folder)?;
-            show(workload.name, measured);
-            Ok((workload.name.to_owned(), measured))
+    let mut pairs: Vec<(PathBuf, String)> =
+        workloads::all().map(|workload| (program.clone(), workload.name.to_owned())).collect();
+    for other in others {
+        pairs.extend(names(other)?.into_iter().map(|name| (PathBuf::from(other), name)));
+    }
+    pairs
+        .into_iter()
+        .map(|(program, name)| {
+            let measured = cost(&program, &name, &folder)?;
+            show(&name, measured);
+            Ok((name, measured))
         })
         .collect()
 }
 
-fn check(path: &Path) -> Result<bool, String> {
+/// The workloads of another program, which answers to `list`.
+fn names(program: &str) -> Result<Vec<String>, String> {
+    let output = Command::new(program).arg("list").output();
+    let output = output.map_err(|error| format!("cannot run {program}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} list failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+fn check(path: &Path, programs: &[&str]) -> Result<bool, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let table = table::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     println!("{:<44} {:>12} {:>12} {:>11}", "workload", "instructions", "in the table", "allocations");
     let mut verdicts = Vec::new();
-    let measured = count_all(|name, cost| {
+    let measured = count_all(programs, |name, cost| {
         let verdict = verdict(&table, name, cost);
         let expected = table.iter().find(|(row, _)| row == name).map_or(0, |(_, cost)| cost.instructions);
         let note = match verdict {
@@ -101,8 +117,9 @@ fn check(path: &Path) -> Result<bool, String> {
     Ok(passed)
 }
 
-fn bless(path: &Path) -> Result<bool, String> {
-    let rows = count_all(|name, cost| println!("{name:<44} {:>12} {:>11}", cost.instructions, cost.allocations))?;
+fn bless(path: &Path, programs: &[&str]) -> Result<bool, String> {
+    let rows =
+        count_all(programs, |name, cost| println!("{name:<44} {:>12} {:>11}", cost.instructions, cost.allocations))?;
     fs::write(path, table::write(&rows)).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     println!("PASS cost: wrote {} workloads to {}", rows.len(), path.display());
     Ok(true)
@@ -116,7 +133,7 @@ fn rivals(program: &Path) -> Result<bool, String> {
     println!("{:<44} {:>16} {one:>20} {other:>20} {:>7}", "workload", "ours", "ratio");
     let mut reached = true;
     let mut failure = Ok(());
-    count_all(|name, ours| {
+    count_all(&[], |name, ours| {
         let theirs = RIVALS.map(|rival| cost(program, &format!("{rival}--{name}"), &folder));
         let [Ok(one), Ok(other)] = &theirs else {
             failure = theirs.into_iter().find_map(Result::err).map_or(Ok(()), Err);

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("server", &["coordinator", "log", "metadata", "net", "protocol", "raft", "records", "types", "client"], false),
     ("cli", &["client", "log", "metadata", "protocol", "records", "types"], false),
     ("cost", &["protocol", "types"], false),
+    ("cost-server", &["cost", "protocol", "records", "server", "types"], false),
     ("fuzz", &["net", "protocol", "records", "types"], false),
     ("operator", &["client", "protocol", "types"], false),
     ("tidy", &[], true),
