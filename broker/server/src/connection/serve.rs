@@ -25,6 +25,10 @@ use crate::node::Node;
 
 /// Replies that may be outstanding on one connection before its next request is left unread.
 const MAX_OUTSTANDING: usize = 64;
+/// What a connection is served before the others of its thread have their turn, in bytes of requests and replies.
+const TURN_BYTES: usize = 16 * 1024;
+/// What a request takes of a turn beside its bytes, in bytes.
+const REQUEST_TURN_BYTES: usize = 2 * 1024;
 /// How long a connection may take to answer what it had begun when the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -96,6 +100,8 @@ struct Session {
     executing: Option<Executing>,
     /// Replies in the order of their requests.
     waiting: VecDeque<Waiting>,
+    /// What is left of its turn, in bytes.
+    turn_bytes: usize,
 }
 
 enum Event {
@@ -117,7 +123,8 @@ pub async fn serve(
     let (input, out) = TcpStream::from_std(stream.socket).map_err(ConnectionError::Send)?.into_split();
     let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
     let runtime = node.runtime.clone();
-    let mut session = Session { node, seat, connection, frames, out, executing: None, waiting: VecDeque::new() };
+    let (executing, waiting, turn_bytes) = (None, VecDeque::new(), TURN_BYTES);
+    let mut session = Session { node, seat, connection, frames, out, executing, waiting, turn_bytes };
     // Both live as long as the connection: to register with a clock or a channel anew for each request would cost more than
     // many a request.
     let mut stop = pin!(stopping.wait_for(|stop| *stop));
@@ -147,6 +154,7 @@ pub async fn serve(
             Event::Request(None) | Event::Stop => break,
         }
         idle_from = runtime.deadline(limits.max_idle);
+        session.take_turns().await;
     }
     match tokio::time::timeout(DRAIN_TIMEOUT, session.drain()).await {
         Ok(drained) => drained.map(|()| Served::Ended),
@@ -184,8 +192,22 @@ impl Session {
         }
     }
 
+    /// Lets the others of this thread go first when the turn is used up: a client that always has the next request ready would
+    /// otherwise be served until its socket is empty, while theirs wait.
+    async fn take_turns(&mut self) {
+        if self.turn_bytes == 0 {
+            self.turn_bytes = TURN_BYTES;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn worked(&mut self, bytes: usize) {
+        self.seat.worked(bytes);
+        self.turn_bytes = self.turn_bytes.saturating_sub(REQUEST_TURN_BYTES + bytes);
+    }
+
     fn begin(&mut self, frame: Bytes, reservation: Reservation) -> Result<(), ConnectionError> {
-        self.seat.worked(frame.len());
+        self.worked(frame.len());
         self.connection.metrics.received_bytes.inc_by(frame.len() as u64 + 4);
         let mut reader = Reader::new(&frame);
         let header = RequestHeader::decode(&mut reader).map_err(ConnectionError::Header)?;
@@ -213,7 +235,7 @@ impl Session {
     }
 
     async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
-        self.seat.worked(segments.len());
+        self.worked(segments.len());
         self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
         write_segments(&mut self.out, segments).await.map_err(ConnectionError::Send)
     }
