@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barnabas_types::Offset;
 
 use crate::error::ChangeError;
-use crate::fs::{Disk, File, IoError, OpenMode};
+use crate::fs::{Disk, File, IoError, OpenMode, Volume};
 use crate::log::{Dirty, Log};
 
 /// What has to be synced so that the log is durable up to an offset. Says nothing until it is run and handed back.
@@ -37,6 +37,21 @@ impl FlushTicket {
     pub fn run(mut self) -> Self {
         self.result = Some(self.sync());
         self
+    }
+
+    /// Syncs all of `tickets` by syncing `volume`, and file by file those that are not on it. When the volume says that a write has
+    /// failed, which it says once and not of which file, all are synced file by file, and the error is the second of what is returned:
+    /// the volume must not be asked again, because the file whose write it was may not be among these.
+    pub fn run_all(tickets: Vec<Self>, volume: &dyn Volume) -> (Vec<Self>, Option<IoError>) {
+        let failure = volume.sync().err();
+        let done = tickets.into_iter().map(|mut ticket| {
+            if failure.is_some() || !volume.holds(&*ticket.active) {
+                return ticket.run();
+            }
+            ticket.result = Some(Ok(()));
+            ticket
+        });
+        (done.collect(), failure)
     }
 
     fn sync(&self) -> Result<(), IoError> {

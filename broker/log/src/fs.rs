@@ -6,6 +6,7 @@ mod disk;
 #[cfg(any(test, feature = "faulty"))]
 mod faulty;
 mod real;
+mod volume;
 
 use std::fmt;
 use std::io;
@@ -148,6 +149,17 @@ pub struct DirectoryEntry {
     pub modified: Timestamp,
 }
 
+/// A mounted file system.
+pub trait Volume: fmt::Debug + Send + Sync {
+    /// Returns once all that was written to any of its files, and all names given in it, survive a power cut.
+    ///
+    /// # Errors
+    /// Any write since the last call has failed; which file's is not said, and not said again.
+    fn sync(&self) -> Result<(), IoError>;
+    /// True when `file` is on it. A directory of a log may be a link to elsewhere.
+    fn holds(&self, file: &dyn File) -> bool;
+}
+
 /// Directories and the files in them.
 pub trait Fs: fmt::Debug + Send + Sync {
     /// Opens the file at `path`.
@@ -164,6 +176,8 @@ pub trait Fs: fmt::Debug + Send + Sync {
     fn remove_directory(&self, path: &Path) -> Result<(), IoError>;
     /// Returns once creations, renames and removals in directory `path` survive a power cut.
     fn sync_directory(&self, path: &Path) -> Result<(), IoError>;
+    /// The volume that directory `path` is on; none where the system does not tell of every write that failed.
+    fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError>;
 }
 
 /// Fills `buffer` from `position`, or fails with `UnexpectedEof` when the file ends first.

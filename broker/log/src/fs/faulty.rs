@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, RealFs};
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, RealFs, Volume};
 
 /// One failure to come.
 #[derive(Debug, Clone)]
@@ -43,6 +43,12 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct FaultyFs {
     state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct FaultyVolume {
+    path: PathBuf,
+    fs: FaultyFs,
 }
 
 #[derive(Debug)]
@@ -214,5 +220,28 @@ impl Fs for FaultyFs {
     fn sync_directory(&self, path: &Path) -> Result<(), IoError> {
         self.check(Operation::Sync, path)?;
         RealFs.sync_directory(path)
+    }
+
+    fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError> {
+        self.check(Operation::Open, path)?;
+        Ok(Some(Arc::new(FaultyVolume { path: path.to_path_buf(), fs: self.clone() })))
+    }
+}
+
+impl Volume for FaultyVolume {
+    fn sync(&self) -> Result<(), IoError> {
+        self.fs.check(Operation::Sync, &self.path)?;
+        for (path, synced) in &mut self.fs.lock().synced {
+            match std::fs::metadata(path) {
+                Ok(metadata) => *synced = metadata.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(IoError::new(Operation::Stat, path, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, _file: &dyn File) -> bool {
+        true
     }
 }

@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use barnabas_types::Timestamp;
 
-use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation};
+use super::volume::volume_of;
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, Volume};
 
 /// At most this many pieces go into one system call (Linux allows 1024).
 const PIECES_PER_CALL: usize = 1024;
@@ -139,5 +140,9 @@ impl Fs for RealFs {
         fs::File::open(path)
             .and_then(|directory| retry(|| directory.sync_all()))
             .map_err(|source| IoError::new(Operation::Sync, path, source))
+    }
+
+    fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError> {
+        volume_of(path)
     }
 }

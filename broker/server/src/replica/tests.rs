@@ -43,6 +43,13 @@ pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (Temp
     (directory, partition)
 }
 
+/// Appends a batch of one record.
+pub(crate) fn append_one(partition: &Arc<Partition>) {
+    let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+    builder.append(NOW, None, Some(b"value"), &[]).unwrap();
+    partition.append(&builder.build().unwrap(), NOW).unwrap();
+}
+
 impl PartitionContext {
     /// Leads in epoch 3 and syncs on a thread of its own.
     fn new(durability: Durability) -> Self {

@@ -291,7 +291,7 @@ impl LogDirectories {
         Ok(LogDirectory {
             path: path.to_path_buf(),
             id,
-            flusher: Arc::default(),
+            flusher: Arc::new(Flusher::new(fs.volume(path)?)),
             clean_shutdown,
             checkpoints: Mutex::new(checkpoints),
             partitions: AtomicUsize::new(0),

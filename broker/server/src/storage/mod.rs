@@ -5,6 +5,7 @@ mod dirs;
 mod flusher;
 mod hosting;
 mod names;
+mod pace;
 pub mod retention;
 mod upkeep;
 
