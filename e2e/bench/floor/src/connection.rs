@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
-use rustix::fs::sendfile;
-
-use crate::partition::Region;
+use crate::send::{Region, Sending};
 
 /// Kafka's own default of `socket.request.max.bytes`.
 const MAX_FRAME_BYTES: usize = 100 << 20;
@@ -23,7 +22,8 @@ pub struct Connection {
     /// How much of `incoming` holds bytes that were received, and how much of that is done with.
     filled: usize,
     done: usize,
-    outgoing: VecDeque<Part>,
+    /// Each with the ticket that must be kept before it may leave.
+    outgoing: VecDeque<(u64, Part)>,
     /// A fetch of it waits, and no later frame is looked at.
     pub parked: bool,
     /// Whether the poll reports room to send.
@@ -64,55 +64,51 @@ impl Connection {
         }
     }
 
-    /// The next whole frame that was received, without its length.
-    pub fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
+    /// The next whole frame that was received, without its length, and where it lies; it stays there until the next `receive`.
+    pub fn next_frame(&mut self) -> io::Result<Option<(usize, &[u8])>> {
         let waiting = self.incoming.get(self.done..self.filled).unwrap_or_default();
         let Some((head, rest)) = waiting.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_be_bytes(*head) as usize;
         if length > MAX_FRAME_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame over 100 MiB"));
         }
-        let frame = rest.get(..length);
+        let begin = self.done + 4;
+        let frame = rest.get(..length).map(|frame| (begin, frame));
         if frame.is_some() {
-            self.done += 4 + length;
+            self.done = begin + length;
         }
         Ok(frame)
     }
 
-    pub fn queue(&mut self, parts: impl IntoIterator<Item = Part>) {
-        self.outgoing.extend(parts);
+    /// Bytes of a frame of this turn.
+    pub fn received(&self, range: Range<usize>) -> Option<&[u8]> {
+        self.incoming.get(range)
     }
 
-    pub fn wants_to_send(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// Queues a reply that may leave once the ticket `after` is kept.
+    pub fn queue(&mut self, after: u64, parts: impl IntoIterator<Item = Part>) {
+        self.outgoing.extend(parts.into_iter().map(|part| (after, part)));
     }
 
-    /// Sends what the socket takes.
-    pub fn send(&mut self) -> io::Result<()> {
-        while let Some(part) = self.outgoing.front_mut() {
-            let finished = match part {
-                Part::Bytes(bytes) => {
-                    let count = match self.stream.write(bytes) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                        written => written?,
-                    };
+    /// Sends what is kept, as much as the socket takes. False when the socket took less.
+    pub fn send(&mut self, sending: &mut Sending) -> io::Result<bool> {
+        while let Some((after, part)) = self.outgoing.front_mut()
+            && *after <= sending.kept
+        {
+            let sent = match part {
+                Part::Bytes(bytes) => self.stream.write(bytes).map(|count| {
                     bytes.drain(..count);
                     bytes.is_empty()
-                }
-                Part::Region(region) => {
-                    let wanted = usize::try_from(region.remaining).unwrap_or(usize::MAX);
-                    let count = match sendfile(&self.stream, &*region.file, Some(&mut region.position), wanted) {
-                        Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                        sent => sent?,
-                    };
-                    region.remaining -= count as u64;
-                    region.remaining == 0
-                }
+                }),
+                Part::Region(region) => region.send(&mut self.stream, sending),
             };
-            if finished {
-                self.outgoing.pop_front();
+            match sent {
+                Ok(true) => drop(self.outgoing.pop_front()),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

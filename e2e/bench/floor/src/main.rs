@@ -2,33 +2,49 @@
 //! sends what was appended. It speaks just enough of Kafka's protocol to stand under the same load. It is no broker: it checks nothing,
 //! remembers nothing and serves whoever comes on loopback.
 
+mod append;
 mod connection;
 mod partition;
+mod send;
 mod serve;
 mod wire;
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use append::Way;
 
 const HELP: &str =
     "floor: receives, appends, answers; reads, sends. The limit that the rows of the benchmark are shown beside.
 
-Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync]
+Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync] [--append WAY] [--send WAY]
 
   --port PORT            where to listen on 127.0.0.1
   --directory DIRECTORY  an empty directory for one file per partition
   --partitions N         how many partitions each topic has [default: 1]
-  --sync                 one fdatasync for all that was received at once, before it is answered";
+  --sync                 one fdatasync for all that was received at once, before it is answered
+  --append WAY           when and how a batch is written [default: plain]
+                           plain     at once, each batch in a call of its own
+                           gathered  all that was received at once, in one call for each file
+                           writer    by a thread, all that has been queued, in one call for each file
+                           direct    from aligned memory by a thread, past the page cache (O_DIRECT)
+  --send WAY             how what was appended is sent [default: sendfile]
+                           sendfile  from the page cache to the socket
+                           copy      read into a buffer, and written from there";
 
 pub struct Settings {
     pub port: u16,
     pub directory: PathBuf,
     pub partitions: u32,
     pub sync: bool,
+    pub append: Way,
+    pub send_copies: bool,
 }
 
 fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>, String> {
     let (mut port, mut directory, mut partitions, mut sync) = (None, None, 1, false);
+    let (mut append, mut send_copies) = (Way::default(), false);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -37,11 +53,25 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>,
             "--directory" => directory = Some(PathBuf::from(value()?)),
             "--port" => port = Some(value()?.parse().map_err(|error| format!("--port: {error}"))?),
             "--partitions" => partitions = value()?.parse().map_err(|error| format!("--partitions: {error}"))?,
+            "--append" => append = way(&value()?)?,
+            "--send" => {
+                send_copies = match value()?.as_str() {
+                    "sendfile" => false,
+                    "copy" => true,
+                    other => return Err(format!("--send: no way is called {other}")),
+                }
+            }
             _ => return Err(format!("{word}: not known")),
         }
     }
     let port = port.ok_or("--port is missing")?;
-    Ok(Some(Settings { port, directory: directory.ok_or("--directory is missing")?, partitions, sync }))
+    let directory = directory.ok_or("--directory is missing")?;
+    Ok(Some(Settings { port, directory, partitions, sync, append, send_copies }))
+}
+
+fn way(name: &str) -> Result<Way, String> {
+    let known = Way::ALL.iter().find(|(known, _)| *known == name);
+    known.map(|(_, way)| *way).ok_or(format!("--append: no way is called {name}"))
 }
 
 fn main() -> ExitCode {
@@ -56,11 +86,28 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match serve::run(&settings) {
+    let served = TcpListener::bind(("127.0.0.1", settings.port)).and_then(|listener| serve::run(&settings, &listener));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("floor: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_are_chosen_by_name_and_others_are_refused() {
+        let read = |words: &str| {
+            settings(words.split(' ').map(String::from)).map(|settings| settings.map(|s| (s.append, s.send_copies)))
+        };
+        assert_eq!(read("--port 1 --directory d"), Ok(Some((Way::Plain, false))));
+        assert_eq!(read("--port 1 --directory d --append direct --send copy"), Ok(Some((Way::Direct, true))));
+        assert!(read("--port 1 --directory d --append fast").is_err());
+        assert!(read("--port 1 --directory d --send fast").is_err());
     }
 }

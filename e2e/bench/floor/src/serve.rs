@@ -1,8 +1,8 @@
-//! The one loop: wait for sockets, handle what came, sync once if asked, answer. Fetches that find nothing wait for the next append or
-//! their time. Anything that a client does wrong closes its connection.
+//! The one loop: wait for sockets, handle what came, end the turn of whatever appends, answer what is kept. Fetches that find nothing wait
+//! for the next append or their time. Anything that a client does wrong closes its connection.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
 use std::net::TcpListener;
@@ -13,13 +13,21 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use crate::Settings;
+use crate::append::{Appending, Batch, Connections};
 use crate::connection::{Connection, Part};
-use crate::partition::Partition;
+use crate::partition::{End, Partition};
+use crate::send::Sending;
 use crate::wire::{
-    API_VERSIONS, FETCH, Fields, LIST_OFFSETS, METADATA, PRODUCE, Reply, api_versions, is_served, metadata,
+    API_VERSIONS, BASE_OFFSET_BYTES, FETCH, Fields, LIST_OFFSETS, METADATA, PRODUCE, Reply, api_versions, is_served,
+    metadata, offsets_of,
 };
 
+#[cfg(test)]
+mod tests;
+
+/// What the poll calls what is no connection.
 const LISTENER: u64 = 0;
+const APPENDING: u64 = 1;
 
 /// A fetch that waits: what it asked, and until when.
 struct Parked {
@@ -29,40 +37,63 @@ struct Parked {
     deadline: Instant,
 }
 
+/// What becomes possible when a ticket is kept.
+enum Due {
+    /// A partition may be read up to here.
+    Kept(usize, End),
+    /// A connection may send.
+    Send(u64),
+}
+
 struct Floor<'a> {
     settings: &'a Settings,
-    partitions: HashMap<(Vec<u8>, i32), Partition>,
-    /// Partitions that were appended to in this round.
-    appended: Vec<(Vec<u8>, i32)>,
+    appending: Box<dyn Appending>,
+    /// Where the partition of a name and number is in `partitions`.
+    places: HashMap<(Vec<u8>, i32), usize>,
+    partitions: Vec<Partition>,
+    /// By ticket.
+    due: VecDeque<(u64, Due)>,
+    /// Whether anything was appended since the last turn ended.
+    appended: bool,
     parked: Vec<Parked>,
 }
 
-/// What to do with a frame: answer it, say nothing (acks=0), or let it wait until a deadline.
+/// A frame, and where it lies in the buffer of its connection.
+struct Frame<'a> {
+    bytes: &'a [u8],
+    connection: u64,
+    at: usize,
+}
+
+/// What to do with a frame: answer it once a ticket is kept, say nothing (acks=0), or let it wait until a deadline.
 enum Outcome {
-    Answer(Vec<Part>),
+    Answer(u64, Vec<Part>),
     Nothing,
     Wait(i32, Vec<u8>, Instant),
 }
+
+/// The ticket of what need not be kept first.
+const AT_ONCE: u64 = 0;
 
 fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a request that the floor does not read")
 }
 
 impl Floor<'_> {
-    fn handle(&mut self, frame: &[u8]) -> io::Result<Outcome> {
-        let mut fields = Fields(frame);
+    fn handle(&mut self, frame: &Frame<'_>) -> io::Result<Outcome> {
+        let mut fields = Fields(frame.bytes);
         let (api, version) = (fields.i16().ok_or_else(malformed)?, fields.i16().ok_or_else(malformed)?);
         let correlation_id = fields.i32().ok_or_else(malformed)?;
         if !is_served(api, version) {
             return Err(malformed());
         }
         if api == API_VERSIONS {
-            return Ok(Outcome::Answer(vec![Part::Bytes(api_versions(correlation_id, version))]));
+            return Ok(Outcome::Answer(AT_ONCE, vec![Part::Bytes(api_versions(correlation_id, version))]));
         }
         fields.string().ok_or_else(malformed)?; // the client's id
-        let answer = |reply: Option<Vec<u8>>| reply.map(|reply| Outcome::Answer(vec![Part::Bytes(reply)]));
+        let answer = |reply: Option<Vec<u8>>| reply.map(|reply| Outcome::Answer(AT_ONCE, vec![Part::Bytes(reply)]));
         match api {
-            PRODUCE => self.produce(correlation_id, &mut fields),
+            PRODUCE => self.produce(correlation_id, frame, &mut fields),
             FETCH => self.fetch(correlation_id, fields.0, Instant::now(), None),
             METADATA => answer(metadata(correlation_id, self.settings.port, self.settings.partitions, &mut fields))
                 .ok_or_else(malformed),
@@ -72,25 +103,29 @@ impl Floor<'_> {
     }
 
     fn partition(&mut self, topic: &[u8], index: i32) -> io::Result<&mut Partition> {
-        let count = self.partitions.len();
-        match self.partitions.entry((topic.to_vec(), index)) {
-            Entry::Occupied(there) => Ok(there.into_mut()),
+        let place = match self.places.entry((topic.to_vec(), index)) {
+            Entry::Occupied(there) => *there.get(),
             Entry::Vacant(_) if u32::try_from(index).map_or(true, |index| index >= self.settings.partitions) => {
-                Err(malformed())
+                return Err(malformed());
             }
             Entry::Vacant(free) => {
-                Ok(free.insert(Partition::create(&self.settings.directory.join(count.to_string()))?))
+                let log = self.partitions.len();
+                let source = self.appending.create(&self.settings.directory.join(log.to_string()))?;
+                self.partitions.push(Partition::new(log, source));
+                *free.insert(log)
             }
-        }
+        };
+        self.partitions.get_mut(place).ok_or_else(malformed)
     }
 
-    fn produce(&mut self, correlation_id: i32, fields: &mut Fields<'_>) -> io::Result<Outcome> {
+    fn produce(&mut self, correlation_id: i32, frame: &Frame<'_>, fields: &mut Fields<'_>) -> io::Result<Outcome> {
         let mut reply = Reply::to(correlation_id);
         fields.string().ok_or_else(malformed)?; // transactional id
         let acks = fields.i16().ok_or_else(malformed)?;
         fields.i32().ok_or_else(malformed)?; // timeout
         let topics = fields.i32().ok_or_else(malformed)?;
         reply.i32(topics);
+        let mut after = AT_ONCE;
         for _ in 0..topics {
             let topic = fields.string().ok_or_else(malformed)?;
             let partitions = fields.i32().ok_or_else(malformed)?;
@@ -98,15 +133,56 @@ impl Floor<'_> {
             for _ in 0..partitions {
                 let index = fields.i32().ok_or_else(malformed)?;
                 let batch = fields.bytes().ok_or_else(malformed)?;
-                let base = self.partition(topic, index)?.append(batch)?;
-                if self.settings.sync {
-                    self.appended.push((topic.to_vec(), index));
-                }
+                let at = frame.at + (frame.bytes.len() - fields.0.len() - batch.len());
+                let (base, ticket) = self.append(topic, index, batch, frame.connection, at)?;
+                after = ticket;
                 reply.i32(index).i16(0).i64(base as i64).i64(-1).i64(0);
             }
         }
         reply.i32(0);
-        Ok(if acks == 0 { Outcome::Nothing } else { Outcome::Answer(vec![Part::Bytes(reply.finish(0))]) })
+        Ok(if acks == 0 { Outcome::Nothing } else { Outcome::Answer(after, vec![Part::Bytes(reply.finish(0))]) })
+    }
+
+    /// Appends a batch, which lies at `at` in the buffer of its connection; answers its offset and its ticket.
+    fn append(&mut self, topic: &[u8], index: i32, batch: &[u8], connection: u64, at: usize) -> io::Result<(u64, u64)> {
+        let offsets = offsets_of(batch).ok_or_else(malformed)?;
+        let rest = batch.get(BASE_OFFSET_BYTES..).ok_or_else(malformed)?;
+        let partition = self.partition(topic, index)?;
+        let (log, End { offset, position, .. }) = (partition.log, partition.end);
+        let (head, at) = (offset.to_be_bytes(), at + BASE_OFFSET_BYTES);
+        let ticket = self.appending.append(&Batch { log, position, head, rest, connection, at })?;
+        self.appended = true;
+        if let Some(partition) = self.partitions.get_mut(log) {
+            partition.append(offsets, batch.len() as u64);
+            if ticket == AT_ONCE {
+                partition.kept = partition.end;
+            } else {
+                self.due.push_back((ticket, Due::Kept(log, partition.end)));
+            }
+        }
+        Ok((offset, ticket))
+    }
+
+    /// Ends a turn; `ready` gets the connections that may send because of what has become kept.
+    fn end_turn(&mut self, connections: &Connections, ready: &mut Vec<u64>) -> io::Result<u64> {
+        if mem::take(&mut self.appended) {
+            self.appending.end_turn(connections)?;
+        }
+        if self.due.is_empty() {
+            return Ok(u64::MAX);
+        }
+        let kept = self.appending.kept()?;
+        while let Some((_, due)) = self.due.pop_front_if(|(ticket, _)| *ticket <= kept) {
+            match due {
+                Due::Send(connection) => ready.push(connection),
+                Due::Kept(log, end) => {
+                    if let Some(partition) = self.partitions.get_mut(log) {
+                        partition.kept = end;
+                    }
+                }
+            }
+        }
+        Ok(kept)
     }
 
     fn list_offsets(&mut self, correlation_id: i32, fields: &mut Fields<'_>) -> Option<Vec<u8>> {
@@ -121,7 +197,7 @@ impl Floor<'_> {
             reply.string(topic).i32(partitions);
             for _ in 0..partitions {
                 let (index, timestamp) = (fields.i32()?, fields.i64()?);
-                let end = self.partition(topic, index).ok()?.end_offset as i64;
+                let end = self.partition(topic, index).ok()?.kept.offset as i64;
                 reply.i32(index).i16(0).i64(-1).i64(if timestamp == LATEST { end } else { 0 });
             }
         }
@@ -153,7 +229,7 @@ impl Floor<'_> {
                 let (index, offset) = (fields.i32().ok_or_else(malformed)?, fields.i64().ok_or_else(malformed)?);
                 let max_bytes = u64::try_from(fields.i32().ok_or_else(malformed)?).unwrap_or(0).min(budget);
                 let partition = self.partition(topic, index)?;
-                let end = partition.end_offset as i64;
+                let end = partition.kept.offset as i64;
                 let region =
                     if budget == 0 { None } else { partition.read(u64::try_from(offset).unwrap_or(0), max_bytes) };
                 let length = region.as_ref().map_or(0, |region| region.remaining);
@@ -170,7 +246,7 @@ impl Floor<'_> {
         if region_bytes == 0 && now < deadline {
             return Ok(Outcome::Wait(correlation_id, request.to_vec(), deadline));
         }
-        Ok(Outcome::Answer(joined(parts, reply, region_bytes)))
+        Ok(Outcome::Answer(AT_ONCE, joined(parts, reply, region_bytes)))
     }
 }
 
@@ -189,14 +265,19 @@ fn joined(mut parts: Vec<Part>, tail: Reply, region_bytes: u64) -> Vec<Part> {
 }
 
 /// Serves until it is killed.
-pub fn run(settings: &Settings) -> io::Result<()> {
+pub fn run(settings: &Settings, listener: &TcpListener) -> io::Result<()> {
     std::fs::create_dir_all(&settings.directory)?;
-    let listener = TcpListener::bind(("127.0.0.1", settings.port))?;
     listener.set_nonblocking(true)?;
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(&poll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-    let mut floor = Floor { settings, partitions: HashMap::new(), appended: Vec::new(), parked: Vec::new() };
-    let (mut connections, mut next_id) = (HashMap::new(), LISTENER + 1);
+    epoll::add(&poll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+    let appending = settings.append.appending(settings.sync)?;
+    if let Some(event) = appending.event() {
+        epoll::add(&poll, event, EventData::new_u64(APPENDING), EventFlags::IN | EventFlags::ET)?;
+    }
+    let (places, partitions, due, parked) = (HashMap::new(), Vec::new(), VecDeque::new(), Vec::new());
+    let mut floor = Floor { settings, appending, places, partitions, due, appended: false, parked };
+    let (mut connections, mut next_id) = (Connections::new(), APPENDING + 1);
+    let mut sending = Sending::new(settings.send_copies);
     let mut events = Vec::with_capacity(1024);
     loop {
         let earliest = floor.parked.iter().map(|parked| parked.deadline).min();
@@ -208,6 +289,7 @@ pub fn run(settings: &Settings) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
         let mut ready: Vec<u64> = events.iter().map(|event| event.data.u64()).collect();
+        let mut closed = Vec::new();
         for id in &ready {
             if *id == LISTENER {
                 while let Ok((stream, _)) = listener.accept() {
@@ -223,15 +305,22 @@ pub fn run(settings: &Settings) -> io::Result<()> {
                     Ok(true)
                 )
             {
-                connections.remove(id);
+                closed.push(*id);
             }
         }
-        if settings.sync {
-            sync(&mut floor)?;
+        loop {
+            sending.kept = floor.end_turn(&connections, &mut ready)?;
+            wake(&mut floor, &mut connections, &mut ready, &mut closed);
+            if !floor.appended {
+                break;
+            }
         }
-        wake(&mut floor, &mut connections, &mut ready);
+        // Only now: what a connection received is in its buffer until the turn has ended.
+        for id in &closed {
+            connections.remove(id);
+        }
         for id in &ready {
-            finish(&poll, *id, &mut connections);
+            finish(&poll, *id, &mut connections, &mut sending);
         }
     }
 }
@@ -239,9 +328,14 @@ pub fn run(settings: &Settings) -> io::Result<()> {
 /// Handles every whole frame that a connection has received, unless it waits for an earlier one.
 fn take_frames(floor: &mut Floor<'_>, id: u64, connection: &mut Connection) -> io::Result<()> {
     while !connection.parked {
-        let Some(frame) = connection.next_frame()? else { return Ok(()) };
-        match floor.handle(frame)? {
-            Outcome::Answer(parts) => connection.queue(parts),
+        let Some((at, bytes)) = connection.next_frame()? else { return Ok(()) };
+        match floor.handle(&Frame { bytes, connection: id, at })? {
+            Outcome::Answer(after, parts) => {
+                connection.queue(after, parts);
+                if after != AT_ONCE {
+                    floor.due.push_back((after, Due::Send(id)));
+                }
+            }
             Outcome::Nothing => {}
             Outcome::Wait(correlation_id, request, deadline) => {
                 connection.parked = true;
@@ -252,48 +346,37 @@ fn take_frames(floor: &mut Floor<'_>, id: u64, connection: &mut Connection) -> i
     Ok(())
 }
 
-fn sync(floor: &mut Floor<'_>) -> io::Result<()> {
-    let mut appended = mem::take(&mut floor.appended);
-    appended.sort_unstable();
-    appended.dedup();
-    for key in appended {
-        if let Some(partition) = floor.partitions.get(&key) {
-            partition.sync()?;
-        }
-    }
-    Ok(())
-}
-
-/// Looks again at every fetch that waits; `ready` gets those that have an answer now.
-fn wake(floor: &mut Floor<'_>, connections: &mut HashMap<u64, Connection>, ready: &mut Vec<u64>) {
+/// Looks again at every fetch that waits; `ready` gets those that have an answer now, `closed` those that are at fault.
+fn wake(floor: &mut Floor<'_>, connections: &mut Connections, ready: &mut Vec<u64>, closed: &mut Vec<u64>) {
     let now = Instant::now();
     for parked in mem::take(&mut floor.parked) {
         let Some(connection) = connections.get_mut(&parked.connection) else { continue };
         match floor.fetch(parked.correlation_id, &parked.request, now, Some(parked.deadline)) {
-            Ok(Outcome::Answer(parts)) => {
+            Ok(Outcome::Answer(after, parts)) => {
                 connection.parked = false;
-                connection.queue(parts);
+                connection.queue(after, parts);
                 ready.push(parked.connection);
                 if take_frames(floor, parked.connection, connection).is_err() {
-                    connections.remove(&parked.connection);
+                    closed.push(parked.connection);
                 }
             }
             Ok(_) => floor.parked.push(parked),
-            Err(_) => {
-                connections.remove(&parked.connection);
-            }
+            Err(_) => closed.push(parked.connection),
         }
     }
 }
 
-/// Sends what waits to be sent, and asks to be told when the rest can go.
-fn finish(poll: &impl AsFd, id: u64, connections: &mut HashMap<u64, Connection>) {
+/// Sends what may be sent, and asks to be told when the rest can go.
+fn finish(poll: &impl AsFd, id: u64, connections: &mut Connections, sending: &mut Sending) {
     let Some(connection) = connections.get_mut(&id) else { return };
-    let mut sent = connection.send();
-    if sent.is_ok() && connection.wants_to_send() != connection.told_of_room {
-        connection.told_of_room = connection.wants_to_send();
-        let room = if connection.told_of_room { EventFlags::OUT } else { EventFlags::empty() };
+    let mut sent = connection.send(sending);
+    if let Ok(all) = sent
+        && all == connection.told_of_room
+    {
+        connection.told_of_room = !all;
+        let room = if all { EventFlags::empty() } else { EventFlags::OUT };
         sent = epoll::modify(poll, &connection.stream, EventData::new_u64(id), EventFlags::IN | room)
+            .map(|()| all)
             .map_err(io::Error::from);
     }
     if sent.is_err() {

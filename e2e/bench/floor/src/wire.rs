@@ -10,6 +10,8 @@ pub const API_VERSIONS: i16 = 18;
 /// The one version served of each API: the last before the flexible ones, or the simplest that knows record batches.
 const SERVED: &[(i16, i16)] = &[(PRODUCE, 7), (FETCH, 4), (LIST_OFFSETS, 1), (METADATA, 4), (API_VERSIONS, 0)];
 const UNSUPPORTED_VERSION: i16 = 35;
+/// What a record batch begins with: its base offset, which the one who appends it decides.
+pub const BASE_OFFSET_BYTES: usize = 8;
 /// Where a record batch keeps `lastOffsetDelta`.
 const LAST_OFFSET_DELTA: std::ops::Range<usize> = 23..27;
 

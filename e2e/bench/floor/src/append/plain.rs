@@ -1,0 +1,41 @@
+//! `--append plain`: each batch is written at once, in a call of its own. With --sync the turn ends with one sync of each file.
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::{Appending, Batch, Connections, Source, create_file, sync_touched, write_at};
+
+pub struct Plain {
+    sync: bool,
+    sources: Vec<Rc<Source>>,
+    touched: Vec<usize>,
+}
+
+impl Plain {
+    pub fn new(sync: bool) -> Self {
+        Self { sync, sources: Vec::new(), touched: Vec::new() }
+    }
+}
+
+impl Appending for Plain {
+    fn create(&mut self, path: &Path) -> io::Result<Rc<Source>> {
+        let source = Rc::new(Source { file: create_file(path)?, tail: None });
+        self.sources.push(Rc::clone(&source));
+        Ok(source)
+    }
+
+    fn append(&mut self, batch: &Batch<'_>) -> io::Result<u64> {
+        if let Some(source) = self.sources.get(batch.log) {
+            write_at(&source.file, batch.position, &mut [IoSlice::new(&batch.head), IoSlice::new(batch.rest)])?;
+        }
+        if self.sync {
+            self.touched.push(batch.log);
+        }
+        Ok(0)
+    }
+
+    fn end_turn(&mut self, _: &Connections) -> io::Result<()> {
+        sync_touched(&self.sources, &mut self.touched)
+    }
+}
