@@ -19,7 +19,15 @@ from under_test import artifacts
 from under_test.server import Server
 
 BARNABAS, APACHE, FLOOR, SYNCING_FLOOR = "barnabas", "apache", "floor", "floor-sync"
-FLOORS = (FLOOR, SYNCING_FLOOR)
+# What the words behind `floor-` mean to the floor.
+FLOOR_FLAGS = {
+    "sync": ["--sync"],
+    "gathered": ["--append", "gathered"],
+    "writer": ["--append", "writer"],
+    "direct": ["--append", "direct"],
+    "corked": ["--send", "corked"],
+    "copy": ["--send", "copy"],
+}
 FLOOR_PACKAGE = artifacts.REPOSITORY / "e2e" / "bench" / "floor"
 # What bin/kafka-server-start.sh gives the JVM, but for -Xms1G, which would only add to its memory.
 JVM = ["-Xmx1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]
@@ -28,6 +36,14 @@ OVERRIDES = {"num.partitions": 1, "log.retention.check.interval.ms": 1000, "log.
 # A broker that is paused while another is measured must not be fenced.
 PAUSED = {"broker.session.timeout.ms": 3_600_000}
 TOPIC_DEADLINE_SECONDS = 120
+
+
+def is_floor(kind):
+    return kind.split("-")[0] == FLOOR
+
+
+def floor_flags(kind):
+    return [flag for word in kind.split("-")[1:] for flag in FLOOR_FLAGS[word]]
 
 
 def barnabas_binary():
@@ -58,15 +74,15 @@ class Broker(Server):
     def command(self):
         if self.kind == APACHE:
             return ["java", *JVM, "-cp", artifacts.judge_class_path(), "kafka.Kafka", str(self.properties)]
-        if self.kind in FLOORS:
+        if is_floor(self.kind):
             command = [floor_binary(), "--port", self.port, "--directory", self.data, "--partitions", self.floor_partitions]
-            return [*map(str, command), *(["--sync"] if self.kind == SYNCING_FLOOR else [])]
+            return [*map(str, command), *floor_flags(self.kind)]
         barnabas_binary()
         return super().command()
 
     def stop(self):
         """The floor has nothing to close; the others are asked to go."""
-        if self.kind in FLOORS:
+        if is_floor(self.kind):
             self.kill()
         elif self.alive():
             self.resume()
@@ -83,7 +99,7 @@ class Broker(Server):
         self.process.send_signal(signal.SIGCONT)
 
     def create_topic(self, name, partitions=1, configs=None):
-        if self.kind in FLOORS:
+        if is_floor(self.kind):
             return
         known = {key: value for key, value in (configs or {}).items() if self.kind == BARNABAS or not key.startswith("barnabas.")}
         with wire.Connection(self.port) as connection:
@@ -91,7 +107,7 @@ class Broker(Server):
         wire.await_leaders(self.port, name, partitions, TOPIC_DEADLINE_SECONDS)
 
     def delete_topic(self, name):
-        if self.kind in FLOORS:
+        if is_floor(self.kind):
             return
         with wire.Connection(self.port) as connection:
             wire.delete_topic(connection, name)

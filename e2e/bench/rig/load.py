@@ -5,7 +5,7 @@ import itertools
 from dataclasses import dataclass
 
 from rig import machine
-from rig.brokers import FLOORS
+from rig.brokers import is_floor
 from rig.generator import Generator, window_of
 from rig.process import Sampler
 from rig.row import Measured
@@ -34,7 +34,7 @@ class Load:
 @contextlib.contextmanager
 def broker_for(rig, side, partitions):
     """The warm broker of this side; a floor is started for each run, for it keeps all that it is given."""
-    if side.kind in FLOORS:
+    if is_floor(side.kind):
         with rig.fleet.fresh(side.kind, floor_partitions=partitions) as broker:
             yield broker.start()
     else:

@@ -5,7 +5,7 @@ from typing import Callable
 
 from rig import arithmetic
 from rig.arithmetic import LOWER
-from rig.brokers import APACHE, BARNABAS, FLOOR, SYNCING_FLOOR
+from rig.brokers import APACHE, BARNABAS, FLOOR, SYNCING_FLOOR, is_floor
 
 # A generator that uses more than this of a core says more of itself than of the broker.
 CLIENT_BOUND_FRACTION = 0.70
@@ -45,6 +45,11 @@ class Metric:
     aim: float | None = None
     limit: float | None = None
 
+    @property
+    def is_cost(self):
+        """Whether it is CPU for a unit of work, which is the same however much of it the generator could give."""
+        return self.key.startswith(("cpu_", "user_", "system_"))
+
 
 @dataclass
 class Measured:
@@ -58,7 +63,8 @@ class Measured:
 @dataclass(frozen=True)
 class Row:
     """`measure(rig, side)` is one timed run and answers Measured; `fixed` is printed above the figures; `finish(rig)` takes
-    away what the runs left for each other."""
+    away what the runs left for each other. `headings` names what is divided by what; `costs_stand` keeps ratios of costs where the
+    generator was the limit."""
 
     name: str
     title: str
@@ -68,6 +74,13 @@ class Row:
     sides: tuple = BOTH_POLICIES
     pairs: int | None = None
     finish: Callable | None = None
+    headings: tuple = ("ours", "kafka")
+    costs_stand: bool = False
+
+    @property
+    def floors_alone(self):
+        """Whether it compares floors with each other; then there is neither an aim nor a floor beside them."""
+        return all(is_floor(side.kind) for side in self.sides)
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ def lines_of(row, runs):
         theirs = runs.get(side.against, [])
         # The floor is the limit, no rival: its generator may well be the slower of the two.
         bound = any(run.generator_fraction > CLIENT_BOUND_FRACTION for run in [*runs[side.name], *theirs])
-        lines += [line_of(metric, side, runs, theirs, bound) for metric in row.metrics]
+        lines += [line_of(metric, side, runs, theirs, bound and not (row.costs_stand and metric.is_cost)) for metric in row.metrics]
     return [line for line in lines if line.ours is not None or line.kafka is not None]
 
 

@@ -7,12 +7,13 @@ import time
 import traceback
 
 from rig import machine, table
-from rig.brokers import APACHE, BARNABAS, FLOORS, Fleet
+from rig.brokers import APACHE, BARNABAS, Fleet, is_floor
 from rig.row import LaterRow, lines_of
 from under_test import artifacts
 
 ROW_LIMIT_SECONDS = 180
 RUN_LIMIT_SECONDS = 45 * 60
+VARIANTS_LIMIT_SECONDS = 15 * 60
 
 
 class Rig:
@@ -26,12 +27,12 @@ class Rig:
 
     @property
     def measured_seconds(self):
-        return 1 if self.quick else 5
+        return 1 if self.quick else 5 if self.options.variants is None else 3
 
     @property
     def run_in_seconds(self):
         """What each run of the generator leaves out of its figures at its beginning."""
-        return 0.5 if self.quick else 2
+        return 0.5 if self.quick else 2 if self.options.variants is None else 1
 
     def sized(self, full, quick):
         """A size: what a real run takes, or what shows that the row works."""
@@ -78,7 +79,7 @@ class Session:
     def sides_of(self, row):
         """In the order of a pair: ours, then Apache Kafka; in the first pair the floor after them."""
         order = {BARNABAS: 0, APACHE: 1}
-        chosen = [side for side in row.sides if side.kind in self.kinds or (side.kind in FLOORS and "floor" in self.kinds)]
+        chosen = [side for side in row.sides if side.kind in self.kinds or (is_floor(side.kind) and "floor" in self.kinds)]
         return sorted(chosen, key=lambda side: order.get(side.kind, 2))
 
     def one(self, row, began):
@@ -86,8 +87,9 @@ class Session:
         runs = {side.name: [] for side in sides}
         pairs = min(row.pairs or self.pairs, self.pairs)
         for pair in range(pairs):
-            for side in sides:
-                if pair and side.kind in FLOORS:
+            # There and back again, so that no floor always comes after the same one.
+            for side in reversed(sides) if row.floors_alone and pair % 2 else sides:
+                if pair and is_floor(side.kind) and not row.floors_alone:
                     continue  # the floor is in no ratio: once is enough
                 at = time.monotonic()
                 measured = row.measure(self.rig, side)
@@ -97,9 +99,9 @@ class Session:
                 self.rig.say(f"pair {pair + 1}/{pairs} {side.name:16} {time.monotonic() - at:5.1f} s  {figures}{busy}")
         lines = lines_of(row, runs)
         took = time.monotonic() - began
-        print(f"  {table.COLUMNS}")
+        print(f"  {table.columns(row)}")
         for line in lines:
-            print(f"  {table.line_text(line, judged=not self.rig.quick)}")
+            print(f"  {table.line_text(line, row, judged=not self.rig.quick)}")
         late = f"  OVER its {ROW_LIMIT_SECONDS} s" if took > ROW_LIMIT_SECONDS else ""
         print(f"  took {took:.0f} s{late}", flush=True)
         self.results.append({
@@ -107,7 +109,7 @@ class Session:
             "title": row.title,
             "fixed": row.fixed,
             "seconds": round(took, 1),
-            "lines": [table.line_json(line) for line in lines],
+            "lines": [table.line_json(line, row) for line in lines],
             "runs": {name: [vars(run) for run in measured] for name, measured in runs.items() if measured},
         })
 
@@ -138,9 +140,12 @@ class Session:
         """One line of each figure again, without what was said while it was measured; then what was reached."""
         verdicts = [line["verdict"] for result in self.results for line in result.get("lines", [])]
         took = time.monotonic() - self.started
-        over = f", OVER its {RUN_LIMIT_SECONDS // 60} minutes" if took > RUN_LIMIT_SECONDS else ""
+        limit = RUN_LIMIT_SECONDS if self.rig.options.variants is None else VARIANTS_LIMIT_SECONDS
+        over = f", OVER its {limit // 60} minutes" if took > limit else ""
         if self.rig.quick:
             print(f"\na quick run shows that the rows work; its figures mean nothing; {took:.0f} s")
+        elif self.rig.options.variants is not None:
+            print(f"\ntook {took:.0f} s{over}")
         else:
             print(f"\naims: {verdicts.count('reached')} reached, {verdicts.count('MISSED')} missed, {verdicts.count('client-bound')} client-bound; {took:.0f} s{over}")
         measured = sum(1 for result in self.results if "lines" in result)

@@ -2,7 +2,9 @@
 
 from rig.arithmetic import HIGHER
 
-COLUMNS = f"{'figure':30} {'unit':9} {'side':16} {'ours':>9} {'worst':>9} {'kafka':>9} {'ratio':>6} {'worst':>6} {'aim':>9} {'floor':>9} {'o/floor':>7}"
+COLUMNS = ("figure", "unit", "side", "{ours}", "worst", "{theirs}", "ratio", "worst")
+JUDGED_COLUMNS = ("aim", "floor", "o/floor")
+WIDTHS = (-30, -9, -16, 9, 9, 9, 6, 6, 9, 9, 7)
 
 
 def number(value):
@@ -22,11 +24,22 @@ def aim_of(metric):
     return "" if metric.aim is None else f"{sign}{metric.aim:g}"
 
 
-def line_text(line, judged=True):
+def aligned(cells):
+    return " ".join(f"{cell:{'<' if width < 0 else '>'}{abs(width)}}" for cell, width in zip(cells, WIDTHS))
+
+
+def columns(row):
+    ours, theirs = row.headings
+    cells = [cell.format(ours=ours, theirs=theirs) for cell in COLUMNS]
+    return aligned([*cells, *(() if row.floors_alone else JUDGED_COLUMNS)])
+
+
+def line_text(line, row, judged=True):
     metric = line.metric
-    cells = f"{metric.title:30} {metric.unit:9} {line.side:16} {number(line.ours):>9} {number(line.ours_worst):>9} {number(line.kafka):>9} "
-    cells += f"{number(line.ratio):>6} {number(line.ratio_worst):>6} {aim_of(metric):>9} {number(line.floor):>9} {number(line.over_floor):>7}"
-    return f"{cells}  {line.verdict if judged else ''}".rstrip()
+    cells = [metric.title, metric.unit, line.side, *map(number, (line.ours, line.ours_worst, line.kafka, line.ratio, line.ratio_worst))]
+    if not row.floors_alone:
+        cells += [aim_of(metric), number(line.floor), number(line.over_floor)]
+    return f"{aligned(cells)}  {line.verdict if judged else ''}".rstrip()
 
 
 def head_text(row):
@@ -34,15 +47,16 @@ def head_text(row):
     return f"\n{row.name}: {row.title}" + (f"\n  {fixed}" if fixed else "")
 
 
-def line_json(line):
+def line_json(line, row):
+    ours, theirs = row.headings
     return {
         "metric": line.metric.key,
         "unit": line.metric.unit,
         "better": line.metric.better,
         "side": line.side,
-        "ours": line.ours,
-        "ours_worst": line.ours_worst,
-        "kafka": line.kafka,
+        ours: line.ours,
+        f"{ours}_worst": line.ours_worst,
+        theirs: line.kafka,
         "ratio": line.ratio,
         "ratio_worst": line.ratio_worst,
         "aim": line.metric.aim,

@@ -4,8 +4,9 @@ import unittest
 
 from rig import arithmetic, generator, load, process, rows, table
 from rig.arithmetic import HIGHER, LOWER
+from rig.brokers import FLOOR_FLAGS, floor_flags, is_floor
 from rig.row import BOTH_POLICIES, ONE_POLICY, Measured, Metric, Row, lines_of
-from rig.rows import cross_check
+from rig.rows import cross_check, variants
 
 LATENCY = Metric("p99", "p99", "ms", aim=0.33)
 RATE = Metric("rate", "rate", "MB/s", HIGHER, aim=2.0)
@@ -72,7 +73,7 @@ class Lines(unittest.TestCase):
         runs = {"ours": [measured(rate=150)], "kafka": [measured(rate=100)]}
         (line,) = lines_of(row(RATE), runs)
         self.assertEqual(line.verdict, "MISSED")
-        self.assertIn("MISSED", table.line_text(line))
+        self.assertIn("MISSED", table.line_text(line, row(RATE)))
 
     def test_a_limit_is_on_our_own_figure(self):
         runs = {"ours": [measured(rss=13)], "kafka": [measured(rss=300)]}
@@ -120,10 +121,27 @@ class Rows(unittest.TestCase):
     def test_every_row_has_a_name_of_its_own_and_compares_with_a_side_it_has(self):
         names = [row.name for row in rows.ALL]
         self.assertEqual(len(names), len(set(names)))
-        for row in rows.ALL:
+        for row in [*rows.ALL, *variants.rows(variants.WAYS)]:
             sides = {side.name for side in getattr(row, "sides", ())}
             for side in getattr(row, "sides", ()):
                 self.assertIn(side.against, sides | {None}, row.name)
+
+    def test_variants_are_floors_with_flags_of_their_own_and_differ_from_plain_in_one(self):
+        found = variants.rows(variants.WAYS)
+        self.assertEqual(len({row.name for row in found}), len(found))
+        self.assertLessEqual(set(variants.WAYS), set(FLOOR_FLAGS))
+        for row in found:
+            *ways, plain = row.sides
+            for side in ways:
+                self.assertTrue(is_floor(side.kind))
+                self.assertEqual(sorted(floor_flags(side.kind)), sorted([*floor_flags(plain.kind), *FLOOR_FLAGS[side.name]]), row.name)
+        self.assertEqual([side.name for row in variants.rows(["copy"]) for side in row.sides], ["copy", "plain"] * 2)
+
+    def test_costs_of_variants_stand_where_the_generator_was_the_limit(self):
+        saturated = next(row for row in variants.rows(["direct"]) if row.name == "variant-saturate-16k")
+        runs = {"direct": [measured(0.9, cpu_s_per_gb=0.1, mb_per_second=500)], "plain": [measured(0.9, cpu_s_per_gb=0.2, mb_per_second=500)]}
+        ratios = {line.metric.key: line.ratio for line in lines_of(saturated, runs)}
+        self.assertEqual((ratios["cpu_s_per_gb"], ratios["mb_per_second"]), (0.5, None))
 
     def test_a_run_knows_its_cost(self):
         produced = {"bytes": 2e9, "requests": 1000, "records": 4_000_000, "measured_seconds": 4.0, "core_fraction": 0.2, "latency_us": None}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::TcpStream;
 use std::ops::Range;
 
@@ -24,6 +25,8 @@ pub struct Connection {
     done: usize,
     /// Each with the ticket that must be kept before it may leave.
     outgoing: VecDeque<(u64, Part)>,
+    /// Bytes that have left `outgoing` and are next.
+    head: Vec<u8>,
     /// A fetch of it waits, and no later frame is looked at.
     pub parked: bool,
     /// Whether the poll reports room to send.
@@ -38,6 +41,7 @@ impl Connection {
             filled: 0,
             done: 0,
             outgoing: VecDeque::new(),
+            head: Vec::new(),
             parked: false,
             told_of_room: false,
         }
@@ -92,23 +96,29 @@ impl Connection {
 
     /// Sends what is kept, as much as the socket takes. False when the socket took less.
     pub fn send(&mut self, sending: &mut Sending) -> io::Result<bool> {
-        while let Some((after, part)) = self.outgoing.front_mut()
-            && *after <= sending.kept
-        {
-            let sent = match part {
-                Part::Bytes(bytes) => self.stream.write(bytes).map(|count| {
-                    bytes.drain(..count);
-                    bytes.is_empty()
-                }),
-                Part::Region(region) => region.send(&mut self.stream, sending),
+        loop {
+            let next = self.outgoing.front_mut().filter(|(after, _)| *after <= sending.kept);
+            let sent = match next {
+                Some((_, Part::Bytes(bytes))) if self.head.is_empty() => {
+                    self.head = mem::take(bytes);
+                    self.outgoing.pop_front();
+                    continue;
+                }
+                Some((_, Part::Region(region))) => region.send(&self.head, &mut self.stream, sending),
+                _ if self.head.is_empty() => return Ok(true),
+                _ => self.stream.write(&self.head),
             };
-            match sent {
-                Ok(true) => drop(self.outgoing.pop_front()),
-                Ok(false) => {}
+            let count = match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+                sent => sent?,
+            };
+            let of_region = count.saturating_sub(self.head.len());
+            self.head.drain(..count - of_region);
+            if let Some((_, Part::Region(region))) = self.outgoing.front_mut()
+                && region.advance(of_region)
+            {
+                self.outgoing.pop_front();
             }
         }
-        Ok(true)
     }
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use append::Way;
+use send::Sender;
 
 const HELP: &str =
     "floor: receives, appends, answers; reads, sends. The limit that the rows of the benchmark are shown beside.
@@ -31,6 +32,7 @@ Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync] [--appe
                            direct    from aligned memory by a thread, past the page cache (O_DIRECT)
   --send WAY             how what was appended is sent [default: sendfile]
                            sendfile  from the page cache to the socket
+                           corked    the same, but told that it belongs to what was written before it
                            copy      read into a buffer, and written from there";
 
 pub struct Settings {
@@ -39,12 +41,12 @@ pub struct Settings {
     pub partitions: u32,
     pub sync: bool,
     pub append: Way,
-    pub send_copies: bool,
+    pub send: Sender,
 }
 
 fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>, String> {
     let (mut port, mut directory, mut partitions, mut sync) = (None, None, 1, false);
-    let (mut append, mut send_copies) = (Way::default(), false);
+    let (mut append, mut send) = (Way::default(), Sender::default());
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -53,25 +55,19 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>,
             "--directory" => directory = Some(PathBuf::from(value()?)),
             "--port" => port = Some(value()?.parse().map_err(|error| format!("--port: {error}"))?),
             "--partitions" => partitions = value()?.parse().map_err(|error| format!("--partitions: {error}"))?,
-            "--append" => append = way(&value()?)?,
-            "--send" => {
-                send_copies = match value()?.as_str() {
-                    "sendfile" => false,
-                    "copy" => true,
-                    other => return Err(format!("--send: no way is called {other}")),
-                }
-            }
+            "--append" => append = chosen(&word, &value()?, &Way::ALL)?,
+            "--send" => send = chosen(&word, &value()?, &Sender::ALL)?,
             _ => return Err(format!("{word}: not known")),
         }
     }
     let port = port.ok_or("--port is missing")?;
     let directory = directory.ok_or("--directory is missing")?;
-    Ok(Some(Settings { port, directory, partitions, sync, append, send_copies }))
+    Ok(Some(Settings { port, directory, partitions, sync, append, send }))
 }
 
-fn way(name: &str) -> Result<Way, String> {
-    let known = Way::ALL.iter().find(|(known, _)| *known == name);
-    known.map(|(_, way)| *way).ok_or(format!("--append: no way is called {name}"))
+fn chosen<T: Copy>(word: &str, name: &str, known: &[(&str, T)]) -> Result<T, String> {
+    let found = known.iter().find(|(known, _)| *known == name);
+    found.map(|(_, way)| *way).ok_or(format!("{word}: no way is called {name}"))
 }
 
 fn main() -> ExitCode {
@@ -103,10 +99,10 @@ mod tests {
     #[test]
     fn ways_are_chosen_by_name_and_others_are_refused() {
         let read = |words: &str| {
-            settings(words.split(' ').map(String::from)).map(|settings| settings.map(|s| (s.append, s.send_copies)))
+            settings(words.split(' ').map(String::from)).map(|settings| settings.map(|s| (s.append, s.send)))
         };
-        assert_eq!(read("--port 1 --directory d"), Ok(Some((Way::Plain, false))));
-        assert_eq!(read("--port 1 --directory d --append direct --send copy"), Ok(Some((Way::Direct, true))));
+        assert_eq!(read("--port 1 --directory d"), Ok(Some((Way::Plain, Sender::Sendfile))));
+        assert_eq!(read("--port 1 --directory d --append direct --send copy"), Ok(Some((Way::Direct, Sender::Copy))));
         assert!(read("--port 1 --directory d --append fast").is_err());
         assert!(read("--port 1 --directory d --send fast").is_err());
     }

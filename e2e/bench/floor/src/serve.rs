@@ -277,7 +277,7 @@ pub fn run(settings: &Settings, listener: &TcpListener) -> io::Result<()> {
     let (places, partitions, due, parked) = (HashMap::new(), Vec::new(), VecDeque::new(), Vec::new());
     let mut floor = Floor { settings, appending, places, partitions, due, appended: false, parked };
     let (mut connections, mut next_id) = (Connections::new(), APPENDING + 1);
-    let mut sending = Sending::new(settings.send_copies);
+    let mut sending = Sending::new(settings.send);
     let mut events = Vec::with_capacity(1024);
     loop {
         let earliest = floor.parked.iter().map(|parked| parked.deadline).min();

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::append::Way;
 use crate::append::ring::CHUNK_BYTES;
+use crate::send::Sender;
 
 const TOPIC: &[u8] = b"topic";
 /// More than a ring holds, so that its oldest chunks are used again.
@@ -134,21 +135,20 @@ fn produce(address: SocketAddr, seed: u64, bytes: usize) -> Vec<(u64, Vec<u8>)> 
     produced
 }
 
-fn start(append: Way, sync: bool, send_copies: bool) -> (SocketAddr, PathBuf) {
+fn start(append: Way, sync: bool, send: Sender) -> (SocketAddr, PathBuf) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let directory = std::env::temp_dir().join(format!("floor-{}-{}", std::process::id(), address.port()));
-    let settings =
-        Settings { port: address.port(), directory: directory.clone(), partitions: 1, sync, append, send_copies };
+    let settings = Settings { port: address.port(), directory: directory.clone(), partitions: 1, sync, append, send };
     // It serves until the tests end.
     std::thread::spawn(move || run(&settings, &listener).unwrap());
     (address, directory)
 }
 
-fn leaves_what_was_produced(append: Way, sync: bool, send_copies: bool, bytes: usize) {
+fn leaves_what_was_produced(append: Way, sync: bool, send: Sender, bytes: usize) {
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-    println!("{append:?} sync={sync} copies={send_copies} seed={seed}");
-    let (address, directory) = start(append, sync, send_copies);
+    println!("{append:?} sync={sync} {send:?} seed={seed}");
+    let (address, directory) = start(append, sync, send);
     let producers: Vec<_> =
         [seed, !seed].into_iter().map(|seed| std::thread::spawn(move || produce(address, seed, bytes / 2))).collect();
     let consumer = std::thread::spawn(move || Client::new(address).fetch_until(60));
@@ -182,27 +182,28 @@ fn leaves_what_was_produced(append: Way, sync: bool, send_copies: bool, bytes: u
 fn every_way_to_append_leaves_the_same_bytes_and_answers_in_order() {
     for (_, way) in Way::ALL.into_iter().filter(|(_, way)| *way != Way::Direct) {
         for sync in [false, true] {
-            leaves_what_was_produced(way, sync, false, FEW_BYTES);
+            leaves_what_was_produced(way, sync, Sender::Sendfile, FEW_BYTES);
         }
     }
 }
 
 #[test]
 fn a_ring_that_is_used_again_loses_nothing() {
-    leaves_what_was_produced(Way::Direct, false, false, MANY_BYTES);
-    leaves_what_was_produced(Way::Direct, true, false, FEW_BYTES);
+    leaves_what_was_produced(Way::Direct, false, Sender::Sendfile, MANY_BYTES);
+    leaves_what_was_produced(Way::Direct, true, Sender::Sendfile, FEW_BYTES);
 }
 
 #[test]
-fn copies_are_what_sendfile_sends() {
-    leaves_what_was_produced(Way::Plain, false, true, FEW_BYTES);
-    leaves_what_was_produced(Way::Direct, false, true, MANY_BYTES);
+fn every_way_to_send_sends_the_same_bytes() {
+    leaves_what_was_produced(Way::Plain, false, Sender::Copy, FEW_BYTES);
+    leaves_what_was_produced(Way::Plain, false, Sender::Corked, FEW_BYTES);
+    leaves_what_was_produced(Way::Direct, false, Sender::Copy, MANY_BYTES);
 }
 
 #[test]
 fn a_batch_before_a_request_that_closes_the_connection_is_written_all_the_same() {
     for (_, way) in Way::ALL {
-        let (address, directory) = start(way, true, false);
+        let (address, directory) = start(way, true, Sender::Sendfile);
         let batch = Random(7).batch();
         let mut client = Client::new(address);
         client.send_batch(&batch);
