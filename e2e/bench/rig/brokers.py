@@ -25,6 +25,7 @@ FLOOR_FLAGS = {
     "gathered": ["--append", "gathered"],
     "writer": ["--append", "writer"],
     "direct": ["--append", "direct"],
+    "trimmed": ["--append", "trimmed"],
     "corked": ["--send", "corked"],
     "copy": ["--send", "copy"],
 }

@@ -6,6 +6,7 @@ mod gathered;
 mod plain;
 pub mod ring;
 mod thread;
+mod trimmed;
 mod writer;
 
 use std::cell::RefCell;
@@ -72,17 +73,24 @@ pub enum Way {
     Gathered,
     Writer,
     Direct,
+    Trimmed,
 }
 
 impl Way {
-    pub const ALL: [(&str, Self); 4] =
-        [("plain", Self::Plain), ("gathered", Self::Gathered), ("writer", Self::Writer), ("direct", Self::Direct)];
+    pub const ALL: [(&str, Self); 5] = [
+        ("plain", Self::Plain),
+        ("gathered", Self::Gathered),
+        ("writer", Self::Writer),
+        ("direct", Self::Direct),
+        ("trimmed", Self::Trimmed),
+    ];
 
     pub fn appending(self, sync: bool) -> io::Result<Box<dyn Appending>> {
         Ok(match self {
             Self::Plain => Box::new(plain::Plain::new(sync)),
             Self::Gathered => Box::new(gathered::Gathered::new(sync)),
             Self::Writer => Box::new(writer::Writer::new(sync)?),
+            Self::Trimmed => Box::new(trimmed::Trimmed::new(sync)?),
             Self::Direct => Box::new(direct::Direct::new(sync)?),
         })
     }

@@ -30,6 +30,7 @@ Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync] [--appe
                            gathered  all that was received at once, in one call for each file
                            writer    by a thread, all that has been queued, in one call for each file
                            direct    from aligned memory by a thread, past the page cache (O_DIRECT)
+                           trimmed   as plain; a thread syncs each 16 MiB and lets older pages go
   --send WAY             how what was appended is sent [default: sendfile]
                            sendfile  from the page cache to the socket
                            corked    the same, but told that it belongs to what was written before it

@@ -13,7 +13,7 @@ from rig.row import Metric, Row, Side
 from rig.rows.latency import FIXED_RATE
 from rig.rows.throughput import COST_16K, COST_256K, KEPT, SMALL_FIXED, SMALL_SATURATED, described, saturated
 
-APPENDING, SENDING = ("gathered", "writer", "direct"), ("corked", "copy")
+APPENDING, SENDING = ("gathered", "writer", "direct", "trimmed"), ("corked", "copy")
 WAYS = (*APPENDING, *SENDING)
 P50, P99, P99_9 = Metric("p50_ms", "p50 of produce", "ms"), Metric("p99_ms", "p99", "ms"), Metric("p99_9_ms", "p99.9", "ms")
 PER_GB = (Metric("cpu_s_per_gb", "CPU", "s/GB"), Metric("user_s_per_gb", "  in user mode", "s/GB"), Metric("system_s_per_gb", "  in the kernel", "s/GB"))

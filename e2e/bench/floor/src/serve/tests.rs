@@ -194,6 +194,11 @@ fn a_ring_that_is_used_again_loses_nothing() {
 }
 
 #[test]
+fn pages_that_were_let_go_are_read_from_the_disk() {
+    leaves_what_was_produced(Way::Trimmed, false, Sender::Sendfile, 2 * MANY_BYTES);
+}
+
+#[test]
 fn every_way_to_send_sends_the_same_bytes() {
     leaves_what_was_produced(Way::Plain, false, Sender::Copy, FEW_BYTES);
     leaves_what_was_produced(Way::Plain, false, Sender::Corked, FEW_BYTES);
