@@ -47,13 +47,14 @@ def rows(ways):
     """The rows for these ways. Ways to send are in the rows where somebody reads, unsynced: what is sent is in memory either way."""
     appending = [way for way in ways if way in APPENDING]
     latency = replace(FIXED_RATE, seconds=5)
+    of_16k, of_1m = (replace(saturated(batch_bytes), seconds=2) for batch_bytes in (16_384, 1_000_000))
     listed = [
         ("cost-256k", "CPU per GB, 256 KB batches, 100 MB/s produced and read at the tail", COST, COST_256K, (False, True)),
         ("cost-16k", "CPU per GB, 16 KB batches, 50 MB/s produced and read at the tail", COST, COST_16K, (False, True)),
         ("small-fixed", "200 connections, records of 100 B, 5,000 requests a second", SMALL, SMALL_FIXED, (False, True)),
-        ("small-saturated", "200 connections, records of 100 B, closed loop, one core", SMALL, SMALL_SATURATED, (False, True)),
-        ("saturate-16k", "closed loop, 16 KB batches, one core", SATURATED, saturated(16_384), (False, True)),
-        ("saturate-1m", "closed loop, 1 MB batches, one core", SATURATED, saturated(1_000_000), (False,)),
+        ("small-saturated", "200 connections, records of 100 B, closed loop, one core", SMALL, SMALL_SATURATED, (False,)),
+        ("saturate-16k", "closed loop, 16 KB batches, one core", SATURATED, of_16k, (False, True)),
+        ("saturate-1m", "closed loop, 1 MB batches, one core", SATURATED, of_1m, (False,)),
         ("produce-latency", "5,000 records a second", LATENCY, latency, (False, True)),
     ]
     found = [
