@@ -10,7 +10,7 @@ use crate::error::ReadError;
 use crate::files;
 use crate::fs::{Disk, File};
 use crate::log::Log;
-use crate::segment::{ScanError, SealedSegment, Span, batch_at_or_after, limit_position};
+use crate::segment::{Place, ScanError, SealedSegment, Span, batch_at_or_after, limit_position};
 
 /// Whole batches in a file, the last one possibly cut short.
 #[derive(Clone, Debug)]
@@ -57,7 +57,19 @@ pub struct ReadTicket {
 enum Segment {
     Nothing,
     Sealed(Arc<SealedSegment>),
-    Active { file: Arc<dyn File>, base_offset: Offset, size: u64, hint: u64, end: End },
+    Active {
+        file: Arc<dyn File>,
+        base_offset: Offset,
+        size: u64,
+        hint: u64,
+        end: End,
+    },
+    /// Nothing has to be looked up.
+    Known {
+        file: Arc<dyn File>,
+        first: Place,
+        end: u64,
+    },
 }
 
 /// Where the bytes end that may be read of the active segment.
@@ -85,6 +97,8 @@ impl Log {
             Segment::Nothing
         } else if let Some(sealed) = self.sealed_holding(offset) {
             Segment::Sealed(Arc::clone(sealed))
+        } else if let Some(known) = self.known(offset, limits.end) {
+            known
         } else {
             let active = &self.active;
             let end = if limits.end >= log_end {
@@ -97,6 +111,14 @@ impl Log {
             Segment::Active { file, base_offset: active.base_offset, size: active.size, hint, end }
         };
         Ok(ReadTicket { disk: Arc::clone(&self.disk), segment, offset, limits })
+    }
+
+    /// The newest batches, from the one with `offset` to before `limit`.
+    fn known(&self, offset: Offset, limit: Offset) -> Option<Segment> {
+        let active = &self.active;
+        let first = active.place(offset)?;
+        let end = if limit >= self.log_end() { active.size } else { active.place(limit)?.position };
+        Some(Segment::Known { file: Arc::clone(&active.file), first, end })
     }
 
     /// [`Log::prepare_read`] and [`ReadTicket::run`] in one, for callers that may block.
@@ -115,6 +137,7 @@ impl ReadTicket {
     pub fn run(self) -> Result<Read, ReadError> {
         match &self.segment {
             Segment::Nothing => Ok(Read::Data(None)),
+            Segment::Known { file, first, end } => Ok(self.found(&**file, first.position, first.bytes, *end)),
             Segment::Sealed(sealed) => {
                 let file = sealed.open_file(&self.disk)?;
                 let span = sealed.span(&*file);
@@ -147,15 +170,18 @@ impl ReadTicket {
         let Some(first) = batch_at_or_after(span, hint, self.offset)? else {
             return Ok(None);
         };
-        let available = end.saturating_sub(first.position);
-        let first_bytes = first.header.size_bytes() as u64;
+        Ok(Some(self.found(span.file, first.position, first.header.size_bytes() as u64, end)))
+    }
+
+    /// The region from `position`, where a batch of `first_bytes` begins, to `end`, as far as the limits allow.
+    fn found(&self, file: &dyn File, position: u64, first_bytes: u64, end: u64) -> Read {
+        let available = end.saturating_sub(position);
         let allowed = u64::from(self.limits.max_bytes);
         let allowed = if self.limits.at_least_one_batch { allowed.max(first_bytes) } else { allowed };
         let length = u32::try_from(available.min(allowed)).unwrap_or(u32::MAX);
         // Less than one batch is of no use to the reader and would be sent again.
         let useful = u64::from(length) >= first_bytes;
-        let file = || Arc::clone(span.file.handle());
-        Ok(Some(Read::Data(useful.then(|| Region { file: file(), position: first.position, length }))))
+        Read::Data(useful.then(|| Region { file: Arc::clone(file.handle()), position, length }))
     }
 }
 

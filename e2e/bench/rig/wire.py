@@ -8,7 +8,7 @@ import struct
 import time
 
 PRODUCE, METADATA, JOIN_GROUP, HEARTBEAT, SYNC_GROUP = 0, 3, 11, 12, 14
-FIND_COORDINATOR, CREATE_TOPICS, DELETE_TOPICS = 10, 19, 20
+FIND_COORDINATOR, CREATE_TOPICS, DELETE_TOPICS, CREATE_PARTITIONS = 10, 19, 20, 37
 NONE = 0
 TIMEOUT_MS = 120_000
 
@@ -92,6 +92,17 @@ def create_topic(connection, name, partitions, configs=None):
     for topic, code, message in reply.array(lambda: (reply.string(), reply.i16(), reply.string())):
         if code != NONE:
             raise Refused(f"CreateTopics {topic}: error {code} {message}")
+
+
+def add_partitions(connection, name, partitions):
+    """Gives a topic more partitions, so that it has `partitions` in all."""
+    by_the_broker = struct.pack(">i", -1)
+    topic = string(name) + struct.pack(">i", partitions) + by_the_broker
+    reply = connection.call(CREATE_PARTITIONS, 0, array([topic]) + struct.pack(">ib", TIMEOUT_MS, 0))
+    reply.i32()
+    for topic, code, message in reply.array(lambda: (reply.string(), reply.i16(), reply.string())):
+        if code != NONE:
+            raise Refused(f"CreatePartitions {topic}: error {code} {message}")
 
 
 def delete_topic(connection, name):

@@ -11,6 +11,7 @@ use super::index::{Entry, GrowingIndex};
 use super::lookup::Span;
 use super::offset_index::OffsetEntry;
 use super::padding::Padding;
+use super::recent::{Place, Recent};
 use super::scan::{LOOKUP_BYTES, SEQUENTIAL_BYTES, ScanError, Scanner};
 use super::sealed::SealedSegment;
 use super::time_index::{Newest, TimeEntry};
@@ -37,6 +38,7 @@ pub(crate) struct ActiveSegment {
     times: GrowingIndex<TimeEntry>,
     bytes_since_index_entry: u64,
     padding: Padding,
+    recent: Recent,
 }
 
 /// What made [`ActiveSegment::rebuild`] stop before the end of the file.
@@ -70,6 +72,7 @@ impl ActiveSegment {
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), OpenMode::Truncate)?,
             bytes_since_index_entry: 0,
             padding: Padding::default(),
+            recent: Recent::default(),
         })
     }
 
@@ -95,6 +98,7 @@ impl ActiveSegment {
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), times)?,
             bytes_since_index_entry: 0,
             padding: Padding::default(),
+            recent: Recent::default(),
         })
     }
 
@@ -251,6 +255,8 @@ impl ActiveSegment {
 
     fn note(&mut self, config: &LogConfig, header: &BatchHeader) {
         let (position, size) = (self.size, header.size_bytes() as u64);
+        let (base_offset, last_offset) = (header.base_offset, header.last_offset());
+        self.recent.push(Place { base_offset, last_offset, position, bytes: size });
         self.size += size;
         self.next_offset = header.next_offset();
         self.first_timestamp.get_or_insert(header.max_timestamp);
@@ -273,6 +279,11 @@ impl ActiveSegment {
             let relative_offset = self.relative(self.newest.offset);
             self.times.push(TimeEntry { timestamp: self.newest.timestamp.0, relative_offset });
         }
+    }
+
+    /// Where the batch with `offset` lies, if it is one of the newest.
+    pub(crate) fn place(&self, offset: Offset) -> Option<Place> {
+        self.recent.holding(offset)
     }
 
     /// Where to start looking for `offset`.
@@ -332,6 +343,7 @@ impl ActiveSegment {
         let relative = self.relative(next_offset);
         self.file.set_length(position)?;
         self.padding = Padding::default();
+        self.recent.clear();
         self.size = position;
         self.next_offset = next_offset;
         let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);

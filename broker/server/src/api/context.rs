@@ -25,7 +25,7 @@ pub struct RequestContext {
     /// Returned with the reply.
     pub correlation_id: i32,
     /// The client's name for itself; empty when it has none. Never a metric label: it is not ours.
-    pub client_id: String,
+    pub client_id: Arc<str>,
 }
 
 impl RequestContext {

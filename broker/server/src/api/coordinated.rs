@@ -15,7 +15,7 @@ impl RequestContext {
     #[must_use]
     pub fn caller(&self) -> Context {
         Context {
-            client_id: self.client_id.as_str().into(),
+            client_id: (*self.client_id).into(),
             // Java writes an address that was never a name with an empty name before it.
             client_host: format!("/{}", self.connection.host()).into(),
             version: self.api_version,

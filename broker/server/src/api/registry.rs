@@ -7,6 +7,7 @@ use barnabas_protocol::messages::*;
 use barnabas_protocol::{ApiKey, Message, Reader, Request, Response, encode_reply};
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use super::context::{Answer, Refusal, Reply, RequestContext};
 
@@ -20,9 +21,9 @@ macro_rules! served {
         ///
         /// # Errors
         /// The connection is to be closed.
-        pub async fn dispatch(context: RequestContext, body: Bytes) -> Result<Answer, Refusal> {
+        pub fn dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
             match context.api_key {
-                // Each handler is boxed, so that a small request does not carry the state of the largest.
+                // Each handler has a box of its own, so that a small request does not carry the state of the largest.
                 $(ApiKey::$key => async move {
                     let Some(request) = decode::<$request<'_>>(&context, &body)? else {
                         return super::api_versions::unsupported(context.correlation_id);
@@ -30,8 +31,8 @@ macro_rules! served {
                     let reply: Reply<<$request<'_> as Request>::Response<'static>> =
                         super::$module::handle(&context, request).await.into();
                     answer(&context, reply)
-                }.boxed().await,)*
-                other => Err(Refusal::UnsupportedApi(other)),
+                }.boxed(),)*
+                other => std::future::ready(Err(Refusal::UnsupportedApi(other))).boxed(),
             }
         }
     };

@@ -2,16 +2,17 @@
 //! that has been appended only waits, and its wait does not hold back the next request. Knows no API.
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use barnabas_net::{FrameError, FrameReader, write_segments};
-use barnabas_protocol::{DecodeError, EncodeError, Reader, RequestHeader};
+use barnabas_protocol::{ApiKey, DecodeError, EncodeError, Reader, RequestHeader};
 use barnabas_types::Segments;
 use bytes::{Bytes, BytesMut};
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,8 +66,26 @@ impl ConnectionError {
     }
 }
 
-type Executing = BoxFuture<'static, Result<Answer, ConnectionError>>;
-type Waiting = BoxFuture<'static, Result<Segments, EncodeError>>;
+/// A request whose handler runs.
+struct Executing {
+    answer: BoxFuture<'static, Result<Answer, Refusal>>,
+    measured: Measured,
+    /// The frame's memory, given back when the request has taken effect, not when its reply leaves.
+    _reservation: Reservation,
+}
+
+/// What a reply waits for, if it waits for more than those before it.
+enum Waiting {
+    Turn(Segments),
+    Reply(BoxFuture<'static, Result<Segments, EncodeError>>, Measured),
+}
+
+/// When which request began.
+#[derive(Clone, Copy)]
+struct Measured {
+    key: ApiKey,
+    began: Duration,
+}
 
 /// A connection on its way to another thread: what it has received and not looked at goes with it.
 #[derive(Debug)]
@@ -100,13 +119,15 @@ struct Session {
     executing: Option<Executing>,
     /// Replies in the order of their requests.
     waiting: VecDeque<Waiting>,
+    /// The name that the client gave itself last.
+    client_id: Arc<str>,
     /// What is left of its turn, in bytes.
     turn_bytes: usize,
 }
 
 enum Event {
     Request(Option<(Bytes, Reservation)>),
-    Executed(Answer),
+    Executed(Answer, Measured),
     Reply(Segments),
     Stop,
 }
@@ -123,8 +144,8 @@ pub async fn serve(
     let (input, out) = TcpStream::from_std(stream.socket).map_err(ConnectionError::Send)?.into_split();
     let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
     let runtime = node.runtime.clone();
-    let (executing, waiting, turn_bytes) = (None, VecDeque::new(), TURN_BYTES);
-    let mut session = Session { node, seat, connection, frames, out, executing, waiting, turn_bytes };
+    let (executing, waiting, turn_bytes, client_id) = (None, VecDeque::new(), TURN_BYTES, Arc::from(""));
+    let mut session = Session { node, seat, connection, frames, out, executing, waiting, client_id, turn_bytes };
     // Both live as long as the connection: to register with a clock or a channel anew for each request would cost more than
     // many a request.
     let mut stop = pin!(stopping.wait_for(|stop| *stop));
@@ -149,7 +170,7 @@ pub async fn serve(
         };
         match event {
             Event::Request(Some((frame, reservation))) => session.begin(frame, reservation)?,
-            Event::Executed(answer) => session.executed(answer).await?,
+            Event::Executed(answer, measured) => session.executed(answer, measured).await?,
             Event::Reply(segments) => session.send(segments).await?,
             Event::Request(None) | Event::Stop => break,
         }
@@ -180,13 +201,16 @@ impl Session {
         let read = read && self.executing.is_none() && self.waiting.len() < MAX_OUTSTANDING;
         tokio::select! {
             biased;
-            reply = front(&mut self.waiting) => {
-                self.waiting.pop_front();
+            reply = poll_fn(|context| front(&mut self.waiting, context)) => {
+                if let Some(Waiting::Reply(_, measured)) = self.waiting.pop_front() {
+                    self.finished(measured);
+                }
                 Ok(Event::Reply(reply?))
             }
-            answer = running(&mut self.executing) => {
+            executed = poll_fn(|context| running(&mut self.executing, context)) => {
                 self.executing = None;
-                Ok(Event::Executed(answer?))
+                let (answer, measured) = executed?;
+                Ok(Event::Executed(answer, measured))
             }
             request = next_request(&self.node, &mut self.frames), if read => Ok(Event::Request(request?)),
         }
@@ -212,24 +236,40 @@ impl Session {
         let mut reader = Reader::new(&frame);
         let header = RequestHeader::decode(&mut reader).map_err(ConnectionError::Header)?;
         let body = frame.slice(reader.position()..);
+        let client_id = header.client_id.as_deref().unwrap_or_default();
+        if *client_id != *self.client_id {
+            self.client_id = client_id.into();
+        }
         let context = RequestContext {
             node: Arc::clone(&self.node),
             connection: Arc::clone(&self.connection),
             api_key: header.api_key,
             api_version: header.api_version,
             correlation_id: header.correlation_id,
-            client_id: header.client_id.as_deref().unwrap_or_default().to_owned(),
+            client_id: Arc::clone(&self.client_id),
         };
-        self.executing = Some(execute(context, body, reservation).boxed());
+        let measured = Measured { key: header.api_key, began: self.node.runtime.now().monotonic };
+        self.node.metrics.requests.began(measured.key);
+        self.executing = Some(Executing { answer: dispatch(context, body), measured, _reservation: reservation });
         Ok(())
     }
 
-    async fn executed(&mut self, answer: Answer) -> Result<(), ConnectionError> {
+    /// Its wait included.
+    fn finished(&self, measured: Measured) {
+        let took = self.node.runtime.now().monotonic.saturating_sub(measured.began);
+        self.node.metrics.requests.finished(measured.key, took);
+    }
+
+    async fn executed(&mut self, answer: Answer, measured: Measured) -> Result<(), ConnectionError> {
+        if let Answer::Later(reply) = answer {
+            self.waiting.push_back(Waiting::Reply(reply, measured));
+            return Ok(());
+        }
+        self.finished(measured);
         match answer {
             Answer::Now(segments) if self.waiting.is_empty() => self.send(segments).await?,
-            Answer::Now(segments) => self.waiting.push_back(std::future::ready(Ok(segments)).boxed()),
-            Answer::Later(reply) => self.waiting.push_back(reply),
-            Answer::Nothing => {}
+            Answer::Now(segments) => self.waiting.push_back(Waiting::Turn(segments)),
+            Answer::Later(_) | Answer::Nothing => {}
         }
         Ok(())
     }
@@ -244,7 +284,7 @@ impl Session {
     async fn drain(&mut self) -> Result<(), ConnectionError> {
         while !self.is_idle() {
             match self.next_event(false).await? {
-                Event::Executed(answer) => self.executed(answer).await?,
+                Event::Executed(answer, measured) => self.executed(answer, measured).await?,
                 Event::Reply(segments) => self.send(segments).await?,
                 Event::Request(_) | Event::Stop => {}
             }
@@ -253,39 +293,24 @@ impl Session {
     }
 }
 
-/// Executes one request and measures it, its wait included. The frame's memory is given back when it has taken effect.
-async fn execute(context: RequestContext, body: Bytes, reservation: Reservation) -> Result<Answer, ConnectionError> {
-    let (node, key) = (Arc::clone(&context.node), context.api_key);
-    let began = node.runtime.now().monotonic;
-    node.metrics.requests.began(key);
-    let answer = AssertUnwindSafe(dispatch(context, body)).catch_unwind().await;
-    drop(reservation);
-    let finished = move || {
-        let took = node.runtime.now().monotonic.saturating_sub(began);
-        node.metrics.requests.finished(key, took);
-    };
-    match answer.map_err(|_| ConnectionError::Panic)?? {
-        Answer::Later(reply) => Ok(Answer::Later(reply.inspect(move |_| finished()).boxed())),
-        answer => {
-            finished();
-            Ok(answer)
-        }
-    }
-}
-
-/// The oldest waiting reply; never resolves when there is none.
-async fn front(waiting: &mut VecDeque<Waiting>) -> Result<Segments, EncodeError> {
+/// The oldest waiting reply; pending when there is none.
+fn front(waiting: &mut VecDeque<Waiting>, context: &mut Context<'_>) -> Poll<Result<Segments, EncodeError>> {
     match waiting.front_mut() {
-        Some(reply) => reply.await,
-        None => std::future::pending().await,
+        Some(Waiting::Turn(segments)) => Poll::Ready(Ok(std::mem::take(segments))),
+        Some(Waiting::Reply(reply, _)) => reply.as_mut().poll(context),
+        None => Poll::Pending,
     }
 }
 
-/// The answer of the request that executes; never resolves when there is none.
-async fn running(executing: &mut Option<Executing>) -> Result<Answer, ConnectionError> {
-    match executing {
-        Some(executing) => executing.await,
-        None => std::future::pending().await,
+/// The answer of the request that executes; pending when there is none. A panic costs this connection and no other.
+fn running(
+    executing: &mut Option<Executing>,
+    context: &mut Context<'_>,
+) -> Poll<Result<(Answer, Measured), ConnectionError>> {
+    let Some(Executing { answer, measured, .. }) = executing else { return Poll::Pending };
+    match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+        Ok(polled) => polled.map(|answer| Ok((answer?, *measured))),
+        Err(_) => Poll::Ready(Err(ConnectionError::Panic)),
     }
 }
 
