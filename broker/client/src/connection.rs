@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use barnabas_net::{FrameReader, write_segments};
+use barnabas_net::{FrameReader, InPlace, write_segments};
 use barnabas_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use barnabas_protocol::{
     ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, ResponseHeader, VersionRange, encode_request,
@@ -97,7 +97,7 @@ impl Connection {
         self.next_correlation_id = correlation_id.wrapping_add(1);
         let segments = encode_request(correlation_id, version, Some(&self.client_id), request)
             .map_err(|source| ClientError::Encode { api, source })?;
-        write_segments(&mut self.writer, segments).await.map_err(|source| ClientError::Write {
+        write_segments(&mut self.writer, segments, &InPlace).await.map_err(|source| ClientError::Write {
             address: self.address.clone(),
             api,
             source,

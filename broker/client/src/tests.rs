@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use barnabas_net::{FrameReader, write_segments};
+use barnabas_net::{FrameReader, InPlace, write_segments};
 use barnabas_protocol::messages::api_versions::ApiVersion;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicResult};
 use barnabas_protocol::messages::find_coordinator::Coordinator;
@@ -75,7 +75,7 @@ impl ScriptedNode {
         while let Ok(Some(frame)) = frames.next().await {
             let answer = self.answer(&frame);
             match answer {
-                Answer::Reply(segments) => write_segments(&mut write, segments).await.unwrap(),
+                Answer::Reply(segments) => write_segments(&mut write, segments, &InPlace).await.unwrap(),
                 Answer::Close => return,
                 Answer::Silence => {}
             }

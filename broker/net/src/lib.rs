@@ -2,8 +2,9 @@
 
 mod frame;
 mod listen;
+mod piece;
 mod write;
 
 pub use frame::{FrameError, FrameReader};
 pub use listen::{Listening, bind};
-pub use write::write_segments;
+pub use write::{Blocking, InPlace, write_segments};

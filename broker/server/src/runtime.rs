@@ -129,3 +129,9 @@ impl Runtime {
         self.first.spawn_blocking(work)
     }
 }
+
+impl barnabas_net::Blocking for Runtime {
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+        self.spawn_blocking(work).await.map_err(std::io::Error::other)
+    }
+}

@@ -277,7 +277,7 @@ impl Session {
     async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
         self.worked(segments.len());
         self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
-        write_segments(&mut self.out, segments).await.map_err(ConnectionError::Send)
+        write_segments(&mut self.out, segments, &self.node.runtime).await.map_err(ConnectionError::Send)
     }
 
     /// Answers what has begun, reads nothing more.
