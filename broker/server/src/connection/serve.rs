@@ -2,6 +2,7 @@
 //! that has been appended only waits, and its wait does not hold back the next request. Knows no API.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -213,6 +214,8 @@ impl Session {
                 Ok(Event::Executed(answer, measured))
             }
             request = next_request(&self.node, &mut self.frames), if read => Ok(Event::Request(request?)),
+            // Nothing is ready: who waits has let the others go first.
+            never = poll_fn(|_| { self.turn_bytes = TURN_BYTES; Poll::<Infallible>::Pending }) => match never {},
         }
     }
 
