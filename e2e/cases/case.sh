@@ -91,10 +91,11 @@ in_pod() { kubectl exec -i kafka-client -- "$@"; }
 # produce FIRST LAST [TOPIC]: numbered records from the pod, acknowledged by all.
 produce() { seq -f 'record %.0f' "$1" "$2" | in_pod kcat -P -b "$inside" -t "${3:-orders}" -X enable.idempotence=true; }
 # consumes FIRST LAST [TOPIC]: what is there is exactly those records, each once.
-# Not -q: what keeps kcat from a broker is said where a case that fails is shown.
+# Not -q: what keeps kcat from a broker is said where a case that fails is shown. A name look-up that lost a packet is repeated after 5 s,
+# which is all that kcat would wait.
 consumes() {
     local found
-    found=$(in_pod kcat -C -e -b "$inside" -t "${3:-orders}" -o beginning | sed -n 's/^record //p' | sort -n | sha256sum)
+    found=$(in_pod kcat -C -e -m 30 -b "$inside" -t "${3:-orders}" -o beginning | sed -n 's/^record //p' | sort -n | sha256sum)
     is "$found" "$(seq "$1" "$2" | sha256sum)"
 }
 
