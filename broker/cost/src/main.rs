@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             workloads::all().for_each(|workload| println!("{}", workload.name));
             Ok(true)
         }
-        ["run", name] => workloads::run(name).map(|()| true),
+        ["run", name] => workloads::run(workloads::all(), name).map(|()| true),
         _ => Err(format!("cannot make sense of {:?}\n\n{HELP}", words.join(" "))),
     };
     match result {

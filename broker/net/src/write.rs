@@ -1,5 +1,5 @@
 //! Writes a reply that may contain regions of files. A region that comes up short is an error: half a reply was sent,
-//! so the connection must be closed. Never waits for a disk on the thread that calls.
+//! so the connection must be closed. What is not in memory is read where the caller says that one may wait.
 
 use std::future::Future;
 use std::io;
@@ -81,7 +81,6 @@ mod tests {
     use std::sync::Arc;
 
     use barnabas_types::FileRegion;
-
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 

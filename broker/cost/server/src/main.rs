@@ -1,6 +1,6 @@
-//! The workloads that need a broker: whole requests to one in this process, over a connection of this machine, one after the other: all that the broker does for
-//! them in user mode, from the socket's readiness to the reply's send. The client's part is a write and a read of the same
-//! bytes each time. The kernel's part is in none of them. A program of its own, so that the compiler's choices for the protocol's
+//! The workloads that need a broker: whole requests to one in this process, over a connection of this machine, one after the other: all
+//! that the broker does for them in user mode, from the socket's readiness to the reply's send. The client's part is a write and a read of
+//! the same bytes each time. The kernel's part is in none of them. A program of its own, so that the compiler's choices for the protocol's
 //! workloads do not depend on the broker's code.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 
 use barnabas_cost::counted::counted;
-use barnabas_cost::workloads::Workload;
+use barnabas_cost::workloads::{self, Workload};
 use barnabas_protocol::messages::{fetch, produce};
 use barnabas_protocol::{ErrorCode, Message, Reader, Records, Request, ResponseHeader, encode_request};
 use barnabas_records::{BatchBuilder, Compression};
@@ -201,10 +201,7 @@ fn main() -> ExitCode {
             ALL.iter().for_each(|workload| println!("{}", workload.name));
             Ok(())
         }
-        ["run", name] => ALL
-            .iter()
-            .find(|workload| workload.name == *name)
-            .map_or_else(|| Err(format!("no workload is called {name}")), |workload| (workload.run)()),
+        ["run", name] => workloads::run(ALL.iter().copied(), name),
         _ => Err("expected list or run WORKLOAD; barnabas-cost check calls this".to_owned()),
     };
     result.map_or_else(

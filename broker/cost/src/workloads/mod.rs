@@ -16,12 +16,12 @@ pub fn all() -> impl Iterator<Item = Workload> {
     protocol::ALL.iter().copied()
 }
 
-/// Runs the workload called `name`.
+/// Runs the one of `workloads` that is called `name`.
 ///
 /// # Errors
 /// When there is none, or it fails.
-pub fn run(name: &str) -> Result<(), String> {
+pub fn run(mut workloads: impl Iterator<Item = Workload>, name: &str) -> Result<(), String> {
     let workload =
-        all().find(|workload| workload.name == name).ok_or_else(|| format!("no workload is called {name}"))?;
+        workloads.find(|workload| workload.name == name).ok_or_else(|| format!("no workload is called {name}"))?;
     (workload.run)()
 }

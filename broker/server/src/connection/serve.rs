@@ -264,15 +264,16 @@ impl Session {
     }
 
     async fn executed(&mut self, answer: Answer, measured: Measured) -> Result<(), ConnectionError> {
-        if let Answer::Later(reply) = answer {
-            self.waiting.push_back(Waiting::Reply(reply, measured));
-            return Ok(());
-        }
-        self.finished(measured);
         match answer {
-            Answer::Now(segments) if self.waiting.is_empty() => self.send(segments).await?,
-            Answer::Now(segments) => self.waiting.push_back(Waiting::Turn(segments)),
-            Answer::Later(_) | Answer::Nothing => {}
+            Answer::Later(reply) => self.waiting.push_back(Waiting::Reply(reply, measured)),
+            Answer::Nothing => self.finished(measured),
+            Answer::Now(segments) => {
+                self.finished(measured);
+                if self.waiting.is_empty() {
+                    return self.send(segments).await;
+                }
+                self.waiting.push_back(Waiting::Turn(segments));
+            }
         }
         Ok(())
     }

@@ -100,6 +100,13 @@ fn create_file(path: &Path) -> io::Result<Arc<File>> {
     Ok(Arc::new(OpenOptions::new().create_new(true).read(true).write(true).open(path)?))
 }
 
+/// Creates the file of the next log, which is read from the file alone.
+fn add_source(sources: &mut Vec<Rc<Source>>, path: &Path) -> io::Result<Rc<Source>> {
+    let source = Rc::new(Source { file: create_file(path)?, tail: None });
+    sources.push(Rc::clone(&source));
+    Ok(source)
+}
+
 /// Writes all slices one after the other from `position` on.
 fn write_at(file: &File, mut position: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
     IoSlice::advance_slices(&mut slices, 0); // leaves out empty ones

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Appending, Batch, Connections, Source, create_file, sync_touched, write_at};
+use super::{Appending, Batch, Connections, Source, add_source, sync_touched, write_at};
 use crate::wire::BASE_OFFSET_BYTES;
 
 /// A batch that was taken and is still where it was received.
@@ -33,9 +33,7 @@ impl Gathered {
 
 impl Appending for Gathered {
     fn create(&mut self, path: &Path) -> io::Result<Rc<Source>> {
-        let source = Rc::new(Source { file: create_file(path)?, tail: None });
-        self.sources.push(Rc::clone(&source));
-        Ok(source)
+        add_source(&mut self.sources, path)
     }
 
     fn append(&mut self, batch: &Batch<'_>) -> io::Result<u64> {

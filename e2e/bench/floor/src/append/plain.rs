@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Appending, Batch, Connections, Source, create_file, sync_touched, write_at};
+use super::{Appending, Batch, Connections, Source, add_source, sync_touched, write_at};
 
 pub struct Plain {
     sync: bool,
@@ -20,9 +20,7 @@ impl Plain {
 
 impl Appending for Plain {
     fn create(&mut self, path: &Path) -> io::Result<Rc<Source>> {
-        let source = Rc::new(Source { file: create_file(path)?, tail: None });
-        self.sources.push(Rc::clone(&source));
-        Ok(source)
+        add_source(&mut self.sources, path)
     }
 
     fn append(&mut self, batch: &Batch<'_>) -> io::Result<u64> {

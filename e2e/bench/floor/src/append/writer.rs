@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::thread::{Job, WriterThread};
-use super::{Appending, Batch, Connections, Source, create_file};
+use super::{Appending, Batch, Connections, Source, add_source};
 
 /// More than this is never queued: the loop waits.
 const QUEUE_BYTES: usize = 64 << 20;
@@ -32,9 +32,7 @@ impl Writer {
 
 impl Appending for Writer {
     fn create(&mut self, path: &Path) -> io::Result<Rc<Source>> {
-        let source = Rc::new(Source { file: create_file(path)?, tail: None });
-        self.sources.push(Rc::clone(&source));
-        Ok(source)
+        add_source(&mut self.sources, path)
     }
 
     fn append(&mut self, batch: &Batch<'_>) -> io::Result<u64> {
