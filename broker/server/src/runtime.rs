@@ -114,6 +114,13 @@ impl Runtime {
         self.data.iter().map(|handle| handle.metrics().worker_total_busy_duration(0)).collect()
     }
 
+    /// How many processors this thread may run on now; at least 1. A container's set of processors may change while it runs.
+    #[must_use]
+    pub fn processors(&self) -> usize {
+        let set = rustix::thread::sched_getaffinity(None);
+        set.map_or(usize::MAX, |set| usize::try_from(set.count()).unwrap_or(usize::MAX)).max(1)
+    }
+
     /// Runs `work` on a thread of its own, for an owner that blocks on its disk again and again. It waits for tasks and timers
     /// through the handle it is given.
     pub fn spawn_thread(&self, name: &str, work: impl FnOnce(&Handle) + Send + 'static) {

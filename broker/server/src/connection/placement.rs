@@ -77,6 +77,8 @@ impl Placement {
             let busy: Vec<f64> = before
                 .iter()
                 .zip(&after)
+                // More threads than processors would only take them from each other.
+                .take(runtime.processors())
                 .map(|(before, after)| after.saturating_sub(*before).as_secs_f64() / time)
                 .collect();
             self.rearrange(&busy);
@@ -106,11 +108,16 @@ fn place_of_next(busy: &[f64]) -> usize {
 }
 
 /// Who moves where: connections by their places in `seats` (thread and work since the last look), threads by theirs in `busy`,
-/// each a part of the time.
+/// each a part of the time. A thread that is not in `busy` has no processor any more.
 fn moves(busy: &[f64], seats: &[(usize, u64)]) -> Vec<(usize, usize)> {
     let (Some(most), Some(least)) = (extreme(busy.iter().copied()), extreme(busy.iter().map(|busy| -busy))) else {
         return Vec::new();
     };
+    let homeless = seats.iter().enumerate().filter(|(_, (thread, _))| *thread >= busy.len());
+    let homeless: Vec<(usize, usize)> = homeless.map(|(index, _)| (index, least)).collect();
+    if !homeless.is_empty() {
+        return homeless;
+    }
     let share = |thread: usize| busy.get(thread).copied().unwrap_or(0.0);
     if share(most) > CROWDED && share(most) - share(least) > DIFFERENCE {
         return spread(most, least, (share(most) - share(least)) / 2.0 / share(most), seats);
@@ -186,6 +193,12 @@ mod tests {
         assert_eq!(moves(&[0.3, 0.05], &seats), [(1, 0), (2, 0)]);
         assert_eq!(moves(&[0.3, 0.2], &seats), []);
         assert_eq!(moves(&[0.0, 0.0, 0.1], &[(1, 3), (2, 3)]), [(1, 0)]);
+    }
+
+    #[test]
+    fn connections_leave_threads_that_have_no_processor_any_more() {
+        assert_eq!(moves(&[1.0], &[(0, 10), (1, 10), (3, 0)]), [(1, 0), (2, 0)]);
+        assert_eq!(moves(&[1.0, 0.2], &[(0, 10), (1, 10), (2, 5)]), [(2, 1)]);
     }
 
     #[test]
