@@ -31,6 +31,8 @@ pub struct Appended {
     pub duplicate: bool,
     /// The duplicate's largest timestamp; -1 for a new batch.
     pub duplicate_timestamp: Timestamp,
+    /// True when the batch begins a new segment: the one before is complete.
+    pub rolled: bool,
 }
 
 impl Log {
@@ -59,8 +61,10 @@ impl Log {
                 last_offset: known.last_offset,
                 duplicate: true,
                 duplicate_timestamp: known.timestamp,
+                rolled: false,
             });
         }
+        let segment = self.active.base_offset;
         self.make_room(&header, now)?;
         self.epochs.assign(self.disk.fs(), leader_epoch, log_end)?;
         let patched = header.encode();
@@ -71,6 +75,7 @@ impl Log {
             last_offset: header.last_offset(),
             duplicate: false,
             duplicate_timestamp: Timestamp::NONE,
+            rolled: self.active.base_offset != segment,
         })
     }
 

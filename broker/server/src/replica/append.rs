@@ -84,6 +84,10 @@ impl Partition {
         if !appended.duplicate {
             self.appended(watermark, durability);
         }
+        if appended.rolled {
+            // Where no append asks for a sync: a crash scans no more than the active segment, and a disk never gets all of them in a burst.
+            self.flusher.ask_unhurried(self);
+        }
         let is_append_time = self.config.load().rules.timestamp_type == TimestampType::LogAppendTime;
         let log_append_time = match (is_append_time, appended.duplicate) {
             (false, _) => Timestamp::NONE,

@@ -68,18 +68,6 @@ fn write_one(
     checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET))
 }
 
-/// Asks for a sync of every partition whose sealed segments are not durable yet, which happens where durability is left to the
-/// replicas: a crash would have all those segments scanned.
-pub fn sync_sealed(directories: &LogDirectories, partitions: &[Arc<Partition>]) {
-    for partition in partitions {
-        let behind =
-            partition.with_log(|log| log.segment_base_offsets().last().is_some_and(|base| log.durable_end() < base));
-        if let Some(directory) = directories.get(partition.directory).filter(|_| behind) {
-            directory.flusher.ask(partition);
-        }
-    }
-}
-
 /// Closes the logs of `partitions`, which take no more writes, writes the checkpoints, and leaves the sign of a clean shutdown
 /// with `broker_epoch` (-1: none) in every directory all of whose logs were open and closed. Blocks.
 ///

@@ -282,16 +282,16 @@ async fn the_rounds_let_old_segments_go_and_write_checkpoints() {
 }
 
 #[tokio::test]
-async fn segments_left_to_replication_are_synced_by_the_checkpoint_round() {
+async fn segments_left_to_replication_are_synced_once_they_are_sealed() {
     let context = StorageContext::new(1);
     let run = context.start();
     let log = LogConfig { segment_bytes: 400, ..LogConfig::default() };
     let partition = run.host("t", 0, 5, PartitionConfig { durability: Durability::Replicated, ..config(log) }).await;
-    let end = produce(&partition, 1000, 10).await;
-    assert_eq!(partition.with_log(|log| log.durable_end()), Offset(0));
-    checkpoints::sync_sealed(&run.hosting.directories, &run.hosting.replicas.all());
+    produce(&partition, 1000, 10).await;
     run.stop(false);
-    assert_eq!(partition.with_log(|log| log.durable_end()), end);
+    let active = partition.with_log(|log| log.segment_base_offsets().last()).unwrap();
+    assert!(active > Offset(0));
+    assert!(partition.with_log(|log| log.durable_end()) >= active);
 }
 
 #[test]

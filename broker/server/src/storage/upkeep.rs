@@ -55,10 +55,7 @@ impl Upkeep {
 
     async fn checkpoint(&self) {
         let (directories, partitions) = (Arc::clone(&self.directories), self.replicas.all());
-        let written = self.runtime.spawn_blocking(move || {
-            checkpoints::sync_sealed(&directories, &partitions);
-            checkpoints::write(&directories, &partitions)
-        });
+        let written = self.runtime.spawn_blocking(move || checkpoints::write(&directories, &partitions));
         match written.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
