@@ -8,4 +8,5 @@ mod recovery;
 mod retention;
 mod scripts;
 mod timestamps;
+mod transactions;
 mod truncate;

@@ -57,6 +57,8 @@ pub struct Marks {
     pub log_end: Offset,
     /// Consumers read below this; acks=all waits for it.
     pub high_watermark: Offset,
+    /// Read-committed consumers read below this: no transaction is open there.
+    pub last_stable_offset: Offset,
     /// The leader's epoch.
     pub leader_epoch: LeaderEpoch,
 }
@@ -129,6 +131,7 @@ impl State {
             log_start: self.log.log_start(),
             log_end: self.log.log_end(),
             high_watermark: self.high_watermark,
+            last_stable_offset: self.log.last_stable_offset(self.high_watermark),
             leader_epoch: self.leader_epoch(),
         }
     }
@@ -140,7 +143,10 @@ impl State {
             Durability::Fsync => self.log.durable_end(),
             Durability::Replicated => self.log.log_end(),
         };
-        self.high_watermark = self.high_watermark.max(end);
+        if end > self.high_watermark {
+            self.high_watermark = end;
+            self.log.watermark_moved(end);
+        }
         self.high_watermark
     }
 }
