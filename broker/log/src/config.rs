@@ -21,6 +21,8 @@ pub struct LogConfig {
     pub delete: bool,
     /// `cleanup.policy` contains `compact`.
     pub compact: bool,
+    /// `preallocate`: a segment takes all of `segment_bytes` on the disk when its first batch is written.
+    pub preallocate: bool,
     /// `producer.id.expiration.ms`: producers silent for so long are forgotten.
     pub producer_id_expiration_ms: i64,
 }
@@ -39,6 +41,7 @@ impl Default for LogConfig {
             retention_bytes: -1,
             delete: true,
             compact: false,
+            preallocate: false,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
         }
     }

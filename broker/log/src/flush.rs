@@ -144,10 +144,10 @@ impl Log {
             return Err(ChangeError::Offline);
         }
         self.epochs.save(self.disk.fs())?;
+        self.active.trim()?;
         if self.opened == Some(self.shape()) {
             return Ok(());
         }
-        self.active.trim()?;
         self.active.write_indexes(self.disk.fs())?;
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));

@@ -130,8 +130,13 @@ pub trait File: fmt::Debug + Send + Sync {
     fn write_at(&self, pieces: &[IoSlice<'_>], position: u64) -> Result<usize, IoError>;
     /// Cuts or extends (with zeros) to `length` bytes.
     fn set_length(&self, length: u64) -> Result<(), IoError>;
+    /// Extends with zeros to `length` bytes that have their place on the disk, so that writing them cannot fail for want of it. Where
+    /// the file system cannot promise that, it extends all the same. On an error some of it may have been done.
+    fn allocate(&self, length: u64) -> Result<(), IoError>;
     /// Returns once the bytes and the length survive a power cut.
     fn sync(&self) -> Result<(), IoError>;
+    /// Lets go of what memory holds of the file, except what is still to be written: what is read next comes from the disk. A hint.
+    fn forget_cached(&self);
     /// The file itself, for whoever sends regions of it to a socket without reading them.
     fn handle(&self) -> &Arc<std::fs::File>;
 }
@@ -147,6 +152,15 @@ pub struct DirectoryEntry {
     pub length: u64,
     /// When it was last written.
     pub modified: Timestamp,
+}
+
+/// How large the file system of a directory is, and how much of that may still be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All bytes.
+    pub total_bytes: u64,
+    /// Bytes that this process may still write, which leaves out what is kept for the super-user.
+    pub usable_bytes: u64,
 }
 
 /// A mounted file system.
@@ -178,6 +192,8 @@ pub trait Fs: fmt::Debug + Send + Sync {
     fn sync_directory(&self, path: &Path) -> Result<(), IoError>;
     /// The volume that directory `path` is on; none where the system does not tell of every write that failed.
     fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError>;
+    /// The room on the file system that directory `path` is on. Quotas do not show in it.
+    fn space(&self, path: &Path) -> Result<Space, IoError>;
 }
 
 /// Fills `buffer` from `position`, or fails with `UnexpectedEof` when the file ends first.

@@ -58,6 +58,16 @@ fn properties<'a>(text: &'a str, separator: char, path: &Path) -> Result<Propert
     Ok(properties)
 }
 
+/// True when the `meta.properties` in `directory` is of a broker that had its metadata in ZooKeeper (version 0). Reads nothing else of
+/// it, and changes nothing.
+pub fn is_zookeeper_era(fs: &dyn Fs, directory: &Path) -> Result<bool, TextFileError> {
+    let path = directory.join(META_PROPERTIES);
+    let Some(text) = read_text(fs, &path)? else {
+        return Ok(false);
+    };
+    Ok(properties(&text, '=', &path)?.get("version").is_some_and(|(_, version)| *version == "0"))
+}
+
 impl MetaProperties {
     /// Reads the file in `directory`; none when the directory was never formatted.
     pub fn read(fs: &dyn Fs, directory: &Path) -> Result<Option<Self>, TextFileError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use barnabas_types::{Offset, Timestamp};
 
 use crate::LogConfig;
-use crate::fs::{Disk, File};
+use crate::fs::{Disk, File, IoError};
 use crate::leader_epochs::LeaderEpochs;
 use crate::producer::ProducerState;
 use crate::segment::{ActiveSegment, SealedSegment};
@@ -109,6 +109,15 @@ impl Log {
         self.config = config;
     }
 
+    /// Gives the next `bytes` bytes, or at least `needed` of them, their place on the disk, for a caller that must know before it appends
+    /// whether there is room: the quorum's log. A segment that has to be rolled for them needs a little more.
+    ///
+    /// # Errors
+    /// The disk is full, or failed; the log is as it was.
+    pub fn reserve(&mut self, bytes: u64, needed: u64) -> Result<(), IoError> {
+        self.active.reserve(bytes, needed)
+    }
+
     /// The first offset that may be read.
     #[must_use]
     pub fn log_start(&self) -> Offset {
@@ -143,19 +152,6 @@ impl Log {
     #[must_use]
     pub fn producers(&self) -> &ProducerState {
         &self.producers
-    }
-
-    /// Where read-committed readers stop: before the first transaction of which it is not settled below `high_watermark` how it
-    /// ends; at the high watermark when there is none.
-    #[must_use]
-    pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
-        let unstable = self.producers.first_unstable(high_watermark);
-        unstable.map_or(high_watermark, |first| first.max(self.log_start).min(high_watermark))
-    }
-
-    /// The high watermark is now `high_watermark`, and never less: markers below it stay.
-    pub fn watermark_moved(&mut self, high_watermark: Offset) {
-        self.producers.settle(high_watermark);
     }
 
     /// Forgets producers silent for longer than the settings say.

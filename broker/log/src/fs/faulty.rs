@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, RealFs, Volume};
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, RealFs, Space, Volume};
 
 /// One failure to come.
 #[derive(Debug, Clone)]
@@ -37,12 +37,17 @@ struct State {
     /// How many leading bytes of each file written here have been synced.
     synced: HashMap<PathBuf, u64>,
     counts: HashMap<Operation, u64>,
+    /// The room to tell of, where it is not the real one.
+    space: Option<Space>,
+    /// Operations that do not return, on paths that contain this.
+    held: Vec<(Operation, &'static str)>,
 }
 
 /// [`RealFs`] with [`Fault`]s.
 #[derive(Debug, Clone, Default)]
 pub struct FaultyFs {
     state: Arc<Mutex<State>>,
+    released: Arc<Condvar>,
 }
 
 #[derive(Debug)]
@@ -67,9 +72,25 @@ impl FaultyFs {
         self.lock().faults.push(fault);
     }
 
+    /// `operation` does not return on paths that contain `path_contains`, until [`FaultyFs::release`].
+    pub fn hold(&self, operation: Operation, path_contains: &'static str) {
+        self.lock().held.push((operation, path_contains));
+    }
+
+    /// Lets go of all that hangs. What was to fail then fails.
+    pub fn release(&self) {
+        self.lock().held.clear();
+        self.released.notify_all();
+    }
+
     /// Takes all failures back: the disk is healthy again.
     pub fn heal(&self) {
         self.lock().faults.clear();
+    }
+
+    /// Tells of `space` from now on, whatever room there is; `None` is the truth again. Writes fail only by a [`Fault`].
+    pub fn set_space(&self, space: Option<Space>) {
+        self.lock().space = space;
     }
 
     /// How often `operation` was called.
@@ -106,6 +127,10 @@ impl FaultyFs {
         let mut state = self.lock();
         *state.counts.entry(operation).or_default() += 1;
         let name = path.to_string_lossy();
+        let is_held = |state: &State| state.held.iter().any(|(held, part)| *held == operation && name.contains(part));
+        while is_held(&state) {
+            state = self.released.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         for fault in &mut state.faults {
             if fault.operation != operation || !name.contains(fault.path_contains) || fault.times == 0 {
                 continue;
@@ -161,12 +186,24 @@ impl File for FaultyFile {
         Ok(())
     }
 
+    fn allocate(&self, length: u64) -> Result<(), IoError> {
+        self.fs.check(Operation::SetLength, self.path())?;
+        let before = self.inner.length()?;
+        self.inner.allocate(length)?;
+        self.fs.lock().synced.entry(self.path().to_path_buf()).or_insert(before);
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), IoError> {
         self.fs.check(Operation::Sync, self.path())?;
         let length = self.inner.length()?;
         self.inner.sync()?;
         self.fs.lock().synced.insert(self.path().to_path_buf(), length);
         Ok(())
+    }
+
+    fn forget_cached(&self) {
+        self.inner.forget_cached();
     }
 
     fn handle(&self) -> &Arc<std::fs::File> {
@@ -225,6 +262,12 @@ impl Fs for FaultyFs {
     fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError> {
         self.check(Operation::Open, path)?;
         Ok(Some(Arc::new(FaultyVolume { path: path.to_path_buf(), fs: self.clone() })))
+    }
+
+    fn space(&self, path: &Path) -> Result<Space, IoError> {
+        self.check(Operation::Stat, path)?;
+        let told = self.lock().space;
+        told.map_or_else(|| RealFs.space(path), Ok)
     }
 }
 

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use barnabas_types::Timestamp;
+use rustix::fs::{Advice, FallocateFlags};
+use rustix::io::Errno;
 
 use super::volume::volume_of;
-use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, Volume};
+use super::{DirectoryEntry, File, Fs, IoError, OpenMode, Operation, Space, Volume};
 
 /// At most this many pieces go into one system call (Linux allows 1024).
 const PIECES_PER_CALL: usize = 1024;
@@ -75,8 +77,25 @@ impl File for RealFile {
         self.context(Operation::SetLength, retry(|| self.file.set_len(length)))
     }
 
+    fn allocate(&self, length: u64) -> Result<(), IoError> {
+        let allocate = || rustix::fs::fallocate(&*self.file, FallocateFlags::empty(), 0, length);
+        let allocated = match rustix::io::retry_on_intr(allocate) {
+            // Not every file system can; a file with holes is what Kafka makes anywhere.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.metadata().and_then(|metadata| {
+                if metadata.len() < length { retry(|| self.file.set_len(length)) } else { Ok(()) }
+            }),
+            allocated => allocated.map_err(io::Error::from),
+        };
+        self.context(Operation::SetLength, allocated)
+    }
+
     fn sync(&self) -> Result<(), IoError> {
         self.context(Operation::Sync, retry(|| self.file.sync_data()))
+    }
+
+    fn forget_cached(&self) {
+        // Best effort: where the system does not, recovery believes its memory as it did before.
+        _ = rustix::fs::fadvise(&*self.file, 0, None, Advice::DontNeed);
     }
 
     fn handle(&self) -> &Arc<fs::File> {
@@ -144,5 +163,14 @@ impl Fs for RealFs {
 
     fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError> {
         volume_of(path)
+    }
+
+    fn space(&self, path: &Path) -> Result<Space, IoError> {
+        let found = rustix::io::retry_on_intr(|| rustix::fs::statvfs(path));
+        let found = found.map_err(|error| IoError::new(Operation::Stat, path, error.into()))?;
+        Ok(Space {
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+            usable_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Zeros past the end of a segment that is synced again and again after little: where the file need not grow, a sync writes the
 //! batches and not the file's length too, which takes a disk about twice as long. They are never a batch; recovery, rolling and
-//! closing cut them off. Kafka's `preallocate` leaves such a tail, too.
+//! closing cut them off. `preallocate` makes such a tail as well, of the whole segment, as Kafka's does.
 
 use std::io::IoSlice;
 
@@ -52,6 +52,32 @@ impl Padding {
         write_all_at(file, &mut padded, size).is_ok()
     }
 
+    /// True when the file is known to go on to `end`.
+    pub(crate) fn reaches(&self, end: u64) -> bool {
+        end <= self.end
+    }
+
+    /// Gives the bytes from `size` up to `end` their place on the disk; does nothing where they have it.
+    pub(crate) fn allocate(&mut self, file: &dyn File, size: u64, end: u64) -> Result<(), IoError> {
+        if self.reaches(end) || end <= size {
+            return Ok(());
+        }
+        if let Err(error) = file.allocate(end) {
+            // Part of it may be there: it would be missing elsewhere.
+            if file.set_length(size).is_ok() {
+                self.end = 0;
+            }
+            return Err(error);
+        }
+        self.end = end;
+        Ok(())
+    }
+
+    /// The file was cut by somebody else.
+    pub(crate) fn forget(&mut self) {
+        self.end = 0;
+    }
+
     /// Cuts the file at `size`, unless it ends there.
     pub(crate) fn take_off(&mut self, file: &dyn File, size: u64) -> Result<(), IoError> {
         if self.end > size {
@@ -61,14 +87,24 @@ impl Padding {
         Ok(())
     }
 
-    /// True when `file` has nothing but zeros from `size` to `end`, at least a batch's header and no more than are written ahead.
+    /// True when `file` has nothing but zeros from `size` to `end`, at least a batch's header.
     pub(crate) fn is_all(file: &dyn File, size: u64, end: u64) -> Result<bool, IoError> {
-        let length = usize::try_from(end.saturating_sub(size)).unwrap_or(usize::MAX);
-        if !(BATCH_HEADER_BYTES..=ZEROS.len()).contains(&length) {
+        if end.saturating_sub(size) < BATCH_HEADER_BYTES as u64 {
             return Ok(false);
         }
-        let mut tail = vec![0; length];
-        let read = crate::fs::read_up_to(file, &mut tail, size)?;
-        Ok(tail.iter().take(read).all(|byte| *byte == 0))
+        let mut piece = vec![0; ZEROS.len()];
+        let mut position = size;
+        while position < end {
+            let wanted = usize::try_from(end - position).unwrap_or(usize::MAX).min(piece.len());
+            let read = crate::fs::read_up_to(file, piece.get_mut(..wanted).unwrap_or_default(), position)?;
+            if piece.iter().take(read).any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            if read < wanted {
+                break;
+            }
+            position += read as u64;
+        }
+        Ok(true)
     }
 }
