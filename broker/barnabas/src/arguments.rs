@@ -68,8 +68,10 @@ pub struct ServerArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Format {
-    /// Format a directory that holds nothing.
+    /// Format the directories when all of them are empty.
     IfEmpty,
+    /// Format every empty directory: a disk is added to a node that has data.
+    NewDirectories,
     /// Refuse to start on an empty directory: its data is missing.
     Never,
 }
@@ -78,6 +80,7 @@ impl From<Format> for FormatPolicy {
     fn from(format: Format) -> Self {
         match format {
             Format::IfEmpty => Self::IfEmpty,
+            Format::NewDirectories => Self::NewDirectories,
             Format::Never => Self::Never,
         }
     }

@@ -8,6 +8,8 @@ mod client_tests;
 pub mod config;
 pub mod connection;
 pub mod coordinator;
+#[cfg(test)]
+mod fixture_tests;
 pub mod logging;
 pub mod memory;
 pub mod metadata;

@@ -1,19 +1,17 @@
 //! Before anything runs: limits of the process, log directories found, formatted where that is allowed, and taken. An
 //! existing directory is never formatted again.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use barnabas_log::fs::{Disk, RealFs};
-use barnabas_log::identity::MetaProperties;
 use barnabas_metadata::{BrokerEndpoint, FeatureRange, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_VERSION};
 use barnabas_raft::{Endpoint, ReplicaKey};
 use barnabas_types::Uuid;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::FormatPolicy;
+use super::{FormatPolicy, formatting};
 use crate::config::BrokerConfig;
 use crate::metadata::ControllerSettings;
 use crate::raft::{self, QuorumSettings};
@@ -74,7 +72,7 @@ fn open(
     // Half for logs; the rest for connections and what libraries open.
     let open_files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
     let disk = Arc::new(Disk::new(Arc::new(RealFs), open_files));
-    let formatted = existing_cluster(&disk, config)?;
+    let formatted = formatting::check(disk.fs(), config, policy)?;
     if let (Some(found), Some(wanted)) = (&formatted, cluster_id)
         && found != wanted
     {
@@ -82,16 +80,23 @@ fn open(
             "log.dirs belong to cluster {found}, this node is of cluster {wanted}: check log.dirs and the cluster id"
         );
     }
-    if formatted.is_none() {
-        check_empty(config, policy)?;
-    }
     let cluster_id = formatted.or_else(|| cluster_id.map(str::to_owned));
     let cluster_id = cluster_id.unwrap_or_else(|| runtime.random_uuid().to_string());
     for path in &config.log_dirs {
-        storage::format(&disk, path, &cluster_id, config.node_id, runtime.random_uuid())
-            .with_context(|| format!("cannot format {}", path.display()))?;
+        match storage::format(&disk, path, &cluster_id, config.node_id, runtime.random_uuid()) {
+            // Of several, one whose disk has failed is left out when they are taken.
+            Err(DirectoryError::Io(_)) if config.log_dirs.len() > 1 && *path != config.metadata_log_dir => {}
+            formatted => formatted.with_context(|| format!("cannot format {}", path.display()))?,
+        }
     }
     let directories = LogDirectories::open(disk, &config.log_dirs, config.node_id, || runtime.random_uuid())?;
+    if directories.not_taken().contains(&config.metadata_log_dir) {
+        bail!(
+            "{} holds the metadata log and cannot be used (see the error above): nothing can be served without it; repair or \
+             replace the disk, or correct metadata.log.dir",
+            config.metadata_log_dir.display()
+        );
+    }
     let directory_id = (directories.all().iter())
         .find(|directory| directory.path == config.metadata_log_dir)
         .map(|directory| directory.id)
@@ -106,62 +111,11 @@ fn open(
     Ok(Disks { directories, quorum, incarnation_id: runtime.random_uuid() })
 }
 
-/// The cluster of the directories that are formatted, if any is.
-fn existing_cluster(disk: &Disk, config: &BrokerConfig) -> anyhow::Result<Option<String>> {
-    for path in &config.log_dirs {
-        if let Some(properties) = MetaProperties::read(disk.fs(), path)? {
-            return Ok(Some(properties.cluster_id));
-        }
-    }
-    Ok(None)
-}
-
-/// No directory is formatted: then none may hold anything that a new cluster would hide.
-fn check_empty(config: &BrokerConfig, policy: FormatPolicy) -> anyhow::Result<()> {
-    let directories = || config.log_dirs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    if policy == FormatPolicy::Never {
-        bail!(
-            "data is missing: {} holds no meta.properties, and this node has been formatted before. Restore the volume; \
-             or, if its data is given up, start once with --format if-empty",
-            directories()
-        );
-    }
-    for path in &config.log_dirs {
-        if let Some(partition) = partition_in(path) {
-            bail!(
-                "{} holds {partition} but no meta.properties: it is no empty directory, and formatting would hide what is \
-                 there. Restore meta.properties, or choose another directory (log.dirs)",
-                path.display()
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A name in `path` that looks like a partition's: `topic-0`.
-fn partition_in(path: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(path).ok()?;
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| {
-        let number = name.rsplit_once('-').map(|(_, number)| number);
-        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-    })
-}
-
-/// Makes the metadata log of a new cluster. One that is gone while partitions are there is an error: they would be orphans.
+/// Makes the metadata log of a new cluster.
 fn format_metadata(directories: &LogDirectories, quorum: &QuorumSettings, runtime: &Runtime) -> anyhow::Result<()> {
     let fs = directories.disk().fs();
     if raft::is_formatted(fs, &quorum.metadata_log_dir)? {
         return Ok(());
-    }
-    for directory in directories.all() {
-        if let Some(partition) = partition_in(&directory.path) {
-            bail!(
-                "{} has no metadata log, but {} holds {partition}: restore __cluster_metadata-0, without it nobody knows \
-                 which topics there are",
-                quorum.metadata_log_dir.display(),
-                directory.path.display()
-            );
-        }
     }
     raft::format(fs, &quorum.metadata_log_dir, quorum.key, quorum.endpoints.clone(), runtime.wall())?;
     tracing::info!(cluster = directories.cluster_id(), "formatted {}", quorum.metadata_log_dir.display());
