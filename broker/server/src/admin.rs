@@ -28,6 +28,8 @@ pub trait Health: Send + Sync + 'static {
     fn started(&self) -> Result<(), String>;
     /// Clients can be served.
     fn ready(&self) -> Result<(), String>;
+    /// What is wrong though clients can be served, a line each.
+    fn remarks(&self) -> Vec<String>;
     /// The process is worth keeping; a restart would not help it.
     fn live(&self) -> Result<(), String>;
 }
@@ -84,7 +86,7 @@ impl Admin {
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
             (&Method::GET | &Method::HEAD, "/livez") => probe(self.health.live()),
-            (&Method::GET | &Method::HEAD, "/readyz") => probe(self.health.ready()),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/startupz") => probe(self.health.started()),
             (&Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", self.log_level.get())),
             (&Method::PUT, "/log-level") => self.set_log_level(request).await,
@@ -92,6 +94,16 @@ impl Admin {
                 text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET (and /log-level PUT)\n".to_owned())
             }
             _ => text(StatusCode::NOT_FOUND, "try /metrics, /livez, /readyz, /startupz or /log-level\n".to_owned()),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        match self.health.ready() {
+            Ok(()) => {
+                let remarks: String = self.health.remarks().iter().map(|remark| format!("{remark}\n")).collect();
+                text(StatusCode::OK, format!("ok\n{remarks}"))
+            }
+            not_ready => probe(not_ready),
         }
     }
 
@@ -147,6 +159,9 @@ mod tests {
         }
         fn ready(&self) -> Result<(), String> {
             Err("recovering 3 of 7 partitions".to_owned())
+        }
+        fn remarks(&self) -> Vec<String> {
+            Vec::new()
         }
         fn live(&self) -> Result<(), String> {
             Ok(())

@@ -3,6 +3,7 @@
 mod assignments;
 mod auto_create;
 mod disks;
+mod formatting;
 mod health;
 mod rules;
 
@@ -27,10 +28,11 @@ use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publisher};
-use crate::metrics::{MetadataCollector, Metrics, PartitionCollector};
+use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
-use crate::storage::{Hosting, LogDirectories, Upkeep, checkpoints};
+use crate::storage::space::{Reserve, SpaceWatch};
+use crate::storage::{Hosting, LogDirectories, LogDirectory, Upkeep, checkpoints, watchdog};
 use health::NodeHealth;
 
 /// Partitions that `/metrics` shows at most.
@@ -41,6 +43,8 @@ const MAX_SHOWN_PARTITIONS: usize = 20_000;
 pub enum FormatPolicy {
     /// A directory that holds nothing becomes a new cluster's.
     IfEmpty,
+    /// As `IfEmpty`, and a directory that holds nothing beside others of a cluster is a disk that is added.
+    NewDirectories,
     /// An empty directory means that data is missing: refuse to start.
     Never,
 }
@@ -124,6 +128,7 @@ impl Running {
 
         let disks = disks::open_when_free(&config, format, boot.cluster_id.as_deref(), &runtime).await?;
         let directories = Arc::new(disks.directories);
+        health.watch_directories(Arc::clone(&directories));
         for directory in directories.all() {
             let flusher = Arc::clone(&directory.flusher);
             let clock = runtime.clone();
@@ -161,11 +166,13 @@ impl Running {
             published,
         });
         node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&node.replicas), MAX_SHOWN_PARTITIONS)?))?;
+        let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
+        node.metrics.register(Box::new(DirectoryCollector::new(directories, replicas)?))?;
         node.metrics.register(Box::new(MetadataCollector::new(committed.clone(), applied.clone())?))?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());
-        hosting(&node).remove_leftovers()?;
+        hosting(&node).remove_leftovers();
 
         let endpoints = endpoints(&node.config, &sockets);
         let life = register(&node, &endpoints, disks.incarnation_id).await?;
@@ -174,6 +181,7 @@ impl Running {
         let image = node.image();
         hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
         let (stopping, stop) = watch::channel(false);
+        watch_directories(&node, &stop).await;
         let upkeep = node.runtime.spawn_data(upkeep(&node).run(stop.clone()));
         let mut accepting = accept(&node, sockets, &stop);
         accepting
@@ -218,9 +226,13 @@ impl Running {
         closed.context("the logs could not be closed cleanly; the next start recovers them")
     }
 
-    /// Resolves when the node cannot go on: its quorum has stopped.
+    /// Resolves when the node cannot go on: its quorum has stopped, or the disk of its metadata has failed, as Kafka's ends then.
     pub async fn failed(&self) {
-        self.node.controller.stopped().await;
+        let metadata = metadata_directory(&self.node);
+        tokio::select! {
+            () = self.node.controller.stopped() => {}
+            () = async { match metadata { Some(directory) => directory.condition.failed().await, None => std::future::pending().await } } => {}
+        }
     }
 
     async fn create_topics(&self, topics: Vec<TopicToCreate>) {
@@ -320,6 +332,28 @@ fn upkeep(node: &Node) -> Upkeep {
         retention_check_interval: milliseconds(storage.log_retention_check_interval_ms),
         checkpoint_interval: milliseconds(storage.replica_high_watermark_checkpoint_interval_ms),
     }
+}
+
+/// The directory that the metadata log lies in.
+fn metadata_directory(node: &Node) -> Option<&Arc<LogDirectory>> {
+    node.directories.all().iter().find(|directory| directory.path == node.config.metadata_log_dir)
+}
+
+/// Has somebody look after room, hanging syncs and failures, from before the first client on.
+async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
+    let (runtime, storage) = (&node.runtime, &node.config.storage);
+    let reserve = Reserve::new(storage.log_dir_reserve_bytes);
+    for directory in node.directories.all() {
+        let disk = Arc::clone(node.directories.disk());
+        let mut space = SpaceWatch::new(runtime.clone(), disk, Arc::clone(directory), reserve);
+        space.look().await;
+        runtime.spawn_data(space.run(stop.clone()));
+        let (directory, replicas) = (Arc::clone(directory), Arc::clone(&node.replicas));
+        runtime.spawn_data(watchdog::await_failure(runtime.clone(), directory, replicas, stop.clone()));
+    }
+    let timeout = milliseconds(storage.log_dir_sync_timeout_ms);
+    let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
+    runtime.spawn_control(watchdog::watch_syncs(runtime.clone(), directories, replicas, timeout, stop.clone()));
 }
 
 fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {

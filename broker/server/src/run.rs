@@ -79,7 +79,7 @@ async fn serve(
         _ = interrupt.recv() => Err(anyhow::anyhow!("told twice to stop: left at once, the next start recovers")),
     };
     tracing::info!("stopped");
-    anyhow::ensure!(!failed, "the metadata quorum has stopped; see the error above");
+    anyhow::ensure!(!failed, "the metadata quorum or its disk has failed; see the error above");
     stopped
 }
 

@@ -65,13 +65,15 @@ pub fn served(key: ApiKey, version: i16) -> i16 {
     version.clamp(versions.min, versions.max)
 }
 
-/// The configuration of a broker on `directory`, with further lines in its properties.
+/// The configuration of a broker on `directory`, with further lines in its properties, where `{data}` stands for the directory.
 pub fn booted(directory: &Path, properties: &str) -> Boot {
+    let (directory, properties) = (directory.display().to_string(), properties);
+    let properties = properties.replace("{data}", &directory);
     let text = format!(
         "node.id=1\nlisteners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
          log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
          group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n{properties}",
-        directory.display()
+        directory
     );
     boot(BootInput {
         files: &[SourceFile { name: "test".into(), text }],

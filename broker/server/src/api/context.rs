@@ -36,7 +36,7 @@ impl RequestContext {
     pub fn hosted(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
         let topic_id = self.node.image().topics.named(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.id;
         let key = TopicIdPartition { topic_id, partition };
-        self.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        self.node.replicas.hosted(key)
     }
 }
 

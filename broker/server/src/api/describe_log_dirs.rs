@@ -1,8 +1,10 @@
 //! DescribeLogDirs: the disks of this broker, what is free on them, and the size of each partition (KIP-113, KIP-827).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
+use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
     DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -21,12 +23,23 @@ pub async fn handle(context: &RequestContext, request: DescribeLogDirsRequest<'_
         asked.as_ref().is_none_or(|asked| asked.contains(&(&*partition.name.topic, partition.name.partition)))
     });
     hosted.sort_by(|left, right| left.name.cmp(&right.name));
-    let results = context.node.directories.all().iter().map(|directory| describe(directory, &hosted)).collect();
+    let directories = &context.node.directories;
+    let taken = directories.all().iter().map(|directory| match directory.condition.is_offline() {
+        true => offline(&directory.path),
+        false => describe(directory, &hosted),
+    });
+    let results = taken.chain(directories.not_taken().iter().map(|path| offline(path))).collect();
     DescribeLogDirsResponse { results, ..Default::default() }
 }
 
 fn partitions_of<'r>(topic: &'r DescribableLogDirTopic<'_>) -> impl Iterator<Item = (&'r str, i32)> {
     topic.partitions.iter().map(|partition| (&*topic.topic, *partition))
+}
+
+/// A directory whose disk has failed, now or at start.
+fn offline(path: &Path) -> DescribeLogDirsResult<'static> {
+    let log_dir = path.display().to_string().into();
+    DescribeLogDirsResult { error_code: ErrorCode::KAFKA_STORAGE_ERROR, log_dir, ..Default::default() }
 }
 
 fn describe(directory: &LogDirectory, hosted: &[Arc<Partition>]) -> DescribeLogDirsResult<'static> {
@@ -38,8 +51,9 @@ fn describe(directory: &LogDirectory, hosted: &[Arc<Partition>]) -> DescribeLogD
             ..Default::default()
         });
     }
-    let space = rustix::fs::statvfs(&directory.path).ok();
-    let bytes = |blocks: u64, size: u64| i64::try_from(blocks.saturating_mul(size)).unwrap_or(i64::MAX);
+    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    // As of the last look, a second ago: a disk that hangs must not hold back the answer about the others.
+    let space = directory.condition.space();
     DescribeLogDirsResult {
         log_dir: directory.path.display().to_string().into(),
         topics: topics
@@ -50,8 +64,8 @@ fn describe(directory: &LogDirectory, hosted: &[Arc<Partition>]) -> DescribeLogD
                 ..Default::default()
             })
             .collect(),
-        total_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_blocks, space.f_frsize)),
-        usable_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_bavail, space.f_frsize)),
+        total_bytes: space.map_or(-1, |space| bytes(space.total_bytes)),
+        usable_bytes: space.map_or(-1, |space| bytes(space.usable_bytes)),
         ..Default::default()
     }
 }

@@ -6,18 +6,20 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_protocol::messages::fetch::{
-    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, PartitionData,
-};
+use barnabas_protocol::messages::fetch::{EpochEndOffset, FetchRequest, FetchResponse, PartitionData};
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_types::{FileRegion, Offset, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::RequestContext;
-use crate::replica::{FetchFrom, Fetched, Isolation, Partition};
+use crate::replica::{FetchFrom, Fetched, Partition};
 use session::{FetchContext, TopicKey, Wanted, failed};
 
 pub use session::FetchSessions;
+
+/// READ_COMMITTED, the other isolation level. Without transactions both read the same: there are no aborted records, and
+/// the last stable offset is the high watermark.
+const READ_COMMITTED: i8 = 1;
 
 /// What all partitions of one reply were read into.
 #[derive(Default)]
@@ -55,7 +57,7 @@ fn resolve(context: &RequestContext, request: &FetchRequest<'_>, wanted: &Wanted
         TopicKey::Name(name) => image.topics.named(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
     };
     let key = TopicIdPartition { topic_id: topic.id, partition: wanted.partition };
-    context.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    context.node.replicas.hosted(key)
 }
 
 async fn read_until_enough(
@@ -106,12 +108,11 @@ fn read_all(
             max_bytes: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
             // The reply's first batch comes whole, so that a client with small limits gets on.
             at_least_one_batch: round.bytes == 0,
-            isolation: Isolation::from_wire(request.isolation_level),
         };
         let data = match hosted.as_ref().map_err(|error| *error).and_then(|partition| partition.fetch(from)) {
             Ok(fetched) => {
                 round.urgent |= fetched.diverging.is_some();
-                partition_data(wanted, from.isolation, fetched)
+                partition_data(wanted, request.isolation_level, fetched)
             }
             Err(error) => {
                 round.urgent = true;
@@ -124,20 +125,13 @@ fn read_all(
     round
 }
 
-fn partition_data(wanted: &Wanted, isolation: Isolation, fetched: Fetched) -> PartitionData<'static> {
+fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> PartitionData<'static> {
     let records = match fetched.region {
         Some(region) => {
             Records::File(FileRegion { file: region.file, position: region.position, length: region.length as usize })
         }
         None => Records::default(),
     };
-    let aborted_transactions = (fetched.aborted.iter())
-        .map(|aborted| AbortedTransaction {
-            producer_id: aborted.producer_id.0,
-            first_offset: aborted.first_offset.0,
-            ..Default::default()
-        })
-        .collect();
     let diverging_epoch = match fetched.diverging {
         Some(end) => EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..Default::default() },
         None => EpochEndOffset::default(),
@@ -145,9 +139,9 @@ fn partition_data(wanted: &Wanted, isolation: Isolation, fetched: Fetched) -> Pa
     PartitionData {
         partition_index: wanted.partition,
         high_watermark: fetched.marks.high_watermark.0,
-        last_stable_offset: fetched.marks.last_stable_offset.0,
+        last_stable_offset: fetched.marks.high_watermark.0,
         log_start_offset: fetched.marks.log_start.0,
-        aborted_transactions: (isolation == Isolation::ReadCommitted).then_some(aborted_transactions),
+        aborted_transactions: (isolation_level == READ_COMMITTED).then(Vec::new),
         diverging_epoch,
         records: Some(records),
         ..Default::default()

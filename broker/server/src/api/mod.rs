@@ -17,6 +17,8 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
+#[cfg(test)]
+mod disk_tests;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;

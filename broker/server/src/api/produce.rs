@@ -74,13 +74,14 @@ fn append_topic(
         let appended = check(request).map_err(AppendError::from).and_then(|()| {
             let topic = found?;
             let key = TopicIdPartition { topic_id: topic.id, partition: partition.index };
-            let hosted = context.node.replicas.get(key).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+            let hosted = context.node.replicas.hosted(key)?;
             let appended = hosted.append(bytes(partition.records.as_ref()), context.node.runtime.wall())?;
             Ok((hosted, appended))
         });
         let result = match appended {
             Ok((hosted, appended)) => {
-                if request.acks == ACKS_ALL && !appended.replicated {
+                let waits = request.acks == ACKS_ALL || request.acks == ACKS_LEADER && appended.is_flush_due;
+                if waits && !appended.replicated {
                     // All of them at once, not one when it is waited for.
                     hosted.hurry_sync();
                     let partition = response.partition_responses.len();
@@ -124,10 +125,14 @@ fn accepted(partition: i32, appended: &Appended) -> PartitionProduceResponse<'st
 
 fn rejected(partition: i32, error: &AppendError) -> PartitionProduceResponse<'static> {
     let error_code = error_code(error);
-    if error_code == ErrorCode::KAFKA_STORAGE_ERROR {
+    // What a whole directory refuses is told once, by it.
+    if matches!(error, AppendError::Log(LogError::Io(cause)) if !cause.is_out_of_space()) {
         tracing::error!(partition, %error, "an append failed");
     }
     let mut response = PartitionProduceResponse { error_code, ..failed(partition) };
+    if let AppendError::Refused(refusal) = error {
+        response.error_message = Some(refusal.to_string().into());
+    }
     if let AppendError::Invalid(invalid) = error {
         let message = invalid.to_string();
         response.record_errors = (invalid.record_index().into_iter())
@@ -150,6 +155,7 @@ fn failed(partition: i32) -> PartitionProduceResponse<'static> {
 fn error_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::NotLeading(code) => *code,
+        AppendError::Refused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         AppendError::Invalid(invalid) => match invalid {
             InvalidBatch::Batch(BatchError::Magic { .. }) => ErrorCode::INVALID_RECORD,
             InvalidBatch::Batch(_) => ErrorCode::CORRUPT_MESSAGE,

@@ -56,6 +56,9 @@ section! {
 section! {
     /// Work on the logs of all topics.
     StorageConfig {
+        /// Below 0 lets the broker choose.
+        log_dir_reserve_bytes: i64 = "barnabas.log.dir.reserve.bytes",
+        log_dir_sync_timeout_ms: i64 = "barnabas.log.dir.sync.timeout.ms",
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
     }

@@ -19,6 +19,10 @@ pub struct TopicConfig {
     pub cleanup_compact: bool,
     /// `compression.type` with its level; none for `producer`.
     pub compression: Option<Compression>,
+    /// `flush.messages`
+    pub flush_messages: i64,
+    /// `flush.ms`
+    pub flush_ms: i64,
     /// `file.delete.delay.ms`
     pub file_delete_delay_ms: i64,
     /// `index.interval.bytes`
@@ -31,6 +35,8 @@ pub struct TopicConfig {
     pub message_timestamp_before_max_ms: i64,
     /// `message.timestamp.type`
     pub message_timestamp_type: TimestampType,
+    /// `preallocate`
+    pub preallocate: bool,
     /// `retention.bytes`; -1 for no limit.
     pub retention_bytes: i64,
     /// `retention.ms`; -1 for no limit.
@@ -62,6 +68,8 @@ impl TopicConfig {
             cleanup_delete: has_policy("delete"),
             cleanup_compact: has_policy("compact"),
             compression: values.compression()?,
+            flush_messages: values.number("flush.messages")?,
+            flush_ms: values.number("flush.ms")?,
             file_delete_delay_ms: values.number("file.delete.delay.ms")?,
             index_interval_bytes: values.number("index.interval.bytes")?,
             max_message_bytes: values.number("max.message.bytes")?,
@@ -71,6 +79,7 @@ impl TopicConfig {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
+            preallocate: values.text("preallocate")? == "true",
             retention_bytes: values.number("retention.bytes")?,
             retention_ms: values.number("retention.ms")?,
             segment_bytes: values.number("segment.bytes")?,
@@ -92,6 +101,8 @@ impl TopicConfig {
             log: self.log_config(),
             rules: self.append_rules(),
             durability: self.durability,
+            flush_messages: self.flush_messages,
+            flush_ms: self.flush_ms,
             file_delete_delay_ms: self.file_delete_delay_ms,
         }
     }
@@ -109,6 +120,7 @@ impl TopicConfig {
             retention_bytes: self.retention_bytes,
             delete: self.cleanup_delete,
             compact: self.cleanup_compact,
+            preallocate: self.preallocate,
             producer_id_expiration_ms: self.producer_id_expiration_ms,
         }
     }

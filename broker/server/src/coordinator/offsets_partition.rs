@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use barnabas_log::AppendError as LogError;
 use barnabas_protocol::ErrorCode;
 use barnabas_types::{Offset, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::replica::{AppendError, FetchFrom, Isolation, Partition};
+use crate::replica::{AppendError, FetchFrom, Partition};
 
 /// A partition of `__consumer_offsets` as its shard sees it.
 pub trait OffsetsPartition: Send + Sync + 'static {
@@ -40,6 +41,11 @@ impl OffsetsPartition for Arc<Partition> {
         match self.append_internal(batch, now) {
             Ok(appended) => Ok(appended.end_offset),
             Err(AppendError::NotLeading(code)) => Err(code),
+            // Told once, by the directory.
+            Err(AppendError::Refused(_)) => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+            Err(AppendError::Log(LogError::Io(error))) if error.is_out_of_space() => {
+                Err(ErrorCode::KAFKA_STORAGE_ERROR)
+            }
             Err(error @ (AppendError::Invalid(_) | AppendError::Log(_))) => {
                 tracing::error!(partition = %self.name, %error, "a coordinator's append failed");
                 Err(ErrorCode::KAFKA_STORAGE_ERROR)
@@ -57,14 +63,8 @@ impl OffsetsPartition for Arc<Partition> {
     }
 
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
-        let from = FetchFrom {
-            offset,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
-        };
+        let from =
+            FetchFrom { offset, current_leader_epoch: -1, last_fetched_epoch: -1, max_bytes, at_least_one_batch: true };
         let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
             tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");

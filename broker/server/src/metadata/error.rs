@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use barnabas_log::fs::IoError;
 use barnabas_protocol::ErrorCode;
 
 use crate::raft::{AppendRecordsError, EncodeBatchError, QuorumError};
@@ -15,6 +16,9 @@ pub enum ControllerError {
     /// The records do not become a batch.
     #[error("the change cannot be written: {0}")]
     Encode(Arc<EncodeBatchError>),
+    /// The disk of the metadata log has no room.
+    #[error("the controller's disk is full; try again when there is room: {0}")]
+    NoRoom(Arc<IoError>),
     /// The controller has stopped.
     #[error("the controller has stopped; the log of this broker says why")]
     Stopped,
@@ -35,6 +39,8 @@ impl ControllerError {
                 EncodeBatchError::Record(_) => ErrorCode::UNSUPPORTED_VERSION,
                 EncodeBatchError::Batch(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
             },
+            // Clients try again after it.
+            Self::NoRoom(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
         }
     }

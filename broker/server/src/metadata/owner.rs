@@ -18,11 +18,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::controller::{Command, Completion, ControllerSettings, Decision};
 use super::error::{ControllerError, Fatal};
 use super::publish::Published;
-use crate::raft::{self, AppendRecordsError, QuorumDriver, QuorumSettings};
+use crate::raft::{self, AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
 use crate::runtime::Runtime;
 
 /// Decisions taken in one round, synced together.
 const DECISIONS_PER_ROUND: usize = 64;
+/// How long until a snapshot is tried again for which there was no room.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(30);
 
 /// Records that are appended and not committed, with who waits for them.
 struct Uncommitted {
@@ -46,6 +48,7 @@ pub(super) struct Owner {
     last_append: Duration,
     last_snapshot: Duration,
     snapshot_running: bool,
+    snapshot_not_before: Duration,
 }
 
 impl Owner {
@@ -75,6 +78,7 @@ impl Owner {
             last_append: now.monotonic,
             last_snapshot: now.monotonic,
             snapshot_running: false,
+            snapshot_not_before: Duration::ZERO,
         };
         owner.finish_format(disk, quorum)?;
         owner.publish();
@@ -171,7 +175,8 @@ impl Owner {
         let (now, version) = (self.runtime.now(), self.controller.head().features.metadata_version());
         // The very first record sets the version; it looks the same in every one.
         let version = if version == 0 { barnabas_metadata::MAX_METADATA_VERSION } else { version };
-        let mut end = self.quorum.log_end();
+        let begin = self.quorum.log_end();
+        let mut end = begin;
         for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {
             match self.quorum.append(chunk, version, now.wall) {
                 Ok(appended) => end = appended,
@@ -187,6 +192,14 @@ impl Owner {
                     }
                     return Ok(());
                 }
+                Err(AppendRecordsError::NoRoom(error)) if end == begin => {
+                    if let Some(completion) = completion.take() {
+                        completion(Err(ControllerError::NoRoom(Arc::new(error))));
+                    }
+                    return Ok(());
+                }
+                // A part of the decision is in the log, and the rest cannot follow.
+                Err(error @ AppendRecordsError::NoRoom(_)) => return Err(error.into()),
                 Err(AppendRecordsError::Quorum(error)) => return Err(error.into()),
             }
             for record in chunk {
@@ -241,6 +254,9 @@ impl Owner {
     fn maybe_snapshot(&mut self) -> Result<(), Fatal> {
         let now = self.runtime.now();
         let bytes = self.quorum.bytes_since_snapshot();
+        if now.monotonic < self.snapshot_not_before {
+            return Ok(());
+        }
         let overdue = |interval| now.monotonic.saturating_sub(self.last_snapshot) >= interval;
         let wanted = bytes >= self.settings.max_bytes_between_snapshots
             || (bytes > 0 && self.settings.max_snapshot_interval.is_some_and(overdue));
@@ -249,7 +265,15 @@ impl Owner {
         }
         let image = self.committed.visible().clone();
         let version = image.features.metadata_version();
-        let Some((id, path, frame)) = self.quorum.begin_snapshot(version, now.wall)? else { return Ok(()) };
+        let begun = match self.quorum.begin_snapshot(version, now.wall) {
+            Err(QuorumError::Io(error)) if error.is_out_of_space() => {
+                tracing::warn!(%error, "no snapshot of the metadata can be begun; tried again later");
+                self.snapshot_not_before = now.monotonic + SNAPSHOT_RETRY;
+                return Ok(());
+            }
+            begun => begun?,
+        };
+        let Some((id, path, frame)) = begun else { return Ok(()) };
         self.last_snapshot = now.monotonic;
         self.snapshot_running = true;
         self.write_snapshot(id, path, frame, image);

@@ -2,6 +2,7 @@
 //! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
 
 mod connections;
+mod directories;
 mod metadata;
 mod partitions;
 mod requests;
@@ -10,6 +11,7 @@ use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use connections::{ConnectionMetrics, ListenerMetrics};
+pub use directories::DirectoryCollector;
 pub use metadata::MetadataCollector;
 pub use partitions::PartitionCollector;
 pub use requests::RequestMetrics;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use barnabas_metadata::{ConfigResource, Image, Partition, ResourceType, Topic};
@@ -25,7 +26,12 @@ pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
     let broker = node.broker_id;
     vec![
         Arc::new(CurrentImage { published: Arc::clone(&node.published) }),
-        Arc::new(Assignments { hosting: hosting(node), broker, settings: Arc::clone(&node.settings) }),
+        Arc::new(Assignments {
+            hosting: hosting(node),
+            broker,
+            settings: Arc::clone(&node.settings),
+            caught_up: AtomicBool::new(false),
+        }),
         Arc::new(Coordinators { groups: Arc::clone(&node.groups), replicas: Arc::clone(&node.replicas), broker }),
     ]
 }
@@ -51,6 +57,8 @@ struct Assignments {
     hosting: Hosting,
     broker: BrokerId,
     settings: Arc<Settings>,
+    /// What was there when the broker started is carried out: a partition that comes from now on was never here.
+    caught_up: AtomicBool,
 }
 
 impl Subscriber for Assignments {
@@ -74,20 +82,31 @@ impl Assignments {
         for delta in &change.delta.changed_topics {
             let config = self.config(&change.new, &delta.topic);
             for (id, partition) in &delta.partitions {
-                assigned.push(self.assign(&delta.topic, *id, partition, config).boxed());
+                let key = TopicIdPartition { topic_id: delta.topic.id, partition: *id };
+                let was_here = |before: &Arc<Partition>| before.replicas.contains(&self.broker);
+                let is_new =
+                    self.caught_up.load(Ordering::Relaxed) && !change.old.topics.partition(key).is_some_and(was_here);
+                assigned.push(self.assign(&delta.topic, *id, (partition, is_new), config).boxed());
             }
         }
         several_at_once(assigned).await;
+        self.caught_up.store(true, Ordering::Relaxed);
         self.reconfigure(change);
     }
 
-    async fn assign(&self, topic: &Topic, id: PartitionId, partition: &Partition, config: PartitionConfig) {
+    async fn assign(
+        &self,
+        topic: &Topic,
+        id: PartitionId,
+        (partition, is_new): (&Partition, bool),
+        config: PartitionConfig,
+    ) {
         if !partition.replicas.contains(&self.broker) {
             return self.delete(topic, id).await;
         }
         let key = TopicIdPartition { topic_id: topic.id, partition: id };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: id };
-        match self.hosting.host(key, name, partition.directory(self.broker), config).await {
+        match self.hosting.host(key, name, (partition.directory(self.broker), is_new), config).await {
             Ok(hosted) if partition.leader == self.broker => hosted.lead(partition.leader_epoch),
             Ok(hosted) => hosted.follow(partition.leader_epoch, partition.leader),
             Err(error) => tracing::error!(%error, "a partition cannot be opened"),

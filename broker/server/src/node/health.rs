@@ -1,8 +1,10 @@
 //! What the probes answer: how far the start has come, and that the node is stopping.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::admin::Health;
+use crate::storage::{LogDirectories, Refusal};
 
 /// 0, where it begins, is reading metadata.
 const RECOVERING: u8 = 1;
@@ -13,9 +15,15 @@ const STOPPING: u8 = 3;
 #[derive(Debug, Default)]
 pub struct NodeHealth {
     stage: AtomicU8,
+    directories: OnceLock<Arc<LogDirectories>>,
 }
 
 impl NodeHealth {
+    /// From here on remarks tell of these directories.
+    pub fn watch_directories(&self, directories: Arc<LogDirectories>) {
+        _ = self.directories.set(directories);
+    }
+
     /// The metadata is read; partitions are being opened.
     pub fn metadata_read(&self) {
         self.stage.store(RECOVERING, Ordering::Release);
@@ -51,6 +59,17 @@ impl Health for NodeHealth {
 
     fn ready(&self) -> Result<(), String> {
         self.describe()
+    }
+
+    /// A node with a full or failed disk still serves what it can: it is ready, and says what it cannot.
+    fn remarks(&self) -> Vec<String> {
+        let Some(directories) = self.directories.get() else { return Vec::new() };
+        let refused = directories.all().iter().filter_map(|directory| {
+            let refusal = directory.condition.takes_clients().err()?;
+            Some(format!("{}: {refusal}", directory.path.display()))
+        });
+        let not_taken = directories.not_taken().iter().map(|path| format!("{}: {}", path.display(), Refusal::Offline));
+        refused.chain(not_taken).collect()
     }
 
     /// Recovery may take long and a restart would only begin it again; a node whose quorum stops ends by itself.

@@ -69,6 +69,9 @@ pub enum AppendRecordsError {
     /// The engine refuses them.
     #[error(transparent)]
     Refused(#[from] AppendRefusal),
+    /// The disk has no room for them. The replica goes on, and takes records again once there is.
+    #[error(transparent)]
+    NoRoom(IoError),
     /// The replica cannot go on.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
@@ -157,6 +160,12 @@ impl QuorumDriver {
     ) -> Result<Offset, AppendRecordsError> {
         let epoch = self.node.role().epoch();
         let (bytes, count) = batch::encode(self.log_end(), epoch, now, metadata_version, records.iter().cloned())?;
+        // Before the engine counts on them: what it has once given an offset must be in the log.
+        match self.store.reserve(bytes.len()) {
+            Ok(()) => {}
+            Err(error) if error.is_out_of_space() => return Err(AppendRecordsError::NoRoom(error)),
+            Err(error) => return Err(self.disk_failed(error.into(), now).into()),
+        }
         let token = self.next_token;
         self.next_token += 1;
         self.pending = Some(Pending { token, bytes, refused: None });

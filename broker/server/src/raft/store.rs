@@ -23,6 +23,8 @@ use super::snapshots::{self, ReadSnapshotError};
 /// The directory of the metadata log, in the metadata log directory.
 pub const METADATA_LOG: &str = "__cluster_metadata-0";
 
+/// How much room is taken on the disk at a time, ahead of the batches.
+const RESERVED_BYTES: u64 = 64 * 1024;
 /// How much of the log is read at a time.
 const READ_BYTES: u32 = 1024 * 1024;
 
@@ -211,6 +213,14 @@ impl MetadataStore {
         let appended = self.log.append_as_leader(batch.header(), records, epoch, AppendOrigin::Internal, now)?;
         self.bytes_since_snapshot += batch.bytes().len() as u64;
         Ok(appended.base_offset)
+    }
+
+    /// Sees to it that a batch of `bytes` bytes finds room on the disk.
+    ///
+    /// # Errors
+    /// It would not, or the disk failed; the log is as it was.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), IoError> {
+        self.log.reserve((bytes as u64).max(RESERVED_BYTES), bytes as u64)
     }
 
     /// Makes everything durable; returns up to where.

@@ -9,6 +9,7 @@ use barnabas_records::{BatchHeader, InvalidBatch, TimestampType, single_batch, v
 use barnabas_types::{Offset, Timestamp};
 
 use super::Partition;
+use crate::storage::Refusal;
 
 /// Where a produced batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Appended {
     pub log_start: Offset,
     /// True when the watermark is past it already.
     pub replicated: bool,
+    /// True when `flush.messages` asks for a sync before anybody is answered, whatever the acks.
+    pub is_flush_due: bool,
 }
 
 /// Why a batch was not appended.
@@ -34,6 +37,9 @@ pub enum AppendError {
     /// The log refused it.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Its directory takes no records at the moment.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// This broker does not lead the partition.
     #[error("{}", .0.message())]
     NotLeading(ErrorCode),
@@ -72,28 +78,45 @@ impl Partition {
         origin: AppendOrigin,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
-        let durability = self.config.load().durability;
+        let config = self.config.load();
         let mut state = self.lock();
         let epoch = state.leading()?;
-        let appended = state.log.append_as_leader(header, records, epoch, origin, now)?;
-        let watermark = state.advance(durability);
+        match origin {
+            AppendOrigin::Client => self.condition().takes_clients()?,
+            AppendOrigin::Internal => self.condition().takes_internal()?,
+        }
+        let appended = state.log.append_as_leader(header, records, epoch, origin, now);
+        let appended = appended.inspect_err(|error| {
+            if let LogError::Io(error) = error {
+                self.condition().noticed(error);
+            }
+        })?;
+        let watermark = state.advance(&config);
+        let is_flush_due = state.is_flush_due(&config);
         let log_start = state.log.log_start();
         drop(state);
         let end_offset = appended.last_offset.plus(1);
         let replicated = watermark >= end_offset;
         if !appended.duplicate {
-            self.appended(watermark, durability);
+            self.appended(watermark, &config, is_flush_due);
         }
         if appended.rolled {
             // Where no append asks for a sync: a crash scans no more than the active segment, and a disk never gets all of them in a burst.
             self.flusher.ask_unhurried(self);
         }
-        let is_append_time = self.config.load().rules.timestamp_type == TimestampType::LogAppendTime;
+        let is_append_time = config.rules.timestamp_type == TimestampType::LogAppendTime;
         let log_append_time = match (is_append_time, appended.duplicate) {
             (false, _) => Timestamp::NONE,
             (true, false) => now,
             (true, true) => appended.duplicate_timestamp,
         };
-        Ok(Appended { base_offset: appended.base_offset, end_offset, log_append_time, log_start, replicated })
+        Ok(Appended {
+            base_offset: appended.base_offset,
+            end_offset,
+            log_append_time,
+            log_start,
+            replicated,
+            is_flush_due,
+        })
     }
 }

@@ -2,6 +2,7 @@
 //! marks. Appending and reading are in files of their own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use barnabas_log::{FlushTicket, Log, LogConfig};
@@ -11,7 +12,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicParti
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::storage::{Flusher, SyncAsked};
+use crate::storage::{Condition, Flusher, SyncAsked};
 use crate::waiting::WaitList;
 
 /// When a record counts as kept (`barnabas.durability`).
@@ -32,6 +33,10 @@ pub struct PartitionConfig {
     pub rules: AppendRules,
     /// When a record counts as kept.
     pub durability: Durability,
+    /// `flush.messages`: no reply leaves while so many records or more are not synced.
+    pub flush_messages: i64,
+    /// `flush.ms`: a record is synced within so long.
+    pub flush_ms: i64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: i64,
 }
@@ -43,6 +48,8 @@ impl Default for PartitionConfig {
             log: LogConfig::default(),
             rules: AppendRules::default(),
             durability: Durability::Fsync,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
         }
     }
@@ -57,8 +64,6 @@ pub struct Marks {
     pub log_end: Offset,
     /// Consumers read below this; acks=all waits for it.
     pub high_watermark: Offset,
-    /// Read-committed consumers read below this: no transaction is open there.
-    pub last_stable_offset: Offset,
     /// The leader's epoch.
     pub leader_epoch: LeaderEpoch,
 }
@@ -131,22 +136,23 @@ impl State {
             log_start: self.log.log_start(),
             log_end: self.log.log_end(),
             high_watermark: self.high_watermark,
-            last_stable_offset: self.log.last_stable_offset(self.high_watermark),
             leader_epoch: self.leader_epoch(),
         }
     }
 
+    /// True when so much is not synced that Kafka would not have answered before it had synced (`flush.messages`).
+    pub(super) fn is_flush_due(&self, config: &PartitionConfig) -> bool {
+        self.log.log_end().0.saturating_sub(self.log.durable_end().0) >= config.flush_messages
+    }
+
     /// With this broker as the only in-sync replica the watermark is its own end: the durable one where the policy asks
     /// for that. It never goes back.
-    pub(super) fn advance(&mut self, durability: Durability) -> Offset {
-        let end = match durability {
-            Durability::Fsync => self.log.durable_end(),
-            Durability::Replicated => self.log.log_end(),
+    pub(super) fn advance(&mut self, config: &PartitionConfig) -> Offset {
+        let end = match config.durability {
+            Durability::Replicated if !self.is_flush_due(config) => self.log.log_end(),
+            Durability::Fsync | Durability::Replicated => self.log.durable_end(),
         };
-        if end > self.high_watermark {
-            self.high_watermark = end;
-            self.log.watermark_moved(end);
-        }
+        self.high_watermark = self.high_watermark.max(end);
         self.high_watermark
     }
 }
@@ -223,7 +229,7 @@ impl Partition {
         self.config.store(Arc::new(config));
         let mut state = self.lock();
         state.log.set_config(config.log);
-        let watermark = state.advance(config.durability);
+        let watermark = state.advance(&config);
         drop(state);
         self.past_watermark.moved_to(watermark);
     }
@@ -255,7 +261,9 @@ impl Partition {
     /// Waits until every record below `end` is kept as the topic's durability asks.
     ///
     /// # Errors
-    /// `REQUEST_TIMED_OUT` at the deadline (the records may still be kept), or that this broker leads no longer.
+    /// `REQUEST_TIMED_OUT` at the deadline (the records may still be kept), that this broker leads no longer, or
+    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND` when its disk does not answer: the records are in the log, and clients know that code for
+    /// ones that may be kept yet.
     pub async fn replicated(self: Arc<Self>, end: Offset, deadline: Instant) -> Result<(), ErrorCode> {
         let waiter = Arc::new(Notify::new());
         loop {
@@ -266,12 +274,26 @@ impl Partition {
                     return Ok(());
                 }
                 state.leading()?;
+                if self.condition().is_slow() {
+                    return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+                }
             }
             self.hurry_sync();
             if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
                 return Err(ErrorCode::REQUEST_TIMED_OUT);
             }
         }
+    }
+
+    /// The condition of its directory.
+    pub(crate) fn condition(&self) -> &Condition {
+        self.flusher.condition()
+    }
+
+    /// Its disk has failed: no request is served from here on, and those that wait are answered.
+    pub fn take_offline(&self) {
+        self.lock().log.take_offline();
+        self.past_watermark.wake_all();
     }
 
     /// Runs `change` on the log under the partition's lock, for retention, checkpoints and shutdown. It must not block long.
@@ -284,26 +306,32 @@ impl Partition {
         self.lock().log.prepare_flush()
     }
 
-    /// Takes a sync's result: moves the marks and wakes who waited for them. A failed sync takes the partition offline.
+    /// Takes a sync's result: moves the marks and wakes who waited for them. A failed sync takes the directory offline.
     pub(crate) fn flushed(&self, ticket: FlushTicket) {
-        let durability = self.config.load().durability;
         let mut state = self.lock();
         let result = state.log.flushed(ticket);
-        let watermark = state.advance(durability);
+        let watermark = state.advance(&self.config.load());
         drop(state);
         match result {
             Ok(_) => self.past_watermark.moved_to(watermark),
             Err(error) => {
-                tracing::error!(partition = %self.name, %error, "a sync failed; the partition is offline until restart");
+                self.condition().fail(&error);
                 self.past_watermark.wake_all();
             }
         }
     }
 
     /// After an append: the watermark may have moved, or a sync must be asked for.
-    pub(super) fn appended(self: &Arc<Self>, watermark: Offset, durability: Durability) {
-        match durability {
-            Durability::Replicated => self.past_watermark.moved_to(watermark),
+    pub(super) fn appended(self: &Arc<Self>, watermark: Offset, config: &PartitionConfig, is_flush_due: bool) {
+        match config.durability {
+            Durability::Replicated => {
+                self.past_watermark.moved_to(watermark);
+                if is_flush_due {
+                    self.flusher.ask(self);
+                } else if let Some(within) = milliseconds_unless_never(config.flush_ms) {
+                    self.flusher.ask_within(self, within);
+                }
+            }
             Durability::Fsync if self.past_watermark.is_empty() => self.flusher.ask_unhurried(self),
             Durability::Fsync => self.flusher.ask(self),
         }
@@ -312,8 +340,21 @@ impl Partition {
     /// Somebody waits for what has been appended so far to be kept: it is synced now, if it is a sync that is missing. To miss
     /// nothing, register in the wait list first.
     pub fn hurry_sync(self: &Arc<Self>) {
-        if self.config.load().durability == Durability::Fsync && self.lock().log.has_unsynced_records() {
+        let config = self.config.load();
+        if config.durability == Durability::Replicated && config.flush_messages == i64::MAX {
+            return;
+        }
+        let state = self.lock();
+        let is_waited_for = config.durability == Durability::Fsync || state.is_flush_due(&config);
+        let is_missing = is_waited_for && state.log.has_unsynced_records();
+        drop(state);
+        if is_missing {
             self.flusher.ask(self);
         }
     }
+}
+
+/// Kafka's way to say never is its largest number.
+fn milliseconds_unless_never(number: i64) -> Option<Duration> {
+    u64::try_from(number).ok().filter(|_| number < i64::MAX).map(Duration::from_millis)
 }

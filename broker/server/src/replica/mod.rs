@@ -7,19 +7,22 @@ mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use barnabas_protocol::ErrorCode;
 use barnabas_types::TopicIdPartition;
 
 pub use append::{AppendError, Appended};
 pub use hosted::{Durability, Marks, Partition, PartitionConfig};
-pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Sought};
+pub use read::{EpochEnd, FetchFrom, Fetched, Sought};
 
 /// All hosted partitions, by topic id: a topic made again under its old name is another one.
 #[derive(Debug, Default)]
 pub struct Replicas {
     partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
+    /// Those that belong here and have no log that could be opened.
+    offline: RwLock<HashSet<TopicIdPartition>>,
 }
 
 impl Replicas {
@@ -29,8 +32,40 @@ impl Replicas {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
+    /// The partition, for a request.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` when it belongs here and its log cannot be opened, `UNKNOWN_TOPIC_OR_PARTITION` when it does not.
+    pub fn hosted(&self, key: TopicIdPartition) -> Result<Arc<Partition>, ErrorCode> {
+        self.get(key).ok_or_else(|| match self.offline().contains(&key) {
+            true => ErrorCode::KAFKA_STORAGE_ERROR,
+            false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        })
+    }
+
+    fn offline(&self) -> RwLockReadGuard<'_, HashSet<TopicIdPartition>> {
+        self.offline.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partition belongs here, but its log cannot be opened.
+    pub fn set_offline(&self, key: TopicIdPartition) {
+        self.offline.write().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// How many belong here and have no log that could be opened.
+    #[must_use]
+    pub fn unopened(&self) -> usize {
+        self.offline().len()
+    }
+
+    /// The partition does not belong here any more, or is open now.
+    pub fn forget_offline(&self, key: TopicIdPartition) {
+        self.offline.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
     /// Hosts a partition whose log is open.
     pub fn insert(&self, partition: Arc<Partition>) {
+        self.forget_offline(partition.key);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(partition.key, partition);
     }
 

@@ -6,11 +6,8 @@ use std::time::Duration;
 use barnabas_log::fs::{Disk, RealFs};
 use barnabas_log::{Log, LogConfig, OpenOptions};
 use barnabas_protocol::ErrorCode;
-use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
-use barnabas_types::{
-    BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicIdPartition, TopicPartition, Uuid,
-};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, TopicPartition, Uuid};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -86,7 +83,6 @@ impl PartitionContext {
             last_fetched_epoch: -1,
             max_bytes: 1 << 20,
             at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
         })
     }
 }
@@ -183,16 +179,10 @@ async fn a_timestamp_leads_to_the_first_record_that_is_not_older() {
     let context = PartitionContext::new(Durability::Replicated);
     context.produce(&["a"]).unwrap();
     context.produce(&["b"]).unwrap();
-    let found = context.partition.offset_of(-1, Sought::From(NOW), Isolation::ReadUncommitted).unwrap().unwrap();
+    let found = context.partition.offset_of(-1, Sought::From(NOW)).unwrap().unwrap();
     assert_eq!((found.offset, found.timestamp, found.leader_epoch), (Offset(0), NOW, LeaderEpoch(3)));
-    assert_eq!(
-        context.partition.offset_of(-1, Sought::From(Timestamp(NOW.0 + 1)), Isolation::ReadUncommitted).unwrap(),
-        None
-    );
-    assert_eq!(
-        context.partition.offset_of(3, Sought::Largest, Isolation::ReadUncommitted).unwrap().unwrap().timestamp,
-        NOW
-    );
+    assert_eq!(context.partition.offset_of(-1, Sought::From(Timestamp(NOW.0 + 1))).unwrap(), None);
+    assert_eq!(context.partition.offset_of(3, Sought::Largest).unwrap().unwrap().timestamp, NOW);
 }
 
 #[tokio::test]
@@ -209,39 +199,66 @@ async fn many_who_append_at_once_share_syncs_and_all_are_answered() {
     assert_eq!(context.partition.marks().high_watermark, Offset(200));
 }
 
-#[tokio::test]
-async fn read_committed_consumers_stop_before_an_open_transaction_and_hear_of_aborted_ones() {
-    let context = PartitionContext::new(Durability::Replicated);
-    context.produce(&["outside"]).unwrap();
-    let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
-    let mut builder = BatchBuilder::new(Offset(0), Compression::None).producer(id, epoch, 0).transactional();
-    builder.append(NOW, None, Some(b"inside"), &[]).unwrap();
-    context.partition.append(&builder.build().unwrap(), NOW).unwrap();
-    let fetch = |isolation| {
-        let from = FetchFrom {
-            offset: Offset(0),
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes: 1 << 20,
-            at_least_one_batch: true,
-            isolation,
-        };
-        context.partition.fetch(from).unwrap()
-    };
-    let open = fetch(Isolation::ReadCommitted);
-    assert_eq!((open.marks.last_stable_offset, open.marks.high_watermark), (Offset(1), Offset(2)));
-    assert!(open.region.unwrap().length < fetch(Isolation::ReadUncommitted).region.unwrap().length);
-    let newest = context.partition.offset_of(-1, Sought::Largest, Isolation::ReadCommitted).unwrap();
-    assert_eq!(newest.map(|found| found.offset), Some(Offset(0)));
+/// A partition whose records replication keeps, with settings of its own; nobody syncs before the flusher is run.
+fn replicated(config: PartitionConfig) -> (TempDir, Arc<Partition>, Arc<Flusher>) {
+    let flusher = Arc::new(Flusher::default());
+    let config = PartitionConfig { durability: Durability::Replicated, ..config };
+    let (directory, partition) = partition(Arc::clone(&flusher), config);
+    (directory, partition, flusher)
+}
 
-    let marker = ControlRecord::Abort(EndTransactionMarker { coordinator_epoch: 0 });
-    let marker = transaction_marker_batch(NOW, id, epoch, &marker).unwrap();
-    context.partition.append_internal(&marker, NOW).unwrap();
-    let aborted = fetch(Isolation::ReadCommitted);
-    assert_eq!(aborted.marks.last_stable_offset, Offset(3));
-    assert_eq!(
-        aborted.aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect::<Vec<_>>(),
-        [(id, Offset(1))]
-    );
-    assert!(fetch(Isolation::ReadUncommitted).aborted.is_empty());
+fn one_record() -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+    builder.append(NOW, None, Some(b"value"), &[]).unwrap();
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn with_flush_messages_nobody_is_answered_while_so_many_records_are_not_synced() {
+    let (_directory, partition, flusher) = replicated(PartitionConfig { flush_messages: 3, ..Default::default() });
+    for _ in 0..2 {
+        let appended = partition.append(&one_record(), NOW).unwrap();
+        assert!(appended.replicated && !appended.is_flush_due);
+    }
+    let third = partition.append(&one_record(), NOW).unwrap();
+    assert!(!third.replicated && third.is_flush_due);
+    assert_eq!(partition.marks().high_watermark, Offset(2));
+    let thread = std::thread::spawn({
+        let flusher = Arc::clone(&flusher);
+        move || flusher.run(|| Duration::ZERO)
+    });
+    Arc::clone(&partition).replicated(third.end_offset, soon()).await.unwrap();
+    assert_eq!(partition.with_log(|log| log.durable_end()), Offset(3));
+    flusher.stop();
+    thread.join().unwrap();
+    let fourth = partition.append(&one_record(), NOW).unwrap();
+    assert!(fourth.replicated, "counted anew from the sync on");
+}
+
+#[tokio::test]
+async fn flush_messages_may_be_set_while_the_topic_is_in_use() {
+    let (_directory, partition, _flusher) = replicated(PartitionConfig::default());
+    assert!(partition.append(&one_record(), NOW).unwrap().replicated);
+    partition.set_config(PartitionConfig { flush_messages: 1, ..partition.config() });
+    assert!(!partition.append(&one_record(), NOW).unwrap().replicated);
+    partition.set_config(PartitionConfig { flush_messages: i64::MAX, ..partition.config() });
+    assert_eq!(partition.marks().high_watermark, Offset(2));
+}
+
+#[tokio::test]
+async fn with_flush_ms_records_are_synced_when_that_has_passed_and_nobody_waits_for_it() {
+    let (_directory, partition, flusher) = replicated(PartitionConfig { flush_ms: 30, ..Default::default() });
+    assert!(partition.append(&one_record(), NOW).unwrap().replicated);
+    let began = std::time::Instant::now();
+    let thread = std::thread::spawn({
+        let flusher = Arc::clone(&flusher);
+        move || flusher.run(|| began.elapsed())
+    });
+    while partition.with_log(|log| log.durable_end()) < Offset(1) {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(began.elapsed() >= Duration::from_millis(30));
+    flusher.stop();
+    thread.join().unwrap();
 }

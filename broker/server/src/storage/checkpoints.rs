@@ -1,7 +1,7 @@
 //! Writes down, for every partition of a directory, up to where its log is durable, where it starts, and its high watermark:
 //! every minute, when records were deleted, and when the broker stops. Never forgets a partition that is not open now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,22 +31,30 @@ fn noted(partition: &Partition) -> Noted {
     })
 }
 
-/// Notes all of `partitions` and writes the files of their directories. Blocks.
+/// Notes all of `partitions` and writes the files of their directories, except where the disk has failed: nobody knows what it keeps.
+/// Blocks.
 ///
 /// # Errors
 /// A disk failed; the files of the others are written all the same, and the first error is returned.
 pub fn write(directories: &LogDirectories, partitions: &[Arc<Partition>]) -> Result<(), IoError> {
+    let mut result = Ok(());
+    for (directory, partitions) in by_directory(directories, partitions) {
+        result = result.and(write_one(directories, directory, &partitions));
+    }
+    result
+}
+
+/// The directories that have not failed, each with its own of `partitions`.
+fn by_directory<'a>(
+    directories: &'a LogDirectories,
+    partitions: &'a [Arc<Partition>],
+) -> impl Iterator<Item = (&'a LogDirectory, Vec<&'a Arc<Partition>>)> {
     let mut by_directory: BTreeMap<Uuid, Vec<&Arc<Partition>>> = BTreeMap::new();
     for partition in partitions {
         by_directory.entry(partition.directory).or_default().push(partition);
     }
-    let mut result = Ok(());
-    for directory in directories.all() {
-        let partitions = by_directory.remove(&directory.id).unwrap_or_default();
-        let written = write_one(directories, directory, &partitions);
-        result = result.and(written);
-    }
-    result
+    let online = directories.all().iter().filter(|directory| !directory.condition.is_offline());
+    online.map(move |directory| (&**directory, by_directory.remove(&directory.id).unwrap_or_default()))
 }
 
 fn write_one(
@@ -63,9 +71,10 @@ fn write_one(
         checkpoints.log_starts.set(name, noted.log_start);
     }
     let (disk, path) = (directories.disk(), |file: &str| directory.path.join(file));
-    checkpoints.recovery_points.write(disk, &path(checkpoint::RECOVERY_POINT))?;
-    checkpoints.log_starts.write(disk, &path(checkpoint::LOG_START_OFFSET))?;
-    checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET))
+    let written = (checkpoints.recovery_points.write(disk, &path(checkpoint::RECOVERY_POINT)))
+        .and_then(|()| checkpoints.log_starts.write(disk, &path(checkpoint::LOG_START_OFFSET)))
+        .and_then(|()| checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET)));
+    written.inspect_err(|error| directory.condition.noticed(error))
 }
 
 /// Closes the logs of `partitions`, which take no more writes, writes the checkpoints, and leaves the sign of a clean shutdown
@@ -78,21 +87,30 @@ pub fn close(
     partitions: &[Arc<Partition>],
     broker_epoch: i64,
 ) -> Result<(), ChangeError> {
-    let mut unclean = Vec::new();
+    let mut unclean = BTreeSet::new();
     let mut closed = Ok(());
+    let failed = directories.all().iter().filter(|directory| directory.condition.is_offline());
+    let failed: BTreeSet<Uuid> = failed.map(|directory| directory.id).collect();
     for partition in partitions {
+        if failed.contains(&partition.directory) {
+            closed = closed.and(Err(ChangeError::Offline));
+            continue;
+        }
         if let Err(error) = partition.with_log(barnabas_log::Log::close) {
             tracing::error!(partition = %partition.name, %error, "the log was not closed; the next start recovers it");
-            unclean.push(partition.directory);
+            unclean.insert(partition.directory);
             closed = closed.and(Err(error));
         }
     }
-    // Without checkpoints nobody would know what was synced, so that no directory is clean.
-    write(directories, partitions)?;
-    let clean =
-        |directory: &LogDirectory| !unclean.contains(&directory.id) && !directory.has_unopened.load(Ordering::Relaxed);
-    for directory in directories.all().iter().filter(|directory| clean(directory)) {
-        identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)?;
+    for (directory, partitions) in by_directory(directories, partitions) {
+        // Without checkpoints nobody would know what was synced, so that the directory is not clean.
+        let left = write_one(directories, directory, &partitions).and_then(|()| {
+            if unclean.contains(&directory.id) || directory.has_unopened.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)
+        });
+        closed = closed.and(left.map_err(ChangeError::from));
     }
     closed
 }

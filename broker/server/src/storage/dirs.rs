@@ -1,5 +1,5 @@
-//! The log directories: taken by this process alone, theirs checked to be this node's, partitions found, made and deleted in
-//! them. Decides nothing about which partitions there should be.
+//! The log directories: partitions found, made and deleted in them. Decides nothing about which partitions there should be; how the
+//! directories are taken at start is in `take`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,69 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barnabas_log::checkpoint::{self, Offsets};
-use barnabas_log::fs::{Disk, File, IoError, OpenMode};
-use barnabas_log::identity::{self, MetaProperties};
+use barnabas_log::fs::{Disk, File, IoError};
+use barnabas_log::identity;
 use barnabas_log::{Log, LogConfig, OpenError, OpenOptions, Recovery, TextFileError};
-use barnabas_types::{BrokerId, Offset, Timestamp, TopicPartition, Uuid};
-use rustix::fs::FlockOperation;
+use barnabas_types::{Offset, Timestamp, TopicPartition, Uuid};
 
-use super::Flusher;
 use super::names::{self, DELETE, STRAY};
-
-/// The file that a process locks to have a directory to itself.
-const LOCK: &str = ".lock";
-
-/// A log directory that this broker cannot use.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// The disk failed.
-    #[error(transparent)]
-    Io(#[from] IoError),
-    /// A file of the directory is malformed.
-    #[error(transparent)]
-    Text(#[from] TextFileError),
-    /// Another process has it.
-    #[error("{} is in use by another process; give each broker log directories of its own (log.dirs)", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The directory was never formatted.
-    #[error("{} is not formatted (it has no meta.properties); format it first", path.display())]
-    NotFormatted {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It was formatted for another node or cluster.
-    #[error(
-        "{} belongs to node {found_node} of cluster {found_cluster}, this is node {node} of cluster {cluster}; \
-         check node.id and log.dirs",
-        path.display()
-    )]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// The node it names.
-        found_node: BrokerId,
-        /// The cluster it names.
-        found_cluster: String,
-        /// This node.
-        node: BrokerId,
-        /// The cluster that the other directories name.
-        cluster: String,
-    },
-    /// Two directories have the same id: one is a copy of the other.
-    #[error("{} has the same directory.id as another log directory ({id}); one is a copy of the other", path.display())]
-    SameId {
-        /// The directory.
-        path: PathBuf,
-        /// The id.
-        id: Uuid,
-    },
-    /// No directory was named.
-    #[error("no log directory is configured; set log.dirs")]
-    None,
-}
+use super::{Condition, Flusher};
 
 /// A partition whose log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +27,16 @@ pub enum OpenPartitionError {
     /// The log does not open.
     #[error(transparent)]
     Log(#[from] OpenError),
+    /// It is in none of the directories that are there, and one is not.
+    #[error(
+        "it is not found, and {} is offline: it would be there. It is not made anew, which would hide its records; repair or replace \
+         the disk, or take the directory out of log.dirs to give up what it held",
+        path.display()
+    )]
+    DirectoryOffline {
+        /// A directory that is offline.
+        path: PathBuf,
+    },
 }
 
 /// Offsets of a directory's partitions, as they are or will be in its checkpoint files.
@@ -108,7 +62,7 @@ impl Default for Checkpoint {
 
 impl Checkpoint {
     /// Counts as changed, so that the file is there after the first write.
-    fn read(offsets: Offsets) -> Self {
+    pub(super) fn read(offsets: Offsets) -> Self {
         Self { offsets, changed: true }
     }
 
@@ -144,22 +98,28 @@ pub struct LogDirectory {
     pub id: Uuid,
     /// Syncs its partitions.
     pub flusher: Arc<Flusher>,
+    /// Whether records are taken here, and whether anything is.
+    pub condition: Arc<Condition>,
     /// The broker epoch (-1: none) if the broker that had it last stopped cleanly.
-    clean_shutdown: Option<i64>,
+    pub(super) clean_shutdown: Option<i64>,
     pub(super) checkpoints: Mutex<Checkpoints>,
     /// How many partitions lie here, to spread new ones.
-    partitions: AtomicUsize,
+    pub(super) partitions: AtomicUsize,
     /// A log here does not open: calling the directory clean would let the next start believe it unseen.
     pub(super) has_unopened: AtomicBool,
-    _lock: Arc<dyn File>,
+    pub(super) _lock: Arc<dyn File>,
 }
 
 /// All log directories of this broker.
 #[derive(Debug)]
 pub struct LogDirectories {
-    disk: Arc<Disk>,
-    directories: Vec<Arc<LogDirectory>>,
-    cluster_id: String,
+    pub(super) disk: Arc<Disk>,
+    pub(super) directories: Vec<Arc<LogDirectory>>,
+    /// Those that could not be taken at start.
+    pub(super) not_taken: Vec<PathBuf>,
+    /// Held while a new partition is given its place.
+    pub(super) placing: Mutex<()>,
+    pub(super) cluster_id: String,
 }
 
 /// A partition's log, open.
@@ -193,123 +153,34 @@ impl DoomedDirectory {
     }
 }
 
-/// Makes `path` a log directory of `node` in `cluster_id`; one that is formatted already is left as it is.
-///
-/// # Errors
-/// The disk failed, or there is a `meta.properties` that cannot be read.
-pub fn format(
-    disk: &Disk,
-    path: &Path,
-    cluster_id: &str,
-    node: BrokerId,
-    directory_id: Uuid,
-) -> Result<(), DirectoryError> {
-    disk.fs().create_directory(path)?;
-    if MetaProperties::read(disk.fs(), path)?.is_some() {
-        return Ok(());
-    }
-    let properties =
-        MetaProperties { cluster_id: cluster_id.to_owned(), node_id: node, directory_id: Some(directory_id) };
-    Ok(properties.write(disk.fs(), path)?)
-}
-
-/// Locks the directory against every other process, Apache Kafka's (which locks the POSIX way) included.
-fn lock(disk: &Disk, path: &Path) -> Result<Arc<dyn File>, DirectoryError> {
-    let file = disk.fs().open(&path.join(LOCK), OpenMode::Create)?;
-    let exclusive = FlockOperation::NonBlockingLockExclusive;
-    let locked = rustix::fs::flock(&**file.handle(), exclusive)
-        .and_then(|()| rustix::fs::fcntl_lock(&**file.handle(), exclusive));
-    match locked {
-        Ok(()) => Ok(file),
-        Err(_) => Err(DirectoryError::InUse { path: path.to_path_buf() }),
-    }
-}
-
 impl LogDirectories {
-    /// Takes the formatted directories `paths` for `node`. The signs of a clean shutdown are read and removed: from here on a
-    /// crash is a crash. `new_id` gives ids to directories formatted before they had one.
-    ///
-    /// # Errors
-    /// A directory is in use, not formatted, another node's, or its disk failed.
-    pub fn open(
-        disk: Arc<Disk>,
-        paths: &[PathBuf],
-        node: BrokerId,
-        mut new_id: impl FnMut() -> Uuid,
-    ) -> Result<Self, DirectoryError> {
-        // All of them first: one that is in use must not cost the others the sign of their clean shutdown.
-        let locks = paths.iter().map(|path| lock(&disk, path)).collect::<Result<Vec<_>, _>>()?;
-        let mut opened = Self { disk, directories: Vec::new(), cluster_id: String::new() };
-        for (path, lock) in paths.iter().zip(locks) {
-            let directory = opened.open_one(path, lock, node, &mut new_id)?;
-            opened.directories.push(Arc::new(directory));
-        }
-        if opened.directories.is_empty() { Err(DirectoryError::None) } else { Ok(opened) }
-    }
-
-    fn open_one(
-        &mut self,
-        path: &Path,
-        lock: Arc<dyn File>,
-        node: BrokerId,
-        new_id: &mut impl FnMut() -> Uuid,
-    ) -> Result<LogDirectory, DirectoryError> {
-        let fs = self.disk.fs();
-        let mut properties =
-            MetaProperties::read(fs, path)?.ok_or_else(|| DirectoryError::NotFormatted { path: path.to_path_buf() })?;
-        if self.cluster_id.is_empty() {
-            self.cluster_id.clone_from(&properties.cluster_id);
-        }
-        if properties.node_id != node || properties.cluster_id != self.cluster_id {
-            return Err(DirectoryError::Foreign {
-                path: path.to_path_buf(),
-                found_node: properties.node_id,
-                found_cluster: properties.cluster_id,
-                node,
-                cluster: self.cluster_id.clone(),
-            });
-        }
-        let id = match properties.directory_id {
-            Some(id) => id,
-            None => {
-                let id = new_id();
-                properties.directory_id = Some(id);
-                properties.write(fs, path)?;
-                id
-            }
-        };
-        if self.directories.iter().any(|other| other.id == id) {
-            return Err(DirectoryError::SameId { path: path.to_path_buf(), id });
-        }
-        let checkpoints = Checkpoints {
-            recovery_points: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::RECOVERY_POINT))?),
-            log_starts: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::LOG_START_OFFSET))?),
-            high_watermarks: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::REPLICATION_OFFSET))?),
-        };
-        // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
-        let clean_shutdown = identity::take_clean_shutdown(fs, path)?;
-        Ok(LogDirectory {
-            path: path.to_path_buf(),
-            id,
-            flusher: Arc::new(Flusher::new(fs.volume(path)?)),
-            clean_shutdown,
-            checkpoints: Mutex::new(checkpoints),
-            partitions: AtomicUsize::new(0),
-            has_unopened: AtomicBool::new(false),
-            _lock: lock,
-        })
-    }
-
     /// The disk below all of them.
     #[must_use]
     pub fn disk(&self) -> &Arc<Disk> {
         &self.disk
     }
 
-    /// All directories, in the order of `log.dirs`.
+    /// All directories that were taken at start, in the order of `log.dirs`. They may have failed since.
     #[must_use]
     pub fn all(&self) -> &[Arc<LogDirectory>] {
         &self.directories
+    }
+
+    /// The directories of `log.dirs` that could not be taken at start, because their disks failed.
+    #[must_use]
+    pub fn not_taken(&self) -> &[PathBuf] {
+        &self.not_taken
+    }
+
+    /// A directory that is offline now, if there is one.
+    fn offline(&self) -> Option<&Path> {
+        let failed = self.directories.iter().find(|directory| directory.condition.is_offline());
+        self.not_taken.first().map(PathBuf::as_path).or_else(|| failed.map(|directory| directory.path.as_path()))
+    }
+
+    /// Those that have not failed.
+    fn online(&self) -> impl Iterator<Item = &Arc<LogDirectory>> {
+        self.directories.iter().filter(|directory| !directory.condition.is_offline())
     }
 
     /// The directory of that id.
@@ -329,13 +200,15 @@ impl LogDirectories {
     pub fn clean_broker_epoch(&self) -> Option<i64> {
         let epochs: BTreeSet<Option<i64>> = self.directories.iter().map(|directory| directory.clean_shutdown).collect();
         match epochs.first() {
-            Some(Some(epoch)) if epochs.len() == 1 && *epoch >= 0 => Some(*epoch),
+            Some(Some(epoch)) if epochs.len() == 1 && *epoch >= 0 && self.not_taken.is_empty() => Some(*epoch),
             _ => None,
         }
     }
 
     /// Opens the log of a partition where it lies, else makes it: in `preferred`, or in the directory with the fewest
     /// partitions. A directory of the same name that belongs to a topic since deleted is set aside. May block for long.
+    ///
+    /// One that is not `new` and is found nowhere may lie in a directory that is offline: then it is not made (nor does Kafka).
     ///
     /// # Errors
     /// The disk failed, or the log is damaged.
@@ -344,26 +217,52 @@ impl LogDirectories {
         partition: &TopicPartition,
         topic_id: Uuid,
         preferred: Option<Uuid>,
-        config: LogConfig,
-        now: Timestamp,
+        is_new: bool,
+        (config, now): (LogConfig, Timestamp),
     ) -> Result<OpenedPartition, OpenPartitionError> {
         let name = names::directory_of(partition);
-        for directory in &self.directories {
-            if self.holds(&directory.path.join(&name), partition, topic_id)? {
-                return self.open_in(directory, partition, config, now);
+        let mut failure = None;
+        for directory in self.online() {
+            match self.holds(&directory.path.join(&name), partition, topic_id) {
+                Ok(true) => return self.open_in(directory, partition, config, now),
+                Ok(false) => {}
+                Err(error) => {
+                    directory.noticed(&error);
+                    failure.get_or_insert(error);
+                }
             }
         }
-        let fewest = || self.directories.iter().min_by_key(|directory| directory.partitions.load(Ordering::Relaxed));
-        let chosen = preferred.and_then(|id| self.get(id)).or_else(fewest);
-        let directory = chosen.ok_or_else(|| {
+        if let Some(error) = failure {
+            // It may be where nobody could look.
+            return Err(error);
+        }
+        if let Some(path) = self.offline().filter(|_| !is_new) {
+            return Err(OpenPartitionError::DirectoryOffline { path: path.to_path_buf() });
+        }
+        let directory = self.place(preferred).ok_or_else(|| {
             IoError::new(barnabas_log::fs::Operation::Open, name.clone(), std::io::ErrorKind::NotFound.into())
         })?;
         directory.forget(partition);
-        let path = directory.path.join(&name);
+        let made = self.make(&directory.path, &name, topic_id).map_err(OpenPartitionError::from);
+        let opened = made.and_then(|()| self.open_in(directory, partition, config, now));
+        // It counted from the moment when it was given its place, so that those made beside it go elsewhere.
+        directory.partitions.fetch_sub(1, Ordering::Relaxed);
+        opened
+    }
+
+    /// The directory for a new partition, which counts there at once.
+    fn place(&self, preferred: Option<Uuid>) -> Option<&Arc<LogDirectory>> {
+        let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let fewest = || self.online().min_by_key(|directory| directory.partitions.load(Ordering::Relaxed));
+        let chosen = preferred.and_then(|id| self.online().find(|directory| directory.id == id)).or_else(fewest);
+        chosen.inspect(|directory| _ = directory.partitions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn make(&self, directory: &Path, name: &str, topic_id: Uuid) -> Result<(), IoError> {
+        let path = directory.join(name);
         self.disk.fs().create_directory(&path)?;
         identity::write_topic_id(self.disk.fs(), &path, topic_id)?;
-        self.disk.fs().sync_directory(&directory.path)?;
-        self.open_in(directory, partition, config, now)
+        self.disk.fs().sync_directory(directory)
     }
 
     /// True when `path` is the partition's directory; one of another topic of that name is set aside.
@@ -409,8 +308,10 @@ impl LogDirectories {
             clean: directory.clean_shutdown.is_some(),
             now,
         };
-        let (log, recovery) = Log::open(&self.disk, &options).inspect_err(|_| {
+        let opened = Log::open(&self.disk, &options).map_err(OpenPartitionError::from);
+        let (log, recovery) = opened.inspect_err(|error| {
             directory.has_unopened.store(true, Ordering::Relaxed);
+            directory.noticed(error);
         })?;
         tell(partition, &log, &recovery);
         directory.partitions.fetch_add(1, Ordering::Relaxed);
@@ -444,21 +345,23 @@ impl LogDirectories {
         Ok(to)
     }
 
-    /// Directories whose deletion a crash cut short. They are to be removed at once.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn leftovers(&self) -> Result<Vec<DoomedDirectory>, IoError> {
+    /// Directories whose deletion a crash cut short. They are to be removed at once; those on a disk that fails stay.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<DoomedDirectory> {
         let mut doomed = Vec::new();
-        for directory in &self.directories {
-            for entry in self.disk.fs().list(&directory.path)? {
+        for directory in self.online() {
+            let listed = self.disk.fs().list(&directory.path).inspect_err(|error| {
+                directory.condition.noticed(error);
+                tracing::warn!(%error, "what deleted partitions have left behind cannot be looked for");
+            });
+            for entry in listed.unwrap_or_default() {
                 if entry.is_directory && entry.name.ends_with(DELETE) {
                     let path = directory.path.join(&entry.name);
                     doomed.push(DoomedDirectory { disk: Arc::clone(&self.disk), path });
                 }
             }
         }
-        Ok(doomed)
+        doomed
     }
 
     /// Renames the directories of partitions that `known` does not know, so that they are never mistaken for a topic's, and
@@ -471,7 +374,7 @@ impl LogDirectories {
         known: impl Fn(&TopicPartition, Option<Uuid>) -> bool,
     ) -> Result<Vec<PathBuf>, OpenPartitionError> {
         let mut strays = Vec::new();
-        for directory in &self.directories {
+        for directory in self.online() {
             for entry in self.disk.fs().list(&directory.path)? {
                 let Some(partition) = names::partition_of(&entry.name).filter(|_| entry.is_directory) else {
                     continue;
@@ -490,6 +393,22 @@ impl LogDirectories {
 }
 
 impl LogDirectory {
+    /// A partition could not be opened here.
+    fn noticed(&self, error: &OpenPartitionError) {
+        match error {
+            OpenPartitionError::Io(error)
+            | OpenPartitionError::Text(TextFileError::Io(error))
+            | OpenPartitionError::Log(OpenError::Io(error)) => self.condition.noticed(error),
+            OpenPartitionError::Text(_) | OpenPartitionError::Log(_) | OpenPartitionError::DirectoryOffline { .. } => {}
+        }
+    }
+
+    /// How many partitions lie here.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.partitions.load(Ordering::Relaxed)
+    }
+
     pub(super) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
         self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,15 +1,19 @@
 //! Grouped syncs of one log directory: appends ask, and one thread syncs in rounds. While a round runs, those who ask wait
 //! together for the next one, so that a disk is asked as often as it can answer and no oftener. What nobody waits for is synced
-//! within [`UNHURRIED`], all of it together. A round of several partitions is one sync of their volume, unless that takes longer.
+//! within [`UNHURRIED`], all of it together; what replication keeps, only when its topic asks for it (`flush.ms`). A round of several
+//! partitions is one sync of their volume, unless that takes longer. After a failed sync nothing of the directory is synced any more:
+//! the system may have dropped what it could not write, and would call the next sync a success.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use barnabas_log::FlushTicket;
 use barnabas_log::fs::{IoError, Volume};
 
+use super::condition::Condition;
 use super::pace::Pace;
 use crate::replica::Partition;
 
@@ -19,7 +23,11 @@ const UNHURRIED: Duration = Duration::from_millis(20);
 
 /// What a partition has asked its flusher for, kept in the partition. Goes up by asking, and to nothing when a sync begins.
 #[derive(Debug, Default)]
-pub struct SyncAsked(AtomicU8);
+pub struct SyncAsked {
+    urgency: AtomicU8,
+    /// It is in the list of those that are synced when their `flush.ms` has passed; there once, whatever else is asked.
+    later: AtomicBool,
+}
 
 impl SyncAsked {
     const NOTHING: u8 = 0;
@@ -28,11 +36,16 @@ impl SyncAsked {
 
     /// True when nothing as urgent was asked for before.
     fn raise(&self, to: u8) -> bool {
-        self.0.load(Ordering::Relaxed) < to && self.0.fetch_max(to, Ordering::AcqRel) < to
+        self.urgency.load(Ordering::Relaxed) < to && self.urgency.fetch_max(to, Ordering::AcqRel) < to
     }
 
     fn begin(&self) -> bool {
-        self.0.swap(Self::NOTHING, Ordering::AcqRel) != Self::NOTHING
+        self.urgency.swap(Self::NOTHING, Ordering::AcqRel) != Self::NOTHING
+    }
+
+    /// True when it was not in the list before.
+    fn enter_later(&self) -> bool {
+        !self.later.load(Ordering::Relaxed) && !self.later.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -42,6 +55,11 @@ struct Asked {
     unhurried: Vec<Arc<Partition>>,
     /// When the flusher saw the first of `unhurried`.
     since: Option<Duration>,
+    /// Those that came to be synced within a time of their own, and have no place in `later` yet.
+    new_later: Vec<(Duration, Arc<Partition>)>,
+    /// By the time when they are due; the number only tells them apart.
+    later: BTreeMap<(Duration, u64), Arc<Partition>>,
+    entered_later: u64,
     stopping: bool,
     /// The flusher waits and must be woken; while it syncs it looks again by itself.
     waits: bool,
@@ -53,16 +71,34 @@ impl Asked {
         if !self.unhurried.is_empty() {
             self.since.get_or_insert(time);
         }
+        for (within, partition) in std::mem::take(&mut self.new_later) {
+            self.entered_later += 1;
+            self.later.insert((time.saturating_add(within), self.entered_later), partition);
+        }
         let mut round = std::mem::take(&mut self.now);
-        if self.stopping || self.due().is_some_and(|due| due <= time) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| self.stopping || entry.key().0 <= time) {
+            let partition = entry.remove();
+            partition.sync_asked.later.store(false, Ordering::Release);
+            // What was synced meanwhile, and appended to since, is synced a little early.
+            if partition.sync_asked.raise(SyncAsked::NOW) {
+                round.push(partition);
+            }
+        }
+        if self.stopping || self.unhurried_due().is_some_and(|due| due <= time) {
             round.append(&mut self.unhurried);
             self.since = None;
         }
         round
     }
 
-    fn due(&self) -> Option<Duration> {
+    fn unhurried_due(&self) -> Option<Duration> {
         self.since.map(|since| since + UNHURRIED)
+    }
+
+    /// When there is something to do, if nobody asks before.
+    fn due(&self) -> Option<Duration> {
+        let later = self.later.first_key_value().map(|((due, _), _)| *due);
+        [self.unhurried_due(), later].into_iter().flatten().min()
     }
 }
 
@@ -73,13 +109,38 @@ pub struct Flusher {
     wake: Condvar,
     /// Where the partitions lie, if it can be synced as a whole.
     volume: Option<Arc<dyn Volume>>,
+    condition: Arc<Condition>,
+    /// When the sync began that runs now, in milliseconds of the flusher's clock and one; 0 while none runs.
+    syncing_since: AtomicU64,
 }
 
 impl Flusher {
-    /// Syncs partitions that lie on `volume`; without one, file by file.
+    /// Syncs partitions that lie on `volume`; without one, file by file. A failure is told to `condition`.
     #[must_use]
-    pub fn new(volume: Option<Arc<dyn Volume>>) -> Self {
-        Self { volume, ..Self::default() }
+    pub fn new(volume: Option<Arc<dyn Volume>>, condition: Arc<Condition>) -> Self {
+        Self { volume, condition, ..Self::default() }
+    }
+
+    /// The condition of the directory.
+    #[must_use]
+    pub fn condition(&self) -> &Arc<Condition> {
+        &self.condition
+    }
+
+    /// When the sync began that runs now, by the clock that [`Flusher::run`] was given.
+    #[must_use]
+    pub fn syncing_since(&self) -> Option<Duration> {
+        self.syncing_since.load(Ordering::Acquire).checked_sub(1).map(Duration::from_millis)
+    }
+
+    /// Runs `sync`, for others to see how long that takes, and says how long it took.
+    fn timed<T>(&self, monotonic: &impl Fn() -> Duration, sync: impl FnOnce() -> T) -> (T, Duration) {
+        let began = monotonic();
+        let milliseconds = u64::try_from(began.as_millis()).unwrap_or(u64::MAX - 1);
+        self.syncing_since.store(milliseconds.saturating_add(1), Ordering::Release);
+        let done = sync();
+        self.syncing_since.store(0, Ordering::Release);
+        (done, monotonic().saturating_sub(began))
     }
 
     /// Asks for a sync of all that `partition` has appended so far, because somebody waits for it. Returns at once.
@@ -102,6 +163,15 @@ impl Flusher {
         }
     }
 
+    /// Asks for a sync within `within`, of which only the first counts until it has passed. Returns at once.
+    pub fn ask_within(&self, partition: &Arc<Partition>, within: Duration) {
+        if partition.sync_asked.enter_later() {
+            let mut asked = self.asked();
+            asked.new_later.push((within, Arc::clone(partition)));
+            self.wake(asked);
+        }
+    }
+
     fn wake(&self, mut asked: MutexGuard<'_, Asked>) {
         let waited = std::mem::take(&mut asked.waits);
         drop(asked);
@@ -110,21 +180,22 @@ impl Flusher {
         }
     }
 
-    /// Syncs until [`Flusher::stop`]; what was asked for before is still synced. Runs on a thread of its own; `monotonic` is its clock.
+    /// Syncs until [`Flusher::stop`]; what was asked for before is still synced. Ends as well when a sync or the directory has failed.
+    /// Runs on a thread of its own; `monotonic` is its clock.
     pub fn run(&self, monotonic: impl Fn() -> Duration) {
         let mut volume = self.volume.as_deref();
         let mut pace = Pace::default();
-        while let Some(mut round) = self.next_round(&monotonic) {
+        while let Some(mut round) = self.next_round(&monotonic).filter(|_| !self.condition.is_offline()) {
             // Before the tickets are made: an append after it asks again.
             round.retain(|partition| partition.sync_asked.begin());
             match volume.filter(|_| pace.is_together(round.len(), monotonic())) {
                 Some(whole) => {
-                    if let Some(error) = sync_together(&round, whole, &mut pace, &monotonic) {
+                    if let Some(error) = self.sync_together(&round, whole, &mut pace, &monotonic) {
                         tracing::error!(%error, "a write to the volume has failed; from now on partitions are synced one by one");
                         volume = None;
                     }
                 }
-                None => round.iter().for_each(|partition| sync_one(partition, &mut pace, &monotonic)),
+                None => round.iter().for_each(|partition| self.sync_one(partition, &mut pace, &monotonic)),
             }
         }
     }
@@ -134,6 +205,44 @@ impl Flusher {
         let mut asked = self.asked();
         asked.stopping = true;
         self.wake(asked);
+    }
+
+    /// Syncs one partition, unless the directory has failed meanwhile.
+    fn sync_one(&self, partition: &Arc<Partition>, pace: &mut Pace, monotonic: &impl Fn() -> Duration) {
+        if self.condition.is_offline() {
+            return;
+        }
+        guarded(partition, || {
+            let Some(ticket) = partition.prepare_flush() else { return };
+            let (ticket, took) = self.timed(monotonic, || ticket.run());
+            pace.one_took(took);
+            partition.flushed(ticket);
+        });
+    }
+
+    /// The error is the volume's: it must not be trusted again.
+    fn sync_together(
+        &self,
+        round: &[Arc<Partition>],
+        volume: &dyn Volume,
+        pace: &mut Pace,
+        monotonic: &impl Fn() -> Duration,
+    ) -> Option<IoError> {
+        let (mut partitions, mut tickets) = (Vec::new(), Vec::new());
+        for partition in round {
+            guarded(partition, || {
+                if let Some(ticket) = partition.prepare_flush() {
+                    partitions.push(partition);
+                    tickets.push(ticket);
+                }
+            });
+        }
+        let ((tickets, failure), took) = self.timed(monotonic, || FlushTicket::run_all(tickets, volume));
+        pace.volume_took(partitions.len(), took, monotonic());
+        for (partition, ticket) in partitions.into_iter().zip(tickets) {
+            guarded(partition, || partition.flushed(ticket));
+        }
+        failure
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -162,42 +271,6 @@ impl Flusher {
             };
         }
     }
-}
-
-fn sync_one(partition: &Arc<Partition>, pace: &mut Pace, monotonic: &impl Fn() -> Duration) {
-    guarded(partition, || {
-        let Some(ticket) = partition.prepare_flush() else { return };
-        let began = monotonic();
-        let ticket = ticket.run();
-        pace.one_took(monotonic().saturating_sub(began));
-        partition.flushed(ticket);
-    });
-}
-
-/// The error is the volume's: it must not be trusted again.
-fn sync_together(
-    round: &[Arc<Partition>],
-    volume: &dyn Volume,
-    pace: &mut Pace,
-    monotonic: &impl Fn() -> Duration,
-) -> Option<IoError> {
-    let (mut partitions, mut tickets) = (Vec::new(), Vec::new());
-    for partition in round {
-        guarded(partition, || {
-            if let Some(ticket) = partition.prepare_flush() {
-                partitions.push(partition);
-                tickets.push(ticket);
-            }
-        });
-    }
-    let began = monotonic();
-    let (tickets, failure) = FlushTicket::run_all(tickets, volume);
-    let ended = monotonic();
-    pace.volume_took(partitions.len(), ended.saturating_sub(began), ended);
-    for (partition, ticket) in partitions.into_iter().zip(tickets) {
-        guarded(partition, || partition.flushed(ticket));
-    }
-    failure
 }
 
 /// A panic costs this partition; the others of the directory still wait for this thread.
@@ -285,7 +358,7 @@ mod tests {
     #[test]
     fn partitions_that_wait_together_are_synced_with_their_volume_at_once() {
         let volume = Arc::new(CountedVolume::default());
-        let flusher = Arc::new(Flusher::new(Some(Arc::clone(&volume) as Arc<dyn Volume>)));
+        let flusher = Arc::new(Flusher::new(Some(Arc::clone(&volume) as Arc<dyn Volume>), Arc::default()));
         let partitions =
             [0, 1, 2].map(|_| crate::replica::tests::partition(Arc::clone(&flusher), PartitionConfig::default()));
         for (_directory, partition) in &partitions {
@@ -301,9 +374,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_within_a_time_is_synced_when_that_has_passed_and_once() {
+        let (_directory, partition) = partition();
+        let flusher = Flusher::default();
+        let (since, within) = (Duration::from_secs(9), Duration::from_secs(3));
+        flusher.ask_within(&partition, within);
+        assert!(flusher.asked().take_round(since).is_empty());
+        flusher.ask_within(&partition, Duration::ZERO);
+        assert!(flusher.asked().new_later.is_empty(), "it has its place");
+        assert_eq!(flusher.asked().due(), Some(since + within));
+        assert_eq!(flusher.asked().take_round(since + within).len(), 1);
+        assert!(partition.sync_asked.begin());
+        flusher.ask_within(&partition, within);
+        flusher.asked().take_round(since);
+        flusher.stop();
+        assert_eq!(flusher.next_round(|| Duration::ZERO).unwrap().len(), 1, "stopping leaves nothing unsynced");
+    }
+
+    #[test]
+    fn how_long_a_sync_has_been_running_can_be_seen_from_outside() {
+        let flusher = Flusher::default();
+        assert_eq!(flusher.syncing_since(), None);
+        let time = || Duration::from_millis(1500);
+        let (seen, _took) = flusher.timed(&time, || flusher.syncing_since());
+        assert_eq!((seen, flusher.syncing_since()), (Some(time()), None));
+    }
+
+    #[test]
     fn after_a_failed_write_somewhere_on_the_volume_each_partition_finds_out_for_itself() {
         let volume = Arc::new(CountedVolume { fails: true, ..CountedVolume::default() });
-        let flusher = Arc::new(Flusher::new(Some(Arc::clone(&volume) as Arc<dyn Volume>)));
+        let flusher = Arc::new(Flusher::new(Some(Arc::clone(&volume) as Arc<dyn Volume>), Arc::default()));
         let partitions =
             [0, 1].map(|_| crate::replica::tests::partition(Arc::clone(&flusher), PartitionConfig::default()));
         let running = Arc::clone(&flusher);

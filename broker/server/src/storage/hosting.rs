@@ -43,16 +43,17 @@ pub enum HostError {
 }
 
 impl Hosting {
-    /// Hosts the partition, in directory `preferred` if it is new and that exists here. It takes no requests before it leads.
+    /// Hosts the partition, in directory `preferred` if it has no log yet and that exists here; `is_new` when it cannot have one. It
+    /// takes no requests before it leads.
     /// One that is hosted already is returned as it is, with `config` in force.
     ///
     /// # Errors
-    /// Its log does not open: the disk failed, or the log is damaged.
+    /// Its log does not open: the disk failed, or the log is damaged. Requests for it are answered so.
     pub async fn host(
         &self,
         key: TopicIdPartition,
         name: TopicPartition,
-        preferred: Option<Uuid>,
+        (preferred, is_new): (Option<Uuid>, bool),
         config: PartitionConfig,
     ) -> Result<Arc<Partition>, HostError> {
         if let Some(hosted) = self.replicas.get(key) {
@@ -60,17 +61,27 @@ impl Hosting {
             return Ok(hosted);
         }
         let (directories, partition, now) = (Arc::clone(&self.directories), name.clone(), self.runtime.wall());
-        let opening = self
-            .runtime
-            .spawn_blocking(move || directories.open_partition(&partition, key.topic_id, preferred, config.log, now));
+        let opening = self.runtime.spawn_blocking(move || {
+            directories.open_partition(&partition, key.topic_id, preferred, is_new, (config.log, now))
+        });
         let opened = match opening.await {
             Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Err(HostError::Open { partition: name, error }),
-            Err(reason) => return Err(HostError::BrokeOff { partition: name, reason }),
+            Ok(Err(error)) => {
+                self.replicas.set_offline(key);
+                return Err(HostError::Open { partition: name, error });
+            }
+            Err(reason) => {
+                self.replicas.set_offline(key);
+                return Err(HostError::BrokeOff { partition: name, reason });
+            }
         };
         let flusher = Arc::clone(&opened.directory.flusher);
         let partition = Partition::new(key, name, opened.directory.id, opened.log, config, flusher);
         self.replicas.insert(Arc::clone(&partition));
+        if opened.directory.condition.is_offline() {
+            // It failed while the log was being opened.
+            partition.take_offline();
+        }
         Ok(partition)
     }
 
@@ -80,6 +91,7 @@ impl Hosting {
     /// # Errors
     /// The disk failed; the directory is a stray at the next start.
     pub async fn delete(&self, key: TopicIdPartition) -> Result<(), IoError> {
+        self.replicas.forget_offline(key);
         let Some(partition) = self.replicas.remove(key) else { return Ok(()) };
         let Some(directory) = self.directories.get(partition.directory).map(Arc::clone) else { return Ok(()) };
         let (directories, unique, name) =
@@ -98,14 +110,10 @@ impl Hosting {
     }
 
     /// Removes what deletions before the last stop left behind.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn remove_leftovers(&self) -> Result<(), IoError> {
-        for doomed in self.directories.leftovers()? {
+    pub fn remove_leftovers(&self) {
+        for doomed in self.directories.leftovers() {
             self.remove_later(doomed, 0);
         }
-        Ok(())
     }
 
     /// Sets aside the directories of partitions that neither `known` knows nor this broker hosts. To be called once all committed

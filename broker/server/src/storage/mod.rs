@@ -1,20 +1,26 @@
 //! The disks of this broker: log directories, their checkpoints, grouped syncs, retention. Knows no request.
 
 pub mod checkpoints;
+mod condition;
 mod dirs;
 mod flusher;
 mod hosting;
 mod names;
 mod pace;
 pub mod retention;
+pub mod space;
+mod take;
 mod upkeep;
+pub mod watchdog;
 
-pub use dirs::{
-    DirectoryError, DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition, format,
-};
+pub use condition::{Condition, Refusal};
+pub use dirs::{DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition};
 pub use flusher::{Flusher, SyncAsked};
 pub use hosting::{HostError, Hosting};
+pub use take::{DirectoryError, format};
 pub use upkeep::Upkeep;
 
+#[cfg(test)]
+mod failure_tests;
 #[cfg(test)]
 mod tests;

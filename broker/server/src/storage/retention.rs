@@ -17,9 +17,14 @@ use crate::runtime::Runtime;
 /// The disk failed or the log is offline.
 pub fn apply(partition: &Partition, now: Timestamp) -> Result<Vec<Doomed>, ChangeError> {
     let high_watermark = partition.marks().high_watermark;
-    partition.with_log(|log| {
+    let applied = partition.with_log(|log| {
         log.expire_producers(now);
         if log.is_offline() { Ok(Vec::new()) } else { log.apply_retention(high_watermark, now) }
+    });
+    applied.inspect_err(|error| {
+        if let ChangeError::Io(error) = error {
+            partition.condition().noticed(error);
+        }
     })
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use barnabas_log::fs::{Disk, RealFs};
 use barnabas_log::{LogConfig, identity};
-use barnabas_records::{AppendRules, BatchBuilder, Compression};
+use barnabas_protocol::ErrorCode;
+use barnabas_records::{BatchBuilder, Compression};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, TopicPartition, Uuid};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -61,7 +62,7 @@ impl StorageContext {
 impl Run {
     async fn host(&self, topic: &str, number: i32, topic_id: u128, config: PartitionConfig) -> Arc<Partition> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(topic_id), partition: number };
-        let partition = self.hosting.host(key, TopicPartition::new(topic, number), None, config).await.unwrap();
+        let partition = self.hosting.host(key, TopicPartition::new(topic, number), (None, true), config).await.unwrap();
         partition.lead(LeaderEpoch(0));
         partition
     }
@@ -82,7 +83,7 @@ fn disk() -> Disk {
 }
 
 fn config(log: LogConfig) -> PartitionConfig {
-    PartitionConfig { log, rules: AppendRules::default(), durability: Durability::Fsync, file_delete_delay_ms: 0 }
+    PartitionConfig { log, file_delete_delay_ms: 0, ..PartitionConfig::default() }
 }
 
 async fn produce(partition: &Arc<Partition>, timestamp: i64, count: usize) -> Offset {
@@ -196,7 +197,7 @@ async fn a_deleted_partition_is_gone_and_one_made_again_under_its_name_is_empty(
     let run = context.start();
     let again = run.host("t", 0, 6, config(LogConfig::default())).await;
     assert_eq!(again.marks().log_end, Offset(0));
-    for doomed in run.hosting.directories.leftovers().unwrap() {
+    for doomed in run.hosting.directories.leftovers() {
         doomed.remove().unwrap();
     }
     let names: Vec<String> = list(&context.paths[0]);
@@ -302,7 +303,7 @@ fn a_partitions_directory_without_an_id_is_taken_for_what_it_is_called() {
     std::fs::create_dir(&path).unwrap();
     let name = TopicPartition::new("t", 0);
     let now = Timestamp(0);
-    directories.open_partition(&name, Uuid::from_u128(8), None, LogConfig::default(), now).unwrap();
+    directories.open_partition(&name, Uuid::from_u128(8), None, true, (LogConfig::default(), now)).unwrap();
     assert_eq!(identity::read_topic_id(&RealFs, &path).unwrap(), Some(Uuid::from_u128(8)));
 }
 
@@ -322,8 +323,10 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
         let run = context.start();
         let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
         let name = TopicPartition::new("t", 0);
-        let refused = run.hosting.host(key, name, None, config(LogConfig::default())).await.unwrap_err();
+        let refused = run.hosting.host(key, name, (None, false), config(LogConfig::default())).await.unwrap_err();
         assert!(refused.to_string().contains("is damaged at byte 0"), "{refused}");
+        assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::KAFKA_STORAGE_ERROR);
+        assert_eq!(run.hosting.replicas.unopened(), 1);
         run.stop(true);
         assert!(!context.paths[0].join(".kafka_cleanshutdown").exists());
     }
