@@ -7,6 +7,7 @@ use barnabas_records::{BATCH_HEADER_BYTES, BatchError, BatchHeader, batches};
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::error::AppendError;
+use crate::fs::IoError;
 use crate::log::Log;
 use crate::markers;
 use crate::producer::SequenceCheck;
@@ -68,8 +69,7 @@ impl Log {
         self.make_room(&header, now)?;
         self.epochs.assign(self.disk.fs(), leader_epoch, log_end)?;
         let patched = header.encode();
-        self.active.append(&self.config, &header, &mut [IoSlice::new(&patched), IoSlice::new(records)])?;
-        self.producers.note(&header, markers::coordinator_epoch(&header, records), now);
+        self.write(&header, records, &mut [IoSlice::new(&patched), IoSlice::new(records)], now)?;
         Ok(Appended {
             base_offset: log_end,
             last_offset: header.last_offset(),
@@ -99,14 +99,29 @@ impl Log {
             }
             self.make_room(&header, now)?;
             self.epochs.assign(self.disk.fs(), header.partition_leader_epoch, header.base_offset)?;
-            self.active.append(&self.config, &header, &mut [IoSlice::new(batch.bytes())])?;
-            self.producers.note(&header, markers::coordinator_epoch(&header, batch.stored_records()), now);
+            self.write(&header, batch.stored_records(), &mut [IoSlice::new(batch.bytes())], now)?;
         }
         Ok(self.log_end())
     }
 
     fn check_online(&self) -> Result<(), AppendError> {
         if self.offline { Err(AppendError::Offline) } else { Ok(()) }
+    }
+
+    /// Writes a batch for which there is room, and notes it. `pieces` are its bytes, header included.
+    fn write(
+        &mut self,
+        header: &BatchHeader,
+        records: &[u8],
+        pieces: &mut [IoSlice<'_>],
+        now: Timestamp,
+    ) -> Result<(), IoError> {
+        let marker = markers::end_marker(header, records);
+        let aborted = self.producers.aborted_by(header, marker);
+        // Before the marker: a transaction that is known as ended and not as aborted would be read as committed.
+        self.active.append(self.disk.fs(), &self.config, header, pieces, aborted)?;
+        self.producers.note(header, marker, now);
+        Ok(())
     }
 
     /// Rolls when the batch does not fit into the active segment.

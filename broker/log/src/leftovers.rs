@@ -16,6 +16,8 @@ pub(crate) struct FoundSegment {
     pub(crate) base_offset: Offset,
     pub(crate) size: u64,
     pub(crate) modified: Timestamp,
+    /// It has a transaction index.
+    pub(crate) has_transactions: bool,
 }
 
 /// What lies in a partition's directory, by offset.
@@ -100,8 +102,14 @@ fn found(fs: &dyn Fs, directory: &Path, entries: &[DirectoryEntry]) -> Result<Fo
         let files = entries.iter().filter(|entry| !entry.is_directory);
         files.filter_map(move |entry| Some((files::offset_of(&entry.name, suffix)?, entry)))
     };
+    let transactions: BTreeSet<Offset> = files_with(files::TRANSACTION_INDEX).map(|(offset, _)| offset).collect();
     let segments: Vec<FoundSegment> = files_with(files::LOG)
-        .map(|(base_offset, entry)| FoundSegment { base_offset, size: entry.length, modified: entry.modified })
+        .map(|(base_offset, entry)| FoundSegment {
+            base_offset,
+            size: entry.length,
+            modified: entry.modified,
+            has_transactions: transactions.contains(&base_offset),
+        })
         .collect();
     let known: BTreeSet<Offset> = segments.iter().map(|segment| segment.base_offset).collect();
     for suffix in [files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {

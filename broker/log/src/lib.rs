@@ -5,6 +5,7 @@
 //! below which everything survives a power cut. What may block for long (finding a read's bytes, syncing) is decided under the
 //! caller's lock and run outside it: [`Log::prepare_read`], [`Log::prepare_flush`].
 
+mod aborted;
 mod append;
 pub mod checkpoint;
 mod config;
@@ -33,6 +34,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use aborted::AbortedTicket;
 pub use append::{AppendOrigin, Appended};
 pub use config::LogConfig;
 pub use error::{AppendError, ChangeError, OpenError, ReadError};
@@ -41,5 +43,6 @@ pub use log::Log;
 pub use read::{Read, ReadLimits, ReadTicket, Region};
 pub use recover::{OpenOptions, Recovery};
 pub use retention::{Doomed, Reason};
+pub use segment::AbortedTransaction;
 pub use text::TextFileError;
 pub use timestamps::{TimestampTicket, TimestampedOffset};

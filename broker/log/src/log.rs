@@ -154,6 +154,19 @@ impl Log {
         &self.producers
     }
 
+    /// Where read-committed readers stop: before the first transaction of which it is not settled below `high_watermark` how it
+    /// ends; at the high watermark when there is none.
+    #[must_use]
+    pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        let unstable = self.producers.first_unstable(high_watermark);
+        unstable.map_or(high_watermark, |first| first.max(self.log_start).min(high_watermark))
+    }
+
+    /// The high watermark is now `high_watermark`, and never less: markers below it stay.
+    pub fn watermark_moved(&mut self, high_watermark: Offset) {
+        self.producers.settle(high_watermark);
+    }
+
     /// Forgets producers silent for longer than the settings say.
     pub fn expire_producers(&mut self, now: Timestamp) {
         self.producers.expire(now, self.config.producer_id_expiration_ms);

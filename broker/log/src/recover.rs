@@ -21,7 +21,8 @@ use crate::old_format;
 use crate::producer::ProducerState;
 use crate::read::damaged;
 use crate::segment::{
-    ActiveSegment, Padding, SEQUENTIAL_BYTES, ScanError, Scanner, SealedSegment, Span, Stop, batch_at_or_after,
+    AbortedTransaction, ActiveSegment, Padding, SEQUENTIAL_BYTES, ScanError, Scanner, SealedSegment, Span, Stop,
+    batch_at_or_after,
 };
 
 /// How to open a log.
@@ -183,15 +184,13 @@ impl Opening<'_> {
     fn outgrows(&self, segment: &FoundSegment, next: &FoundSegment) -> Result<bool, OpenError> {
         let file = self.disk.fs().open(&self.path(segment.base_offset), OpenMode::Read)?;
         let (base_offset, size) = (segment.base_offset, segment.size);
-        let offsets = [base_offset, next.base_offset];
-        let walked =
-            SealedSegment::open(self.disk, &self.directory, offsets, (size, segment.modified)).and_then(|sound| {
-                let hint = match sound {
-                    Some(sealed) => sealed.hint(self.disk, next.base_offset)?,
-                    None => 0,
-                };
-                batch_at_or_after(Span { file: &*file, base_offset, size }, hint, next.base_offset)
-            });
+        let walked = SealedSegment::open(self.disk, &self.directory, next.base_offset, segment).and_then(|sound| {
+            let hint = match sound {
+                Some(sealed) => sealed.hint(self.disk, next.base_offset)?,
+                None => 0,
+            };
+            batch_at_or_after(Span { file: &*file, base_offset, size }, hint, next.base_offset)
+        });
         match walked {
             Ok(batch) => Ok(batch.is_some()),
             // A torn tail: what comes before it is below.
@@ -211,17 +210,13 @@ impl Opening<'_> {
         next: Option<&FoundSegment>,
         segments: &mut Segments,
     ) -> Result<bool, OpenError> {
-        let (base, size) = (found.base_offset, (found.size, found.modified));
         match next {
-            Some(next) => {
-                let offsets = [base, next.base_offset];
-                match SealedSegment::open(self.disk, &self.directory, offsets, size) {
-                    Ok(Some(sealed)) => segments.sealed.push(Arc::new(sealed)),
-                    Ok(None) | Err(ScanError::Batch { .. }) => return Ok(false),
-                    Err(ScanError::Io(error)) => return Err(error.into()),
-                }
-            }
-            None => match ActiveSegment::open(self.disk.fs(), &self.directory, base, found.size, found.modified)? {
+            Some(next) => match SealedSegment::open(self.disk, &self.directory, next.base_offset, found) {
+                Ok(Some(sealed)) => segments.sealed.push(Arc::new(sealed)),
+                Ok(None) | Err(ScanError::Batch { .. }) => return Ok(false),
+                Err(ScanError::Io(error)) => return Err(error.into()),
+            },
+            None => match ActiveSegment::open(self.disk.fs(), &self.directory, found)? {
                 Some(active) => segments.active = Some(active),
                 None => return Ok(false),
             },
@@ -241,14 +236,10 @@ impl Opening<'_> {
         // After a failed sync memory may hold as written what the disk never took, and syncing it again would not write it.
         self.disk.fs().open(&self.path(found.base_offset), OpenMode::Read)?.forget_cached();
         let epochs = &mut self.epochs;
-        let (mut segment, stop) = ActiveSegment::rebuild(
-            self.disk.fs(),
-            &self.directory,
-            found.base_offset,
-            (found.size, found.modified),
-            &self.options.config,
-            |header| epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset),
-        )?;
+        let (mut segment, stop) =
+            ActiveSegment::rebuild(self.disk.fs(), &self.directory, found, &self.options.config, |header| {
+                epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset)
+            })?;
         let mut ends = next.is_none();
         if let Some(stop) = stop {
             self.may_cut(&segment, stop)?;
@@ -326,10 +317,10 @@ pub(crate) fn reopen(
     config: &LogConfig,
 ) -> Result<ActiveSegment, IoError> {
     disk.forget(sealed.owner);
-    let (base, size) = (sealed.base_offset, (sealed.size, sealed.modified));
-    match ActiveSegment::open(disk.fs(), directory, base, sealed.size, sealed.modified)? {
+    let found = sealed.found();
+    match ActiveSegment::open(disk.fs(), directory, &found)? {
         Some(active) => Ok(active),
-        None => Ok(ActiveSegment::rebuild(disk.fs(), directory, base, size, config, |_| {})?.0),
+        None => Ok(ActiveSegment::rebuild(disk.fs(), directory, &found, config, |_| {})?.0),
     }
 }
 
@@ -375,23 +366,45 @@ fn headers_below(span: Span<'_>, hint: u64, end: Offset) -> Result<Vec<BatchHead
     }
 }
 
-/// Notes the producers of all batches from the producer state's end to the log's end; returns how many batches there were.
+/// Notes the producers of all batches from the producer state's end to the log's end, and completes the transaction indexes of
+/// segments that were read anew; returns how many batches there were.
 pub(crate) fn replay_producers(log: &mut Log, now: Timestamp) -> Result<u64, ReadError> {
     let from = log.producers.end();
-    let sealed: Vec<Arc<SealedSegment>> = log.sealed_from(from).map(Arc::clone).collect();
+    let Log { disk, sealed, active, producers, unsynced, .. } = log;
     let mut replayed = 0;
-    for segment in sealed {
-        let file = segment.open_file(&log.disk)?;
-        let hint = segment.hint(&log.disk, from)?;
-        replayed += replay_span(&mut log.producers, segment.span(&*file), hint, from, now)
+    for segment in sealed.iter_mut().filter(|segment| segment.end_offset > from) {
+        if segment.transactions.incomplete {
+            unsynced.add_all(producers.snapshot_at(disk.fs(), segment.base_offset)?.map(Dirty::Path));
+        }
+        let file = segment.open_file(disk)?;
+        let hint = segment.hint(disk, from)?;
+        let span = segment.span(&*file);
+        let replay = replay_span(producers, span, hint, from, now)
             .map_err(|error| damaged(error, || segment.path(files::LOG)))?;
+        replayed += replay.batches;
+        // Nobody else has it yet while the log is being opened, and no later replay finds an incomplete one.
+        if let Some(segment) = Arc::get_mut(segment).filter(|segment| segment.transactions.incomplete) {
+            segment.complete_transactions(disk.fs(), &replay.aborted)?;
+        }
     }
-    let file = Arc::clone(&log.active.file);
-    let span = Span { file: &*file, ..log.active.span() };
-    let hint = log.active.hint(from);
-    replayed += replay_span(&mut log.producers, span, hint, from, now)
+    if active.transactions.incomplete {
+        unsynced.add_all(producers.snapshot_at(disk.fs(), active.base_offset)?.map(Dirty::Path));
+    }
+    let file = Arc::clone(&active.file);
+    let hint = active.hint(from);
+    let replay = replay_span(producers, active.span(), hint, from, now)
         .map_err(|error| damaged(error, || file.path().to_path_buf()))?;
-    Ok(replayed)
+    if active.transactions.incomplete {
+        active.complete_transactions(disk.fs(), &replay.aborted)?;
+    }
+    Ok(replayed + replay.batches)
+}
+
+/// What batches told of producers.
+#[derive(Default)]
+struct Replay {
+    batches: u64,
+    aborted: Vec<AbortedTransaction>,
 }
 
 fn replay_span(
@@ -400,21 +413,22 @@ fn replay_span(
     hint: u64,
     from: Offset,
     now: Timestamp,
-) -> Result<u64, ScanError> {
+) -> Result<Replay, ScanError> {
+    let mut replay = Replay::default();
     let Some(first) = batch_at_or_after(span, hint, from)? else {
-        return Ok(0);
+        return Ok(replay);
     };
     let mut scanner = Scanner::new(span.file, first.position, span.size, SEQUENTIAL_BYTES);
-    let mut replayed = 0;
     while let Some(batch) = scanner.next()? {
         let mut marker = None;
         if batch.header.attributes.is_control() && batch.header.has_producer() {
             let bytes = scanner.read(&batch)?;
-            marker = markers::coordinator_epoch(&batch.header, bytes.get(BATCH_HEADER_BYTES..).unwrap_or_default());
+            marker = markers::end_marker(&batch.header, bytes.get(BATCH_HEADER_BYTES..).unwrap_or_default());
         }
+        replay.aborted.extend(producers.aborted_by(&batch.header, marker));
         // Replayed long after they were written: a producer is as old as its records, or else none would ever expire.
         producers.note(&batch.header, marker, batch.header.max_timestamp.min(now));
-        replayed += 1;
+        replay.batches += 1;
     }
-    Ok(replayed)
+    Ok(replay)
 }

@@ -1,4 +1,4 @@
-//! A segment: one file of batches with its two indexes. One is active and grows; the others are sealed and only ever read,
+//! A segment: one file of batches with its indexes. One is active and grows; the others are sealed and only ever read,
 //! renamed or removed. A segment knows no other segment.
 
 mod active;
@@ -10,6 +10,7 @@ mod recent;
 mod scan;
 mod sealed;
 mod time_index;
+mod transaction_index;
 
 pub(crate) use active::{ActiveSegment, Stop};
 pub(crate) use lookup::{Span, batch_at_or_after, limit_position};
@@ -18,3 +19,5 @@ pub(crate) use recent::Place;
 pub(crate) use scan::{LOOKUP_BYTES, Located, SEQUENTIAL_BYTES, ScanError, Scanner};
 pub(crate) use sealed::SealedSegment;
 pub(crate) use time_index::Newest;
+pub use transaction_index::AbortedTransaction;
+pub(crate) use transaction_index::TransactionIndex;

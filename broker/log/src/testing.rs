@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{BatchBuilder, BatchView, Compression};
 use barnabas_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use tempfile::TempDir;
@@ -15,13 +16,21 @@ pub(crate) struct TestBatch {
     pub(crate) values: Vec<String>,
     pub(crate) timestamp: i64,
     pub(crate) producer: Option<(i64, i16, i32)>,
+    pub(crate) transactional: bool,
     pub(crate) base_offset: i64,
     pub(crate) epoch: i32,
 }
 
 impl Default for TestBatch {
     fn default() -> Self {
-        Self { values: vec!["value".into()], timestamp: 1000, producer: None, base_offset: 0, epoch: 0 }
+        Self {
+            values: vec!["value".into()],
+            timestamp: 1000,
+            producer: None,
+            transactional: false,
+            base_offset: 0,
+            epoch: 0,
+        }
     }
 }
 
@@ -31,6 +40,9 @@ impl TestBatch {
             BatchBuilder::new(Offset(self.base_offset), Compression::None).leader_epoch(LeaderEpoch(self.epoch));
         if let Some((id, epoch, sequence)) = self.producer {
             builder = builder.producer(ProducerId(id), ProducerEpoch(epoch), sequence);
+        }
+        if self.transactional {
+            builder = builder.transactional();
         }
         for (index, value) in self.values.iter().enumerate() {
             let timestamp = Timestamp(self.timestamp + index as i64);
@@ -109,6 +121,16 @@ impl LogContext {
         self.log().append_as_leader(view.header(), view.stored_records(), epoch, AppendOrigin::Client, now)
     }
 
+    /// Ends the transaction of producer `id`, as a coordinator does.
+    pub(crate) fn end_transaction(&mut self, id: i64, epoch: i16, aborted: bool) -> Result<Appended, AppendError> {
+        let marker = EndTransactionMarker { coordinator_epoch: 0 };
+        let marker = if aborted { ControlRecord::Abort(marker) } else { ControlRecord::Commit(marker) };
+        let bytes = transaction_marker_batch(Timestamp(1000), ProducerId(id), ProducerEpoch(epoch), &marker).unwrap();
+        let view = BatchView::parse(&bytes).unwrap();
+        let origin = AppendOrigin::Internal;
+        self.log().append_as_leader(view.header(), view.stored_records(), LeaderEpoch(0), origin, Timestamp(1000))
+    }
+
     /// Appends `count` batches of one record, `v<offset>` at time 1000 times the offset.
     pub(crate) fn fill(&mut self, count: i64) {
         for _ in 0..count {
@@ -156,15 +178,20 @@ pub(crate) fn small_segments() -> LogConfig {
     LogConfig { segment_bytes: 1000, index_interval_bytes: 0, ..LogConfig::default() }
 }
 
+/// What `SEED` says, else another one each time.
+pub(crate) fn seed() -> u64 {
+    match std::env::var("SEED") {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64,
+    }
+}
+
 /// A small generator, so that a failure names the seed that repeats it.
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new() -> Self {
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse().unwrap(),
-            Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64,
-        };
+        let seed = seed();
         println!("SEED={seed}");
         Self::from_seed(seed)
     }

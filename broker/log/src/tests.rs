@@ -9,4 +9,5 @@ mod recovery;
 mod retention;
 mod scripts;
 mod timestamps;
+mod transactions;
 mod truncate;

@@ -72,7 +72,11 @@ impl Log {
 
     /// Producers as they were when the log ended where it ends now.
     pub(crate) fn reload_producers(&mut self, now: Timestamp) -> Result<u64, ReadError> {
-        self.producers.load(self.disk.fs(), self.log_start, self.log_end())?;
+        // A transaction index that is built anew needs the producers as they were before its segment.
+        let incomplete = self.sealed.iter().find(|segment| segment.transactions.incomplete);
+        let from = incomplete.map(|segment| segment.base_offset);
+        let from = from.or(self.active.transactions.incomplete.then_some(self.active.base_offset));
+        self.producers.load(self.disk.fs(), self.log_start, from.unwrap_or(self.log_end()))?;
         recover::recall_producers(self)?;
         let replayed = recover::replay_producers(self, now)?;
         self.producers.skip_to(self.log_end());

@@ -15,7 +15,7 @@ use barnabas_records::{BatchBuilder, Compression, DecompressLimits, batches};
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use tempfile::TempDir;
 
-use crate::replica::{FetchFrom, Partition};
+use crate::replica::{FetchFrom, Isolation, Partition};
 use crate::testing::{Broker, Client};
 
 const TOPIC: &str = "orders";
@@ -106,6 +106,7 @@ fn values(partition: &Partition) -> Vec<(i64, String)> {
             last_fetched_epoch: -1,
             max_bytes: 1 << 20,
             at_least_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
         };
         let Some(region) = partition.fetch(from).unwrap().region else { return found };
         let bytes = region.bytes().unwrap();

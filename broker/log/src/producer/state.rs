@@ -12,6 +12,8 @@ use super::entry::{ProducerEntry, SequencedBatch};
 use super::snapshot::{self, SnapshotError};
 use crate::files;
 use crate::fs::{Fs, IoError, OpenMode, write_all_at};
+use crate::markers::EndMarker;
+use crate::segment::AbortedTransaction;
 
 /// Producers remembered per partition. One takes some 300 bytes.
 const PRODUCERS_LIMIT: usize = 100_000;
@@ -65,6 +67,9 @@ pub struct ProducerState {
     producers: HashMap<ProducerId, ProducerEntry>,
     /// First offset of each open transaction.
     open_transactions: BTreeMap<Offset, ProducerId>,
+    /// First offset and marker's offset of transactions that have ended, until the high watermark has passed the marker: before, the
+    /// marker may yet be lost.
+    ended_transactions: BTreeMap<Offset, Offset>,
     /// Offsets of the snapshots on disk.
     snapshots: BTreeSet<Offset>,
     /// Everything below is noted here.
@@ -79,6 +84,7 @@ impl ProducerState {
             directory: directory.to_path_buf(),
             producers: HashMap::new(),
             open_transactions: BTreeMap::new(),
+            ended_transactions: BTreeMap::new(),
             snapshots,
             end: Offset(0),
             limit: PRODUCERS_LIMIT,
@@ -100,6 +106,32 @@ impl ProducerState {
     #[must_use]
     pub fn first_open_transaction(&self) -> Option<Offset> {
         self.open_transactions.keys().next().copied()
+    }
+
+    /// The first offset of the oldest transaction of which it is not settled how it ends, with the high watermark at
+    /// `high_watermark`.
+    pub(crate) fn first_unstable(&self, high_watermark: Offset) -> Option<Offset> {
+        let unsettled = self.ended_transactions.iter().find(|(_, marker)| **marker >= high_watermark);
+        let open = self.first_open_transaction();
+        unsettled.map(|(first, _)| *first).into_iter().chain(open).min()
+    }
+
+    /// The high watermark has moved: transactions whose markers it has passed are settled.
+    pub(crate) fn settle(&mut self, high_watermark: Offset) {
+        if !self.ended_transactions.is_empty() {
+            self.ended_transactions.retain(|_, marker| *marker >= high_watermark);
+        }
+    }
+
+    /// What the transaction index has to say once the batch of `header` is appended; none unless it aborts a transaction.
+    pub(crate) fn aborted_by(&self, header: &BatchHeader, marker: Option<EndMarker>) -> Option<AbortedTransaction> {
+        let producer_id = header.producer_id;
+        marker.filter(|marker| marker.aborted)?;
+        let first_offset = self.producers.get(&producer_id)?.transaction_first_offset?;
+        let last_offset = header.last_offset();
+        let others = self.open_transactions.keys().find(|first| **first != first_offset);
+        let last_stable_offset = others.copied().unwrap_or(last_offset.plus(1));
+        Some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
     }
 
     /// Everything below this offset is noted.
@@ -142,9 +174,8 @@ impl ProducerState {
         }
     }
 
-    /// Notes a batch that is in the log, whoever decided about it. `marker_epoch` is the coordinator epoch of an
-    /// end-of-transaction marker.
-    pub(crate) fn note(&mut self, header: &BatchHeader, marker_epoch: Option<i32>, seen: Timestamp) {
+    /// Notes a batch that is in the log, whoever decided about it, and the `marker` in it.
+    pub(crate) fn note(&mut self, header: &BatchHeader, marker: Option<EndMarker>, seen: Timestamp) {
         self.end = self.end.max(header.next_offset());
         if !header.has_producer() {
             return;
@@ -157,9 +188,10 @@ impl ProducerState {
         if header.attributes.is_control() {
             entry.enter_epoch(header.producer_epoch);
             entry.last_timestamp = header.max_timestamp;
-            entry.coordinator_epoch = marker_epoch.unwrap_or(entry.coordinator_epoch);
+            entry.coordinator_epoch = marker.map_or(entry.coordinator_epoch, |marker| marker.coordinator_epoch);
             if let Some(first) = entry.transaction_first_offset.take() {
                 self.open_transactions.remove(&first);
+                self.ended_transactions.insert(first, header.last_offset());
             }
             return;
         }
@@ -228,6 +260,7 @@ impl ProducerState {
     fn clear(&mut self) {
         self.producers.clear();
         self.open_transactions.clear();
+        self.ended_transactions.clear();
     }
 
     /// Loads the newest sound snapshot not past `end` (removing those past it and unsound ones), so that the log from
@@ -275,6 +308,16 @@ impl ProducerState {
         write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
         self.snapshots.insert(self.end);
         Ok(Some(path))
+    }
+
+    /// As [`ProducerState::write_snapshot`], where replaying has come to `base_offset`, so that the next crash need not go back
+    /// further. None, too, where nobody is known yet.
+    pub(crate) fn snapshot_at(&mut self, fs: &dyn Fs, base_offset: Offset) -> Result<Option<PathBuf>, IoError> {
+        if self.is_empty() || self.end > base_offset {
+            return Ok(None);
+        }
+        self.skip_to(base_offset);
+        self.write_snapshot(fs)
     }
 
     /// Removes the snapshots whose offset `goes` says so of.

@@ -106,7 +106,7 @@ fn silent_producers_expire_unless_a_transaction_is_open() {
     assert!(matches!(state.check(&header(2, 0, 1, 2, 1)), Err(SequenceError::OutsideTransaction { .. })));
     let mut marker = header(2, 0, -1, 2, 1);
     marker.attributes = open.attributes.with_control(true);
-    state.note(&marker, Some(5), Timestamp(1000));
+    state.note(&marker, Some(EndMarker { aborted: true, coordinator_epoch: 5 }), Timestamp(1000));
     assert_eq!(state.first_open_transaction(), None);
     assert_eq!(state.producer(ProducerId(2)).map(|entry| entry.coordinator_epoch), Some(5));
     assert_eq!(state.check(&header(2, 0, 1, 3, 1)), Ok(SequenceCheck::New));

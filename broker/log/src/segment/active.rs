@@ -1,4 +1,4 @@
-//! The segment that is appended to: indexes in memory, file open. Knows when it is full; who rolls it is the log.
+//! The segment that is appended to: its indexes of offsets and times in memory, its file open. Knows when it is full; who rolls it is the log.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,11 @@ use super::recent::{Place, Recent};
 use super::scan::{LOOKUP_BYTES, SEQUENTIAL_BYTES, ScanError, Scanner};
 use super::sealed::SealedSegment;
 use super::time_index::{Newest, TimeEntry};
+use super::transaction_index::{AbortedTransaction, TransactionIndex};
 use crate::LogConfig;
 use crate::files;
 use crate::fs::{Disk, File, Fs, IoError, OpenMode, write_all_at};
+use crate::leftovers::FoundSegment;
 use crate::log::Dirty;
 
 /// The active segment.
@@ -36,6 +38,7 @@ pub(crate) struct ActiveSegment {
     directory: Arc<Path>,
     offsets: GrowingIndex<OffsetEntry>,
     times: GrowingIndex<TimeEntry>,
+    pub(crate) transactions: TransactionIndex,
     bytes_since_index_entry: u64,
     padding: Padding,
     recent: Recent,
@@ -70,20 +73,21 @@ impl ActiveSegment {
             directory: Arc::clone(directory),
             offsets: GrowingIndex::open(fs, &path(files::INDEX), OpenMode::Truncate)?,
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), OpenMode::Truncate)?,
+            transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
             recent: Recent::default(),
         })
     }
 
-    /// Takes up the segment of `size` bytes whose files lie under its names.
+    /// Takes up the segment whose files lie under its names.
     fn attach(
         fs: &dyn Fs,
         directory: &Arc<Path>,
-        base_offset: Offset,
-        modified: Timestamp,
+        found: &FoundSegment,
         [offsets, times]: [OpenMode; 2],
     ) -> Result<Self, IoError> {
+        let FoundSegment { base_offset, modified, .. } = *found;
         let path = |suffix| files::path(directory, base_offset, suffix);
         Ok(Self {
             base_offset,
@@ -96,28 +100,31 @@ impl ActiveSegment {
             directory: Arc::clone(directory),
             offsets: GrowingIndex::open(fs, &path(files::INDEX), offsets)?,
             times: GrowingIndex::open(fs, &path(files::TIME_INDEX), times)?,
+            transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
             recent: Recent::default(),
         })
     }
 
-    /// Opens the segment of `size` bytes after a clean shutdown, trusting its indexes as far as they can be checked: walks only
+    /// Opens a segment after a clean shutdown, trusting its indexes as far as they can be checked: walks only
     /// the batches after the last index entry. None when that shows that indexes or batches are not sound.
-    pub(crate) fn open(
-        fs: &dyn Fs,
-        directory: &Arc<Path>,
-        base_offset: Offset,
-        size: u64,
-        modified: Timestamp,
-    ) -> Result<Option<Self>, IoError> {
-        let mut segment = Self::attach(fs, directory, base_offset, modified, [OpenMode::Create; 2])?;
-        segment.size = size;
+    pub(crate) fn open(fs: &dyn Fs, directory: &Arc<Path>, found: &FoundSegment) -> Result<Option<Self>, IoError> {
+        let mut segment = Self::attach(fs, directory, found, [OpenMode::Create; 2])?;
+        segment.size = found.size;
         match segment.find_end() {
-            Ok(true) => Ok(Some(segment)),
-            Ok(false) | Err(ScanError::Batch { .. }) => Ok(None),
-            Err(ScanError::Io(error)) => Err(error),
+            Ok(true) => {}
+            Ok(false) | Err(ScanError::Batch { .. }) => return Ok(None),
+            Err(ScanError::Io(error)) => return Err(error),
         }
+        if !found.has_transactions {
+            return Ok(Some(segment));
+        }
+        let offsets = [found.base_offset, segment.next_offset];
+        Ok(TransactionIndex::open(fs, &segment.transaction_path(), offsets)?.map(|transactions| {
+            segment.transactions = transactions;
+            segment
+        }))
     }
 
     fn find_end(&mut self) -> Result<bool, ScanError> {
@@ -148,17 +155,19 @@ impl ActiveSegment {
         Ok(sorted && inside)
     }
 
-    /// Reads the whole segment of at most `size` bytes, checks every batch, and builds its indexes anew. Stops at the first
-    /// bytes that are no sound batch in sequence; what follows them is not the segment's. `note` sees every sound batch.
+    /// Reads the whole segment, checks every batch, and builds its indexes anew, but for the aborted
+    /// transactions, which only a replay of producers tells. Stops at the first bytes that are no sound batch in sequence; what
+    /// follows them is not the segment's. `note` sees every sound batch.
     pub(crate) fn rebuild(
         fs: &dyn Fs,
         directory: &Arc<Path>,
-        base_offset: Offset,
-        (size, modified): (u64, Timestamp),
+        found: &FoundSegment,
         config: &LogConfig,
         mut note: impl FnMut(&BatchHeader),
     ) -> Result<(Self, Option<Stop>), IoError> {
-        let mut segment = Self::attach(fs, directory, base_offset, modified, [OpenMode::Truncate; 2])?;
+        let FoundSegment { base_offset, size, .. } = *found;
+        let mut segment = Self::attach(fs, directory, found, [OpenMode::Truncate; 2])?;
+        fs.remove_file(&segment.transaction_path())?;
         let file = Arc::clone(&segment.file);
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
         loop {
@@ -182,6 +191,7 @@ impl ActiveSegment {
                 return Ok((segment, Some(Stop { position: batch.position, error })));
             }
             segment.note(config, header);
+            segment.transactions.incomplete |= header.attributes.is_control() && header.attributes.is_transactional();
             note(header);
         }
     }
@@ -220,14 +230,20 @@ impl ActiveSegment {
         }
     }
 
-    /// Appends the batch of `header`, whose bytes, header included, are `pieces`; nothing is noted unless all were written.
+    /// Appends the batch of `header`, whose bytes, header included, are `pieces`, and which may be the marker of the transaction
+    /// `aborted`; nothing is noted unless all were written.
     pub(crate) fn append(
         &mut self,
+        fs: &dyn Fs,
         config: &LogConfig,
         header: &BatchHeader,
         pieces: &mut [IoSlice<'_>],
+        aborted: Option<AbortedTransaction>,
     ) -> Result<(), IoError> {
         let size = header.size_bytes() as u64;
+        if let Some(aborted) = aborted {
+            self.stage(fs, aborted)?;
+        }
         if config.preallocate {
             self.padding.allocate(&*self.file, self.size, u64::from(config.segment_bytes))?;
         }
@@ -241,7 +257,27 @@ impl ActiveSegment {
             return Err(error);
         }
         self.note(config, header);
+        self.transactions.count_staged();
         Ok(())
+    }
+
+    fn stage(&mut self, fs: &dyn Fs, aborted: AbortedTransaction) -> Result<(), IoError> {
+        let path = self.transaction_path();
+        self.transactions.stage(fs, &path, aborted)
+    }
+
+    /// Adds transactions that a replay has found, whose markers the segment holds: the index is complete then.
+    pub(crate) fn complete_transactions(&mut self, fs: &dyn Fs, aborted: &[AbortedTransaction]) -> Result<(), IoError> {
+        for transaction in aborted {
+            self.stage(fs, *transaction)?;
+            self.transactions.count_staged();
+        }
+        self.transactions.incomplete = false;
+        Ok(())
+    }
+
+    pub(crate) fn transaction_path(&self) -> PathBuf {
+        files::path(&self.directory, self.base_offset, files::TRANSACTION_INDEX)
     }
 
     /// Gives the next `bytes` bytes their place on the disk, unless the next `needed` ones have it.
@@ -319,6 +355,14 @@ impl ActiveSegment {
         after.checked_sub(1).and_then(|index| entries.get(index)).map_or(0, |entry| u64::from(entry.position))
     }
 
+    /// An offset from which on nothing lies below byte `position`, as far as the index knows one.
+    pub(crate) fn offset_bound(&self, position: u64) -> Offset {
+        let entries = self.offsets.entries();
+        let from = entries.partition_point(|entry| u64::from(entry.position) < position);
+        let entry = entries.get(from);
+        entry.map_or(self.next_offset, |entry| self.base_offset.plus(i64::from(entry.relative_offset)))
+    }
+
     /// An offset at or before which no record of this segment has `timestamp` or a later one.
     pub(crate) fn offset_before(&self, timestamp: Timestamp) -> Offset {
         let entries = self.times.entries();
@@ -331,13 +375,18 @@ impl ActiveSegment {
     pub(crate) fn write_indexes(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
         self.note_time();
         self.offsets.write_out(fs)?;
-        self.times.write_out(fs)
+        self.times.write_out(fs)?;
+        let path = self.transaction_path();
+        self.transactions.trim(fs, &path)
     }
 
     /// What has to be synced for the segment to be durable, once [`ActiveSegment::write_indexes`] has run.
-    pub(crate) fn dirty(&self) -> [Dirty; 3] {
+    pub(crate) fn dirty(&self) -> impl Iterator<Item = Dirty> {
         let path = |index: &Path| Dirty::Path(index.to_path_buf());
+        let transactions = (self.transactions.entries > 0).then(|| Dirty::Path(self.transaction_path()));
         [Dirty::File(Arc::clone(&self.file)), path(self.offsets.path()), path(self.times.path())]
+            .into_iter()
+            .chain(transactions)
     }
 
     /// What remains when another segment becomes the active one.
@@ -349,6 +398,7 @@ impl ActiveSegment {
             size: self.size,
             index_entries: self.offsets.entries().len() as u64,
             time_index_entries: self.times.entries().len() as u64,
+            transactions: self.transactions,
             newest: self.newest,
             modified: now,
             directory: Arc::clone(&self.directory),
@@ -367,6 +417,8 @@ impl ActiveSegment {
         self.offsets.truncate(fs, kept)?;
         let kept = self.times.entries().partition_point(|entry| entry.relative_offset < relative);
         self.times.truncate(fs, kept)?;
+        let path = self.transaction_path();
+        self.transactions.truncate(fs, &path, next_offset)?;
         self.bytes_since_index_entry = 0;
         self.find_newest()?;
         if position == 0 {
@@ -396,7 +448,8 @@ impl ActiveSegment {
     }
 
     /// The paths of the segment's files.
-    pub(crate) fn paths(&self) -> [PathBuf; 3] {
-        [self.file.path().to_path_buf(), self.offsets.path().to_path_buf(), self.times.path().to_path_buf()]
+    pub(crate) fn paths(&self) -> [PathBuf; 4] {
+        let [log, offsets, times] = [self.file.path(), self.offsets.path(), self.times.path()].map(Path::to_path_buf);
+        [log, offsets, times, self.transaction_path()]
     }
 }

@@ -104,6 +104,30 @@ pub(crate) fn last_below<E: Entry>(
     count: u64,
     below: impl Fn(&E) -> bool,
 ) -> Result<Option<E>, IoError> {
+    Ok(split(file, count, below)?.0)
+}
+
+/// As [`last_below`], but the first entry that `below` says no to.
+pub(crate) fn first_not_below<E: Entry>(
+    file: &dyn File,
+    count: u64,
+    below: impl Fn(&E) -> bool,
+) -> Result<Option<E>, IoError> {
+    let (_, number) = split(file, count, below)?;
+    if number >= count {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; E::BYTES];
+    read_exact_at(file, &mut bytes, number * E::BYTES as u64)?;
+    Ok(E::decode(&bytes))
+}
+
+/// The last entry that `below` says yes to, and how many there are of those.
+pub(crate) fn split<E: Entry>(
+    file: &dyn File,
+    count: u64,
+    below: impl Fn(&E) -> bool,
+) -> Result<(Option<E>, u64), IoError> {
     let entry_bytes = E::BYTES as u64;
     let (mut low, mut high, mut found) = (0, count, None);
     let mut buffer = [0; SEARCH_BYTES as usize];
@@ -113,13 +137,15 @@ pub(crate) fn last_below<E: Entry>(
         let bytes = buffer.get_mut(..(take * entry_bytes) as usize).unwrap_or_default();
         read_exact_at(file, bytes, from * entry_bytes)?;
         if whole {
-            let last = bytes.chunks_exact(E::BYTES).filter_map(E::decode).take_while(|entry| below(entry)).last();
-            return Ok(last.or(found));
+            for entry in bytes.chunks_exact(E::BYTES).filter_map(E::decode).take_while(|entry| below(entry)) {
+                (low, found) = (low + 1, Some(entry));
+            }
+            return Ok((found, low));
         }
         match E::decode(bytes).filter(|entry| below(entry)) {
             Some(entry) => (low, found) = (from + 1, Some(entry)),
             None => high = from,
         }
     }
-    Ok(found)
+    Ok((found, low))
 }

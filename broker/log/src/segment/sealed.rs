@@ -6,13 +6,15 @@ use std::sync::Arc;
 use barnabas_records::BATCH_HEADER_BYTES;
 use barnabas_types::{Offset, Timestamp};
 
-use super::index::{Entry, last_below};
+use super::index::{Entry, first_not_below, last_below};
 use super::lookup::Span;
 use super::offset_index::OffsetEntry;
 use super::scan::{ScanError, Scanner};
 use super::time_index::{Newest, TimeEntry};
+use super::transaction_index::{AbortedTransaction, TransactionIndex};
 use crate::files;
-use crate::fs::{Disk, File, IoError, OpenMode, read_exact_at};
+use crate::fs::{Disk, File, Fs, IoError, OpenMode, read_exact_at};
+use crate::leftovers::FoundSegment;
 
 /// The number of entries in an index file and the last one; none when its length is not one of whole entries.
 fn last_entry<E: Entry>(file: &dyn File) -> Result<Option<(u64, Option<E>)>, IoError> {
@@ -42,6 +44,7 @@ pub(crate) struct SealedSegment {
     pub(crate) index_entries: u64,
     /// Entries of the time index.
     pub(crate) time_index_entries: u64,
+    pub(crate) transactions: TransactionIndex,
     pub(crate) newest: Newest,
     /// When the file was last written; stands in for the newest record's time where records have none.
     pub(crate) modified: Timestamp,
@@ -54,9 +57,10 @@ impl SealedSegment {
     pub(crate) fn open(
         disk: &Disk,
         directory: &Arc<Path>,
-        [base_offset, end_offset]: [Offset; 2],
-        (size, modified): (u64, Timestamp),
+        end_offset: Offset,
+        found: &FoundSegment,
     ) -> Result<Option<Self>, ScanError> {
+        let FoundSegment { base_offset, size, modified, has_transactions } = *found;
         let newest = Newest { timestamp: Timestamp::NONE, offset: base_offset };
         let directory = Arc::clone(directory);
         let mut segment = Self {
@@ -66,6 +70,7 @@ impl SealedSegment {
             size,
             index_entries: 0,
             time_index_entries: 0,
+            transactions: TransactionIndex::default(),
             newest,
             modified,
             directory,
@@ -89,6 +94,13 @@ impl SealedSegment {
         }
         if segment.newest.offset >= end_offset && newest.1.is_some() {
             return Ok(None);
+        }
+        if has_transactions {
+            let path = segment.path(files::TRANSACTION_INDEX);
+            match TransactionIndex::open(disk.fs(), &path, [base_offset, end_offset])? {
+                Some(transactions) => segment.transactions = transactions,
+                None => return Ok(None),
+            }
         }
         let file = segment.open_file(disk)?;
         let sound = match last.1 {
@@ -115,6 +127,16 @@ impl SealedSegment {
             Ok(batch) => Ok(batch.is_some_and(|batch| batch.header.last_offset() == offset)),
             Err(ScanError::Batch { .. }) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// As it would be found in its directory.
+    pub(crate) fn found(&self) -> FoundSegment {
+        FoundSegment {
+            base_offset: self.base_offset,
+            size: self.size,
+            modified: self.modified,
+            has_transactions: self.transactions.entries > 0,
         }
     }
 
@@ -154,6 +176,28 @@ impl SealedSegment {
         let count = self.index_entries.min(index.length()? / OffsetEntry::BYTES as u64);
         let entry = last_below(&*index, count, |entry: &OffsetEntry| u64::from(entry.position) <= latest)?;
         Ok(entry.map_or(0, |entry| u64::from(entry.position)))
+    }
+
+    /// An offset from which on nothing lies below byte `position`, as far as the index knows one.
+    pub(crate) fn offset_bound(&self, disk: &Disk, position: u64) -> Result<Offset, IoError> {
+        if self.index_entries == 0 {
+            return Ok(self.end_offset);
+        }
+        let index = disk.reader(self.owner, files::INDEX, &self.path(files::INDEX))?;
+        let count = self.index_entries.min(index.length()? / OffsetEntry::BYTES as u64);
+        let entry = first_not_below(&*index, count, |entry: &OffsetEntry| u64::from(entry.position) < position)?;
+        Ok(entry.map_or(self.end_offset, |entry| self.base_offset.plus(i64::from(entry.relative_offset))))
+    }
+
+    /// Adds transactions that a replay has found, whose markers the segment holds: the index is complete then.
+    pub(crate) fn complete_transactions(&mut self, fs: &dyn Fs, aborted: &[AbortedTransaction]) -> Result<(), IoError> {
+        let path = self.path(files::TRANSACTION_INDEX);
+        for transaction in aborted {
+            self.transactions.stage(fs, &path, *transaction)?;
+            self.transactions.count_staged();
+        }
+        self.transactions.incomplete = false;
+        Ok(())
     }
 
     /// An offset at or before which no record of this segment has `timestamp` or a later one.

@@ -1,11 +1,9 @@
 //! Random operations, failures and crashes against a list of batches in memory, for as many seeds as `LOG_SEEDS` says.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use barnabas_types::{Offset, Timestamp};
 
 use crate::fs::{Fault, Operation};
-use crate::testing::{LogContext, Random, TestBatch, small_segments};
+use crate::testing::{LogContext, Random, TestBatch, seed, small_segments};
 use crate::{FlushTicket, LogConfig, ReadLimits};
 
 /// A log and what it must hold.
@@ -225,10 +223,7 @@ impl Model {
 #[test]
 fn a_log_agrees_with_its_model_whatever_fails_and_whenever_it_stops() {
     let seeds: u64 = std::env::var("LOG_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(12);
-    let first = match std::env::var("SEED") {
-        Ok(seed) => seed.parse().unwrap(),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
-    };
+    let first = seed();
     for seed in (0..seeds).map(|number| first.wrapping_add(number.wrapping_mul(2))) {
         let mut model = Model::new(seed);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -46,6 +46,8 @@ impl Scenario {
             "config" => return Ok(self.config(command)),
             "append" => return self.append(command),
             "read" => return self.read(command),
+            "end" => return self.end(command),
+            "committed" => return self.committed(command),
             "state" => return Ok(self.state()),
             "flush" => return Ok(format!("durable to {}", self.context.log().flush()?)),
             "roll" => self.context.log().roll(now)?,
@@ -98,12 +100,37 @@ impl Scenario {
                 producer,
                 epoch: i32::try_from(command.number("epoch", 0)).unwrap(),
                 base_offset: 0,
+                transactional: command.words.contains(&"transactional"),
             };
             let appended = self.context.append(&batch)?;
             let duplicate = if appended.duplicate { " (a duplicate)" } else { "" };
             printed.push(format!("{} to {}{duplicate}", appended.base_offset, appended.last_offset));
         }
         Ok(printed.join(", "))
+    }
+
+    fn end(&mut self, command: &Command<'_>) -> Result<String, Box<dyn std::error::Error>> {
+        let aborted = command.words[0] == "abort";
+        let epoch = i16::try_from(command.number("epoch", 0))?;
+        let appended = self.context.end_transaction(command.number("producer", 0), epoch, aborted)?;
+        Ok(format!("marker at {}", appended.base_offset))
+    }
+
+    /// What a read-committed reader gets that reads from an offset on.
+    fn committed(&mut self, command: &Command<'_>) -> Result<String, Box<dyn std::error::Error>> {
+        let high_watermark = Offset(command.number("high-watermark", self.context.log().log_end().0));
+        let end = self.context.log().last_stable_offset(high_watermark);
+        let max_bytes = u32::try_from(command.number("max-bytes", 1_000_000))?;
+        let limits = ReadLimits { end, max_bytes, at_least_one_batch: true };
+        let Some(region) = self.context.log().read(command.offset(), limits)? else {
+            return Ok(format!("stable to {end}, nothing"));
+        };
+        let aborted = self.context.log().prepare_aborted(command.offset(), end, &region).run()?.unwrap();
+        let aborted: Vec<String> = aborted
+            .iter()
+            .map(|one| format!("{} from {} to {}", one.producer_id, one.first_offset, one.last_offset))
+            .collect();
+        Ok(format!("stable to {end}, {} bytes, aborted: {}", region.length, aborted.join(", ")))
     }
 
     fn read(&mut self, command: &Command<'_>) -> Result<String, Box<dyn std::error::Error>> {

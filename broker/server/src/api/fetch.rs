@@ -6,20 +6,18 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_protocol::messages::fetch::{EpochEndOffset, FetchRequest, FetchResponse, PartitionData};
+use barnabas_protocol::messages::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, PartitionData,
+};
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_types::{FileRegion, Offset, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::RequestContext;
-use crate::replica::{FetchFrom, Fetched, Partition};
+use crate::replica::{FetchFrom, Fetched, Isolation, Partition};
 use session::{FetchContext, TopicKey, Wanted, failed};
 
 pub use session::FetchSessions;
-
-/// READ_COMMITTED, the other isolation level. Without transactions both read the same: there are no aborted records, and
-/// the last stable offset is the high watermark.
-const READ_COMMITTED: i8 = 1;
 
 /// What all partitions of one reply were read into.
 #[derive(Default)]
@@ -108,11 +106,12 @@ fn read_all(
             max_bytes: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
             // The reply's first batch comes whole, so that a client with small limits gets on.
             at_least_one_batch: round.bytes == 0,
+            isolation: Isolation::from_wire(request.isolation_level),
         };
         let data = match hosted.as_ref().map_err(|error| *error).and_then(|partition| partition.fetch(from)) {
             Ok(fetched) => {
                 round.urgent |= fetched.diverging.is_some();
-                partition_data(wanted, request.isolation_level, fetched)
+                partition_data(wanted, from.isolation, fetched)
             }
             Err(error) => {
                 round.urgent = true;
@@ -125,13 +124,20 @@ fn read_all(
     round
 }
 
-fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> PartitionData<'static> {
+fn partition_data(wanted: &Wanted, isolation: Isolation, fetched: Fetched) -> PartitionData<'static> {
     let records = match fetched.region {
         Some(region) => {
             Records::File(FileRegion { file: region.file, position: region.position, length: region.length as usize })
         }
         None => Records::default(),
     };
+    let aborted_transactions = (fetched.aborted.iter())
+        .map(|aborted| AbortedTransaction {
+            producer_id: aborted.producer_id.0,
+            first_offset: aborted.first_offset.0,
+            ..Default::default()
+        })
+        .collect();
     let diverging_epoch = match fetched.diverging {
         Some(end) => EpochEndOffset { epoch: end.epoch.0, end_offset: end.end_offset.0, ..Default::default() },
         None => EpochEndOffset::default(),
@@ -139,9 +145,9 @@ fn partition_data(wanted: &Wanted, isolation_level: i8, fetched: Fetched) -> Par
     PartitionData {
         partition_index: wanted.partition,
         high_watermark: fetched.marks.high_watermark.0,
-        last_stable_offset: fetched.marks.high_watermark.0,
+        last_stable_offset: fetched.marks.last_stable_offset.0,
         log_start_offset: fetched.marks.log_start.0,
-        aborted_transactions: (isolation_level == READ_COMMITTED).then(Vec::new),
+        aborted_transactions: (isolation == Isolation::ReadCommitted).then_some(aborted_transactions),
         diverging_epoch,
         records: Some(records),
         ..Default::default()

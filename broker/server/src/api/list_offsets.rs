@@ -11,9 +11,9 @@ use barnabas_protocol::messages::list_offsets::{
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::RequestContext;
-use crate::replica::{Partition, Sought};
+use crate::replica::{Isolation, Partition, Sought};
 
-/// The high watermark (KIP-79).
+/// Where the client stops reading: the high watermark (KIP-79), the last stable offset for read-committed ones (KIP-98).
 const LATEST: i64 = -1;
 /// The first offset that may be read.
 const EARLIEST: i64 = -2;
@@ -28,12 +28,13 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// Answers every partition by itself.
 pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -> ListOffsetsResponse<'static> {
+    let isolation = Isolation::from_wire(request.isolation_level);
     let mut topics = Vec::new();
     for topic in &request.topics {
         let mut partitions = Vec::new();
         for asked in &topic.partitions {
             let found = match context.hosted(&topic.name, asked.partition_index) {
-                Ok(partition) => look_up(context, partition, asked).await,
+                Ok(partition) => look_up(context, partition, asked, isolation).await,
                 Err(error) => Err(error),
             };
             partitions.push(response(context.api_version, asked.partition_index, found));
@@ -47,6 +48,7 @@ async fn look_up(
     context: &RequestContext,
     partition: Arc<Partition>,
     asked: &ListOffsetsPartition<'_>,
+    isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>, ErrorCode> {
     let believed = asked.current_leader_epoch;
     let lowest_version = match asked.timestamp {
@@ -66,15 +68,15 @@ async fn look_up(
     match asked.timestamp {
         LATEST => {
             let marks = partition.marks_in(believed)?;
-            Ok(special(marks.high_watermark, marks.leader_epoch))
+            Ok(special(marks.readable(isolation), marks.leader_epoch))
         }
         EARLIEST | EARLIEST_LOCAL => {
             let log_start = partition.marks_in(believed)?.log_start;
             Ok(special(log_start, partition.epoch_of(log_start)))
         }
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => partition.marks_in(believed).map(|_| None),
-        MAX_TIMESTAMP => search(context, partition, believed, Sought::Largest).await,
-        timestamp => search(context, partition, believed, Sought::From(Timestamp(timestamp))).await,
+        MAX_TIMESTAMP => search(context, partition, believed, Sought::Largest, isolation).await,
+        timestamp => search(context, partition, believed, Sought::From(Timestamp(timestamp)), isolation).await,
     }
 }
 
@@ -84,8 +86,9 @@ async fn search(
     partition: Arc<Partition>,
     believed: i32,
     sought: Sought,
+    isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>, ErrorCode> {
-    let search = context.node.runtime.spawn_blocking(move || partition.offset_of(believed, sought));
+    let search = context.node.runtime.spawn_blocking(move || partition.offset_of(believed, sought, isolation));
     search.await.unwrap_or(Err(ErrorCode::UNKNOWN_SERVER_ERROR))
 }
 

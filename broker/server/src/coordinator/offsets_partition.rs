@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::replica::{AppendError, FetchFrom, Partition};
+use crate::replica::{AppendError, FetchFrom, Isolation, Partition};
 
 /// A partition of `__consumer_offsets` as its shard sees it.
 pub trait OffsetsPartition: Send + Sync + 'static {
@@ -63,8 +63,14 @@ impl OffsetsPartition for Arc<Partition> {
     }
 
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
-        let from =
-            FetchFrom { offset, current_leader_epoch: -1, last_fetched_epoch: -1, max_bytes, at_least_one_batch: true };
+        let from = FetchFrom {
+            offset,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+            max_bytes,
+            at_least_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
+        };
         let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
             tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");

@@ -64,6 +64,8 @@ pub struct Marks {
     pub log_end: Offset,
     /// Consumers read below this; acks=all waits for it.
     pub high_watermark: Offset,
+    /// Read-committed consumers read below this: no transaction is open there.
+    pub last_stable_offset: Offset,
     /// The leader's epoch.
     pub leader_epoch: LeaderEpoch,
 }
@@ -136,6 +138,7 @@ impl State {
             log_start: self.log.log_start(),
             log_end: self.log.log_end(),
             high_watermark: self.high_watermark,
+            last_stable_offset: self.log.last_stable_offset(self.high_watermark),
             leader_epoch: self.leader_epoch(),
         }
     }
@@ -152,7 +155,10 @@ impl State {
             Durability::Replicated if !self.is_flush_due(config) => self.log.log_end(),
             Durability::Fsync | Durability::Replicated => self.log.durable_end(),
         };
-        self.high_watermark = self.high_watermark.max(end);
+        if end > self.high_watermark {
+            self.high_watermark = end;
+            self.log.watermark_moved(end);
+        }
         self.high_watermark
     }
 }

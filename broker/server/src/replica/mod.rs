@@ -15,7 +15,7 @@ use barnabas_types::TopicIdPartition;
 
 pub use append::{AppendError, Appended};
 pub use hosted::{Durability, Marks, Partition, PartitionConfig};
-pub use read::{EpochEnd, FetchFrom, Fetched, Sought};
+pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Sought};
 
 /// All hosted partitions, by topic id: a topic made again under its old name is another one.
 #[derive(Debug, Default)]

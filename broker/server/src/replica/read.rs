@@ -3,11 +3,39 @@
 
 use std::sync::Arc;
 
-use barnabas_log::{Read, ReadError, ReadLimits, ReadTicket, Region, TimestampedOffset};
+use barnabas_log::{AbortedTransaction, Log, Read, ReadError, ReadLimits, ReadTicket, Region, TimestampedOffset};
 use barnabas_protocol::ErrorCode;
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::{Marks, Partition};
+
+/// Which records a client may see (`isolation.level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// All below the high watermark.
+    ReadUncommitted,
+    /// Those below the last stable offset; which of them were aborted is told beside them.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// As requests have it: 1 is read-committed.
+    #[must_use]
+    pub fn from_wire(level: i8) -> Self {
+        if level == 1 { Self::ReadCommitted } else { Self::ReadUncommitted }
+    }
+}
+
+impl Marks {
+    /// Where clients of that isolation stop reading.
+    #[must_use]
+    pub fn readable(&self, isolation: Isolation) -> Offset {
+        match isolation {
+            Isolation::ReadUncommitted => self.high_watermark,
+            Isolation::ReadCommitted => self.last_stable_offset,
+        }
+    }
+}
 
 /// From where and how much of a partition is fetched.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +50,8 @@ pub struct FetchFrom {
     pub max_bytes: u32,
     /// The first batch comes whole, even if it is larger.
     pub at_least_one_batch: bool,
+    /// Where reading stops.
+    pub isolation: Isolation,
 }
 
 /// What a fetch found.
@@ -29,8 +59,10 @@ pub struct FetchFrom {
 pub struct Fetched {
     /// The partition's marks when it was read.
     pub marks: Marks,
-    /// The batches, if there are any below the high watermark.
+    /// The batches, if there are any that may be read.
     pub region: Option<Region>,
+    /// Transactions whose records the client must leave out; of interest to read-committed clients only.
+    pub aborted: Vec<AbortedTransaction>,
     /// The client's log is not ours: it must go back to this end.
     pub diverging: Option<EpochEnd>,
 }
@@ -80,13 +112,42 @@ impl Partition {
             let (marks, ticket) = match self.prepare_fetch(FetchFrom { offset, ..from })? {
                 Prepared::Read(marks, ticket) => (marks, ticket),
                 Prepared::Diverging(marks, end) => {
-                    return Ok(Fetched { marks, region: None, diverging: Some(end) });
+                    return Ok(Fetched { marks, region: None, aborted: Vec::new(), diverging: Some(end) });
                 }
             };
             match ticket.run().map_err(|error| read_failed(self, &error))? {
-                Read::Data(region) => return Ok(Fetched { marks, region, diverging: None }),
+                Read::Data(region) => {
+                    let Some(aborted) = self.aborted(offset, from.isolation, &marks, region.as_ref())? else {
+                        continue;
+                    };
+                    return Ok(Fetched { marks, region, aborted, diverging: None });
+                }
                 Read::Continue(next) => offset = next,
             }
+        }
+    }
+
+    /// The aborted transactions in `region`; none when the log has lost a segment meanwhile, so that the read has to be decided
+    /// again: it then begins below the log's start.
+    fn aborted(
+        &self,
+        offset: Offset,
+        isolation: Isolation,
+        marks: &Marks,
+        region: Option<&Region>,
+    ) -> Result<Option<Vec<AbortedTransaction>>, ErrorCode> {
+        let Some(region) = region.filter(|_| isolation == Isolation::ReadCommitted) else {
+            return Ok(Some(Vec::new()));
+        };
+        let (log_start, ticket) = self
+            .with_log(|log: &mut Log| (log.log_start(), log.prepare_aborted(offset, marks.last_stable_offset, region)));
+        match ticket.run().map_err(|error| read_failed(self, &error))? {
+            // A file is missing though nothing has left the log: it would be missing the next time, too.
+            None if self.marks().log_start == log_start => {
+                tracing::error!(partition = %self.name, "a transaction index is missing; the next start builds it anew");
+                Err(ErrorCode::KAFKA_STORAGE_ERROR)
+            }
+            found => Ok(found),
         }
     }
 
@@ -106,7 +167,7 @@ impl Partition {
             }
         }
         let limits = ReadLimits {
-            end: marks.high_watermark,
+            end: marks.readable(from.isolation),
             max_bytes: from.max_bytes,
             at_least_one_batch: from.at_least_one_batch,
         };
@@ -145,7 +206,12 @@ impl Partition {
     ///
     /// # Errors
     /// Not leading, an epoch that does not fit, or a storage error.
-    pub fn offset_of(&self, current_leader_epoch: i32, sought: Sought) -> Result<Option<TimestampedOffset>, ErrorCode> {
+    pub fn offset_of(
+        &self,
+        current_leader_epoch: i32,
+        sought: Sought,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampedOffset>, ErrorCode> {
         let state = self.lock();
         state.leading_in(current_leader_epoch)?;
         let marks = state.marks();
@@ -155,7 +221,7 @@ impl Partition {
         };
         drop(state);
         let found = ticket.run().map_err(|error| read_failed(self, &error))?;
-        Ok(found.filter(|found| found.offset < marks.high_watermark))
+        Ok(found.filter(|found| found.offset < marks.readable(isolation)))
     }
 
     /// Raises the first offset that may be read (DeleteRecords); -1 means the high watermark. Returns the new one.

@@ -6,8 +6,11 @@ use std::time::Duration;
 use barnabas_log::fs::{Disk, RealFs};
 use barnabas_log::{Log, LogConfig, OpenOptions};
 use barnabas_protocol::ErrorCode;
+use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
-use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, TopicPartition, Uuid};
+use barnabas_types::{
+    BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicIdPartition, TopicPartition, Uuid,
+};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -83,6 +86,7 @@ impl PartitionContext {
             last_fetched_epoch: -1,
             max_bytes: 1 << 20,
             at_least_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
         })
     }
 }
@@ -179,10 +183,16 @@ async fn a_timestamp_leads_to_the_first_record_that_is_not_older() {
     let context = PartitionContext::new(Durability::Replicated);
     context.produce(&["a"]).unwrap();
     context.produce(&["b"]).unwrap();
-    let found = context.partition.offset_of(-1, Sought::From(NOW)).unwrap().unwrap();
+    let found = context.partition.offset_of(-1, Sought::From(NOW), Isolation::ReadUncommitted).unwrap().unwrap();
     assert_eq!((found.offset, found.timestamp, found.leader_epoch), (Offset(0), NOW, LeaderEpoch(3)));
-    assert_eq!(context.partition.offset_of(-1, Sought::From(Timestamp(NOW.0 + 1))).unwrap(), None);
-    assert_eq!(context.partition.offset_of(3, Sought::Largest).unwrap().unwrap().timestamp, NOW);
+    assert_eq!(
+        context.partition.offset_of(-1, Sought::From(Timestamp(NOW.0 + 1)), Isolation::ReadUncommitted).unwrap(),
+        None
+    );
+    assert_eq!(
+        context.partition.offset_of(3, Sought::Largest, Isolation::ReadUncommitted).unwrap().unwrap().timestamp,
+        NOW
+    );
 }
 
 #[tokio::test]
@@ -197,6 +207,43 @@ async fn many_who_append_at_once_share_syncs_and_all_are_answered() {
         waited.unwrap().unwrap();
     }
     assert_eq!(context.partition.marks().high_watermark, Offset(200));
+}
+
+#[tokio::test]
+async fn read_committed_consumers_stop_before_an_open_transaction_and_hear_of_aborted_ones() {
+    let context = PartitionContext::new(Durability::Replicated);
+    context.produce(&["outside"]).unwrap();
+    let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
+    let mut builder = BatchBuilder::new(Offset(0), Compression::None).producer(id, epoch, 0).transactional();
+    builder.append(NOW, None, Some(b"inside"), &[]).unwrap();
+    context.partition.append(&builder.build().unwrap(), NOW).unwrap();
+    let fetch = |isolation| {
+        let from = FetchFrom {
+            offset: Offset(0),
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+            max_bytes: 1 << 20,
+            at_least_one_batch: true,
+            isolation,
+        };
+        context.partition.fetch(from).unwrap()
+    };
+    let open = fetch(Isolation::ReadCommitted);
+    assert_eq!((open.marks.last_stable_offset, open.marks.high_watermark), (Offset(1), Offset(2)));
+    assert!(open.region.unwrap().length < fetch(Isolation::ReadUncommitted).region.unwrap().length);
+    let newest = context.partition.offset_of(-1, Sought::Largest, Isolation::ReadCommitted).unwrap();
+    assert_eq!(newest.map(|found| found.offset), Some(Offset(0)));
+
+    let marker = ControlRecord::Abort(EndTransactionMarker { coordinator_epoch: 0 });
+    let marker = transaction_marker_batch(NOW, id, epoch, &marker).unwrap();
+    context.partition.append_internal(&marker, NOW).unwrap();
+    let aborted = fetch(Isolation::ReadCommitted);
+    assert_eq!(aborted.marks.last_stable_offset, Offset(3));
+    assert_eq!(
+        aborted.aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect::<Vec<_>>(),
+        [(id, Offset(1))]
+    );
+    assert!(fetch(Isolation::ReadUncommitted).aborted.is_empty());
 }
 
 /// A partition whose records replication keeps, with settings of its own; nobody syncs before the flusher is run.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::space::{Reserve, SpaceWatch};
 use super::*;
-use crate::replica::{AppendError, Appended, Durability, FetchFrom, Partition, PartitionConfig};
+use crate::replica::{AppendError, Appended, Durability, FetchFrom, Isolation, Partition, PartitionConfig};
 use crate::runtime::Runtime;
 
 const NODE: BrokerId = BrokerId(1);
@@ -147,6 +147,7 @@ fn fetch(partition: &Arc<Partition>) -> Result<bool, ErrorCode> {
         last_fetched_epoch: -1,
         max_bytes: 1 << 20,
         at_least_one_batch: true,
+        isolation: Isolation::ReadUncommitted,
     };
     Ok(partition.fetch(from)?.region.is_some())
 }
@@ -264,7 +265,10 @@ async fn a_write_that_fails_takes_the_directory_offline_and_a_read_that_fails_do
     }
     context.fs.inject(Fault::always(Operation::Read, "disk-b/t-1/", EIO));
     let sought = crate::replica::Sought::From(NOW);
-    assert_eq!(partitions[1].offset_of(-1, sought).unwrap_err(), ErrorCode::KAFKA_STORAGE_ERROR);
+    assert_eq!(
+        partitions[1].offset_of(-1, sought, Isolation::ReadUncommitted).unwrap_err(),
+        ErrorCode::KAFKA_STORAGE_ERROR
+    );
     produce(&partitions[1]).await;
     produce(&partitions[3]).await;
     context.fs.inject(Fault::always(Operation::Write, "disk-b/t-1/", EIO));
