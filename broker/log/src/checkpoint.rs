@@ -72,11 +72,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_file_holds_nothing_as_kafka_leaves_it_until_it_first_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(RECOVERY_POINT);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(read(&RealFs, &path).unwrap(), Offsets::new());
+    }
+
+    #[test]
     fn a_malformed_file_is_refused_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(RECOVERY_POINT);
         for (text, line) in [
-            ("", 1),
+            ("\n", 1),
             ("1\n0\n", 1),
             ("0\n", 2),
             ("0\n-1\n", 2),

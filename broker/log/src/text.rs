@@ -27,7 +27,8 @@ pub enum TextFileError {
     },
 }
 
-/// Reads the entries of `path`, none when it does not exist. `parse` turns one line into one entry, or says what is wrong.
+/// Reads the entries of `path`, none when it does not exist or is empty, as Kafka leaves it until it first writes it. `parse` turns
+/// one line into one entry, or says what is wrong.
 pub(crate) fn read_entries<T>(
     fs: &dyn Fs,
     path: &Path,
@@ -42,7 +43,7 @@ pub(crate) fn read_entries<T>(
     match lines.next() {
         Some((_, line)) if line.trim() == "0" => {}
         Some(_) => return Err(malformed(1, "unknown version, expected 0")),
-        None => return Err(malformed(1, "empty file, expected version 0")),
+        None => return Ok(None),
     }
     let count = lines.next().and_then(|(_, line)| line.trim().parse::<usize>().ok());
     let count = count.ok_or_else(|| malformed(2, "expected the number of entries"))?;
