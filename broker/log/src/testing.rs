@@ -1,6 +1,8 @@
 //! What the tests of this crate share: batches and a log in a directory of its own. Tests of other files build logs only here.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{BatchBuilder, BatchView, Compression};
@@ -171,6 +173,22 @@ impl LogContext {
             let bytes = region.bytes().unwrap();
             assert_eq!(BatchView::parse(&bytes).unwrap().header().base_offset, Offset(offset));
         }
+    }
+}
+
+impl Drop for LogContext {
+    /// A log that its test leaves open is closed and kept in the directory that `BARNABAS_KEEP_LOGS` names, if any: for another
+    /// implementation to read. One that is closed, killed, damaged beyond opening or on a failing disk is not.
+    fn drop(&mut self) {
+        let (Some(kept), Some(log)) = (std::env::var_os("BARNABAS_KEEP_LOGS"), self.log.as_mut()) else { return };
+        if std::thread::panicking() || log.close().is_err() {
+            return;
+        }
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");
+        let place = Path::new(&kept).join(format!("{test}-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::rename(&self.options.directory, place.join("topic-0")).unwrap();
     }
 }
 

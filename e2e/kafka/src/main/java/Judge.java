@@ -39,6 +39,7 @@ public final class Judge {
         Map.entry("cluster", "org.apache.kafka.tools.ClusterTool"),
         Map.entry("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
         Map.entry("features", "org.apache.kafka.tools.FeatureCommand"),
+        Map.entry("storage", "kafka.tools.StorageTool"),
         Map.entry("dump-log", "org.apache.kafka.tools.DumpLogSegments"));
 
     private static final PrintStream TO_READER = System.out;
