@@ -2,6 +2,7 @@
 //! applied. A reply that promises something waits for that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_metadata::{Delta, Image};
 use barnabas_types::{LeaderEpoch, Offset};
@@ -43,6 +44,11 @@ pub trait Subscriber: Send + Sync {
 
     /// Carries out one change. Returns when it is in force; a failure is the subscriber's to report, and leaves the rest in force.
     fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()>;
+
+    /// How long until it wants to be asked again although nothing changes, because something could not be carried out for the moment.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How far this node has applied the metadata.
@@ -86,11 +92,16 @@ impl Publisher {
         Self { published, subscribers, applied, current: Arc::default() }
     }
 
+    fn retry_after(&self) -> Option<Duration> {
+        self.subscribers.iter().filter_map(|subscriber| subscriber.retry_after()).min()
+    }
+
     /// Publishes what is committed now.
     pub async fn publish(&mut self) {
         let Published { image, end, .. } = self.published.borrow_and_update().clone();
         let delta = Delta::between(&self.current, &image);
-        if !delta.is_empty() || self.current.producer_ids != image.producer_ids {
+        let retries = self.retry_after().is_some();
+        if retries || !delta.is_empty() || self.current.producer_ids != image.producer_ids {
             let change = Change { old: Arc::clone(&self.current), new: Arc::clone(&image), delta: Arc::new(delta) };
             for subscriber in &self.subscribers {
                 tracing::debug!(subscriber = subscriber.name(), end = end.0, "publishing metadata");
@@ -104,7 +115,18 @@ impl Publisher {
     /// Publishes every change until the controller has stopped. Changes that come while one is being published are published
     /// together.
     pub async fn run(mut self) {
-        while self.published.changed().await.is_ok() {
+        loop {
+            let retry = self.retry_after();
+            let retry = async move {
+                match retry {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.published.changed() => if changed.is_err() { return },
+                () = retry => {}
+            }
             self.publish().await;
         }
     }

@@ -2,8 +2,9 @@
 //! coordinators. Decides nothing: what to host and who leads is in the metadata.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use barnabas_metadata::{ConfigResource, Image, Partition, ResourceType, Topic};
@@ -20,6 +21,8 @@ use crate::storage::Hosting;
 
 /// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
 const WORKED_ON_AT_ONCE: usize = 8;
+/// How long until a partition is tried again for which there was no room.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 /// Those who follow the metadata, in order.
 pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
@@ -31,6 +34,7 @@ pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
             broker,
             settings: Arc::clone(&node.settings),
             caught_up: AtomicBool::new(false),
+            waiting: Mutex::default(),
         }),
         Arc::new(Coordinators { groups: Arc::clone(&node.groups), replicas: Arc::clone(&node.replicas), broker }),
     ]
@@ -59,6 +63,8 @@ struct Assignments {
     settings: Arc<Settings>,
     /// What was there when the broker started is carried out: a partition that comes from now on was never here.
     caught_up: AtomicBool,
+    /// Partitions that found no room on the disk, and whether they are new.
+    waiting: Mutex<BTreeMap<TopicIdPartition, bool>>,
 }
 
 impl Subscriber for Assignments {
@@ -69,9 +75,32 @@ impl Subscriber for Assignments {
     fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
         self.carry_out(change).boxed()
     }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (!self.waiting().is_empty()).then_some(ROOM_RETRY)
+    }
 }
 
 impl Assignments {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<TopicIdPartition, bool>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tries those again that had found no room, until one finds none again.
+    async fn retry(&self, image: &Image) {
+        let waiting: Vec<_> = self.waiting().iter().map(|(key, is_new)| (*key, *is_new)).collect();
+        for (key, is_new) in waiting {
+            let topic = image.topics.get(key.topic_id);
+            if let Some((topic, partition)) = topic.zip(image.topics.partition(key)) {
+                self.assign(topic, key.partition, (partition, is_new), self.config(image, topic)).await;
+                if self.waiting().contains_key(&key) {
+                    return;
+                }
+            }
+            self.waiting().remove(&key);
+        }
+    }
+
     async fn carry_out(&self, change: &Change) {
         let mut deleted = Vec::new();
         for topic in &change.delta.removed_topics {
@@ -90,6 +119,7 @@ impl Assignments {
             }
         }
         several_at_once(assigned).await;
+        self.retry(&change.new).await;
         self.caught_up.store(true, Ordering::Relaxed);
         self.reconfigure(change);
     }
@@ -107,9 +137,21 @@ impl Assignments {
         let key = TopicIdPartition { topic_id: topic.id, partition: id };
         let name = TopicPartition { topic: Arc::clone(&topic.name), partition: id };
         match self.hosting.host(key, name, (partition.directory(self.broker), is_new), config).await {
-            Ok(hosted) if partition.leader == self.broker => hosted.lead(partition.leader_epoch),
-            Ok(hosted) => hosted.follow(partition.leader_epoch, partition.leader),
-            Err(error) => tracing::error!(%error, "a partition cannot be opened"),
+            Ok(hosted) => {
+                self.waiting().remove(&key);
+                match partition.leader == self.broker {
+                    true => hosted.lead(partition.leader_epoch),
+                    false => hosted.follow(partition.leader_epoch, partition.leader),
+                }
+            }
+            Err(error) => {
+                let waits = error.is_out_of_space();
+                let waited = if waits { self.waiting().insert(key, is_new) } else { self.waiting().remove(&key) };
+                // Told once, however often it is tried.
+                if !waits || waited.is_none() {
+                    tracing::error!(%error, "a partition cannot be opened");
+                }
+            }
         }
     }
 

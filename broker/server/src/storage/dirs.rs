@@ -39,6 +39,19 @@ pub enum OpenPartitionError {
     },
 }
 
+impl OpenPartitionError {
+    /// True when the volume was full: it may open once there is room.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Text(TextFileError::Io(error)) | Self::Log(OpenError::Io(error)) => {
+                error.is_out_of_space()
+            }
+            Self::Text(_) | Self::Log(_) | Self::DirectoryOffline { .. } => false,
+        }
+    }
+}
+
 /// Offsets of a directory's partitions, as they are or will be in its checkpoint files.
 #[derive(Debug, Default)]
 pub(super) struct Checkpoints {
@@ -253,7 +266,12 @@ impl LogDirectories {
     /// The directory for a new partition, which counts there at once.
     fn place(&self, preferred: Option<Uuid>) -> Option<&Arc<LogDirectory>> {
         let _one_at_a_time = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        let fewest = || self.online().min_by_key(|directory| directory.partitions.load(Ordering::Relaxed));
+        // The fewest partitions, as Kafka does; but where clients' records are taken, if they are anywhere.
+        let fewest = || {
+            self.online().min_by_key(|directory| {
+                (directory.condition.takes_clients().is_err(), directory.partitions.load(Ordering::Relaxed))
+            })
+        };
         let chosen = preferred.and_then(|id| self.online().find(|directory| directory.id == id)).or_else(fewest);
         chosen.inspect(|directory| _ = directory.partitions.fetch_add(1, Ordering::Relaxed))
     }

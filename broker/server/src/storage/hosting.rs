@@ -42,6 +42,14 @@ pub enum HostError {
     },
 }
 
+impl HostError {
+    /// True when there was no room: it may work once there is.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, Self::Open { error, .. } if error.is_out_of_space())
+    }
+}
+
 impl Hosting {
     /// Hosts the partition, in directory `preferred` if it has no log yet and that exists here; `is_new` when it cannot have one. It
     /// takes no requests before it leads.

@@ -1,6 +1,6 @@
 //! Room on the disks: below a reserve a directory takes no more records from clients, so that what the broker must write itself
 //! (offsets, metadata, checkpoints) and what frees space (compaction, deletion) goes on; with room again it takes them. Looks once
-//! a second, and at once when a write was refused. Frees nothing itself.
+//! a second, more often the less room there is above the reserve, and at once when a write was refused. Frees nothing itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,11 @@ use tokio::sync::watch;
 use super::LogDirectory;
 use crate::runtime::Runtime;
 
-/// How often somebody looks.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long until somebody looks again, at most and at least.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
+/// More than clients can write: the room above the reserve must not be gone before somebody looks again.
+const FASTEST_BYTES_PER_SECOND: u64 = 2 << 30;
 /// The largest reserve that is taken without being asked for, in bytes.
 const LARGEST_DEFAULT_BYTES: u64 = 1 << 30;
 /// So much more than the reserve must be free before records are taken again, at least, in bytes.
@@ -56,18 +59,28 @@ impl Room {
     /// Whether it is full at `time`, when there is `space` and a write was `refused` for want of room since the last look.
     fn looked(&mut self, space: Space, refused: bool, time: Duration) -> bool {
         let reserve = self.reserve.bytes(space);
-        let margin = (reserve / 10).max(LEAST_MARGIN_BYTES);
-        if refused {
+        let enough = reserve.saturating_add((reserve / 10).max(LEAST_MARGIN_BYTES));
+        if refused && space.usable_bytes >= enough {
             let again = self.rests_until > Duration::ZERO && time < self.rests_until + SOON;
             self.rest = if again { (self.rest * 2).min(LONGEST_REST) } else { FIRST_REST };
             self.rests_until = time + self.rest;
         }
         self.full = if self.full || refused {
-            time < self.rests_until || space.usable_bytes < reserve.saturating_add(margin)
+            time < self.rests_until || space.usable_bytes < enough
         } else {
             space.usable_bytes < reserve
         };
         self.full
+    }
+
+    /// How long there is no need to look when there is `space`.
+    fn interval(&self, space: Space) -> Duration {
+        if self.full {
+            return LONGEST_INTERVAL;
+        }
+        let above = space.usable_bytes.saturating_sub(self.reserve.bytes(space));
+        let milliseconds = above.saturating_mul(1000) / FASTEST_BYTES_PER_SECOND;
+        Duration::from_millis(milliseconds).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
     }
 }
 
@@ -78,6 +91,7 @@ pub struct SpaceWatch {
     disk: Arc<Disk>,
     directory: Arc<LogDirectory>,
     room: Room,
+    interval: Duration,
     told: bool,
 }
 
@@ -85,7 +99,7 @@ impl SpaceWatch {
     /// Will look after `directory`, which `disk` reaches.
     #[must_use]
     pub fn new(runtime: Runtime, disk: Arc<Disk>, directory: Arc<LogDirectory>, reserve: Reserve) -> Self {
-        Self { runtime, disk, directory, room: Room::new(reserve), told: false }
+        Self { runtime, disk, directory, room: Room::new(reserve), interval: LONGEST_INTERVAL, told: false }
     }
 
     /// Looks now.
@@ -98,6 +112,7 @@ impl SpaceWatch {
                 condition.saw_space(space);
                 let full = self.room.looked(space, condition.take_out_of_space(), self.runtime.now().monotonic);
                 condition.set_full(full, self.room.reserve.bytes(space));
+                self.interval = self.room.interval(space);
                 self.told = false;
             }
             Ok(Err(error)) => {
@@ -118,7 +133,7 @@ impl SpaceWatch {
                 _ = stopping.wait_for(|stop| *stop) => return,
                 () = condition.failed() => return,
                 () = condition.asked_to_look() => {}
-                () = tokio::time::sleep(INTERVAL) => {}
+                () = tokio::time::sleep(self.interval) => {}
             }
             self.look().await;
         }
@@ -144,6 +159,17 @@ mod tests {
         assert!(room.looked(space(109 * MIB), false, 3 * SECOND));
         assert!(!room.looked(space(110 * MIB), false, 4 * SECOND));
         assert!(!room.looked(space(101 * MIB), false, 5 * SECOND));
+    }
+
+    #[test]
+    fn the_less_room_there_is_above_the_reserve_the_sooner_somebody_looks_again() {
+        let mut room = Room::new(Reserve::new(100 * (1 << 20)));
+        let large = Space { total_bytes: 1 << 50, usable_bytes: 1 << 49 };
+        assert_eq!(room.interval(large), LONGEST_INTERVAL);
+        assert_eq!(room.interval(space((100 + 512) * MIB)), Duration::from_millis(250));
+        assert_eq!(room.interval(space(101 * MIB)), SHORTEST_INTERVAL);
+        assert!(room.looked(space(0), false, SECOND));
+        assert_eq!(room.interval(space(0)), LONGEST_INTERVAL, "there is nothing left to overstep");
     }
 
     #[test]
@@ -178,6 +204,7 @@ mod tests {
         assert!(!room.looked(space(1), false, SECOND));
         assert!(room.looked(space(0), true, SECOND));
         assert!(room.looked(space(MIB - 1), false, 100 * SECOND));
-        assert!(!room.looked(space(MIB), false, 101 * SECOND));
+        assert!(room.looked(space(0), true, 100 * SECOND));
+        assert!(!room.looked(space(MIB), false, 101 * SECOND), "no rest where it was plain why");
     }
 }
