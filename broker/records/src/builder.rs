@@ -4,7 +4,9 @@
 use barnabas_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 
 use crate::compression::{CompressError, Compression, compress};
-use crate::header::{Attributes, BATCH_HEADER_BYTES, BatchHeader, LENGTH_PREFIX_BYTES, NO_SEQUENCE};
+use crate::header::{
+    Attributes, BATCH_HEADER_BYTES, BatchError, BatchHeader, LENGTH_PREFIX_BYTES, NO_SEQUENCE, TimestampType,
+};
 use crate::record::Header;
 use crate::varint::{put_varint, put_varlong, varlong_bytes};
 
@@ -41,6 +43,8 @@ pub struct BatchBuilder {
     header: BatchHeader,
     compression: Compression,
     log_append_time: Option<Timestamp>,
+    /// What the batch says its last offset is, whichever records it holds.
+    last_offset_delta: Option<i32>,
     records: Vec<u8>,
 }
 
@@ -62,7 +66,31 @@ impl BatchBuilder {
             base_sequence: NO_SEQUENCE,
             record_count: 0,
         };
-        Self { header, compression, log_append_time: None, records: Vec::new() }
+        Self { header, compression, log_append_time: None, last_offset_delta: None, records: Vec::new() }
+    }
+
+    /// A batch in place of the one with `header`, for compaction: some of that one's records at their old offsets, and its first
+    /// and last offset, sequences, producer, epoch, codec and flags. With a `delete_horizon` it says from when on its tombstones
+    /// may go (KIP-534).
+    ///
+    /// # Errors
+    /// [`BatchError::Codec`].
+    pub fn in_place_of(header: &BatchHeader, delete_horizon: Option<Timestamp>) -> Result<Self, BatchError> {
+        let is_append_time = header.attributes.timestamp_type() == TimestampType::LogAppendTime;
+        Ok(Self {
+            header: BatchHeader {
+                attributes: header.attributes.with_delete_horizon(delete_horizon.is_some()),
+                base_timestamp: delete_horizon.unwrap_or(Timestamp::NONE),
+                max_timestamp: Timestamp::NONE,
+                last_offset_delta: -1,
+                record_count: 0,
+                ..*header
+            },
+            compression: Compression::of(header.codec()?),
+            log_append_time: is_append_time.then_some(header.max_timestamp),
+            last_offset_delta: Some(header.last_offset_delta),
+            records: Vec::new(),
+        })
     }
 
     /// Sets the epoch of the leader that appends.
@@ -155,7 +183,8 @@ impl BatchBuilder {
         headers: &[Header<'_>],
     ) -> Result<(), BuildError> {
         let offset_delta = self.offset_delta(offset)?;
-        let base_timestamp = if self.is_empty() { timestamp } else { self.header.base_timestamp };
+        let is_base = self.is_empty() && !self.header.attributes.has_delete_horizon();
+        let base_timestamp = if is_base { timestamp } else { self.header.base_timestamp };
         let timestamp_delta = timestamp.0.wrapping_sub(base_timestamp.0);
         let body_bytes = body_bytes(timestamp_delta, offset_delta, key, value, headers);
         // The record's length prefix takes up to five bytes.
@@ -212,6 +241,7 @@ impl BatchBuilder {
         if let Some(now) = self.log_append_time {
             header.set_log_append_time(now);
         }
+        header.last_offset_delta = self.last_offset_delta.unwrap_or(header.last_offset_delta);
         header.refresh_crc(&records);
         let mut batch = Vec::with_capacity(size_bytes);
         batch.extend_from_slice(&header.encode());
@@ -248,5 +278,67 @@ fn put_bytes(output: &mut Vec<u8>, field: Option<&[u8]>) {
             output.extend_from_slice(bytes);
         }
         None => put_varint(output, -1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BatchView, Codec, DecompressLimits, Records};
+
+    fn original(compression: Compression, append_time: bool) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(Offset(100), compression)
+            .leader_epoch(LeaderEpoch(7))
+            .producer(ProducerId(9), ProducerEpoch(4), 50)
+            .transactional();
+        for index in 0..4 {
+            builder.append(Timestamp(1000 + index), Some(&[index as u8]), Some(b"value"), &[]).unwrap();
+        }
+        if append_time { builder.log_append_time(Timestamp(5000)) } else { builder }.build().unwrap()
+    }
+
+    #[test]
+    fn a_batch_in_place_of_another_keeps_all_but_the_records_left_out() {
+        for (compression, append_time) in [(Compression::None, false), (Compression::Zstd { level: 3 }, true)] {
+            let bytes = original(compression, append_time);
+            let before = BatchView::parse(&bytes).unwrap();
+            let mut builder = BatchBuilder::in_place_of(before.header(), Some(Timestamp(90_000))).unwrap();
+            let mut records = Records::new(&before, DecompressLimits::default()).unwrap();
+            while let Some(record) = records.next().unwrap() {
+                if record.offset.0 == 102 {
+                    builder.append_at(record.offset, record.timestamp, record.key, record.value, &[]).unwrap();
+                }
+            }
+            let bytes = builder.build().unwrap();
+            let after = BatchView::parse(&bytes).unwrap();
+            after.check_crc().unwrap();
+            let (before, header) = (before.header(), after.header());
+            assert_eq!((header.base_offset, header.last_offset()), (Offset(100), Offset(103)));
+            assert_eq!((header.base_sequence, header.last_sequence(), header.record_count), (50, 53, 1));
+            assert_eq!((header.partition_leader_epoch, header.producer_id), (LeaderEpoch(7), ProducerId(9)));
+            assert_eq!(header.delete_horizon(), Some(Timestamp(90_000)));
+            assert_eq!(header.attributes.with_delete_horizon(false), before.attributes);
+            let expected = if append_time { Timestamp(5000) } else { Timestamp(1002) };
+            assert_eq!(header.max_timestamp, expected);
+            let mut records = Records::new(&after, DecompressLimits::default()).unwrap();
+            let record = records.next().unwrap().unwrap();
+            assert_eq!((record.offset, record.timestamp, record.key), (Offset(102), expected, Some(&[2][..])));
+            assert!(records.next().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn an_emptied_batch_is_a_header_that_says_what_it_said() {
+        let bytes = original(Compression::Lz4, false);
+        let before = *BatchView::parse(&bytes).unwrap().header();
+        let bytes = before.emptied().encode();
+        let after = BatchView::parse(&bytes).unwrap();
+        after.check_crc().unwrap();
+        assert_eq!((after.bytes().len(), after.header().record_count), (BATCH_HEADER_BYTES, 0));
+        assert_eq!(after.header().last_offset(), before.last_offset());
+        assert_eq!(after.header().last_sequence(), before.last_sequence());
+        assert_eq!(after.header().max_timestamp, before.max_timestamp);
+        assert_eq!(after.header().attributes, before.attributes.with_codec(Codec::None));
+        assert!(Records::new(&after, DecompressLimits::default()).unwrap().next().unwrap().is_none());
     }
 }

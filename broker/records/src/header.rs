@@ -388,6 +388,21 @@ impl BatchHeader {
         self.attributes.has_delete_horizon().then_some(self.base_timestamp)
     }
 
+    /// The header that compaction leaves of a batch none of whose records is left: what it says of offsets, sequences and times
+    /// stays. It is the whole batch, with its CRC.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let mut header = Self {
+            batch_length: (BATCH_HEADER_BYTES - LENGTH_PREFIX_BYTES) as i32,
+            attributes: self.attributes.with_codec(Codec::None).with_delete_horizon(false),
+            base_timestamp: Timestamp::NONE,
+            record_count: 0,
+            ..*self
+        };
+        header.refresh_crc(&[]);
+        header
+    }
+
     /// Sets Kafka's LogAppendTime: the type bit and the max timestamp. Needs [`BatchHeader::refresh_crc`] afterwards.
     pub fn set_log_append_time(&mut self, now: Timestamp) {
         self.attributes = self.attributes.with_timestamp_type(TimestampType::LogAppendTime);
