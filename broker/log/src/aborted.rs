@@ -34,12 +34,20 @@ impl Log {
     /// Decides about the aborted transactions in `region`, which a read from `from` on with the limit `end` has found.
     pub fn prepare_aborted(&self, from: Offset, end: Offset, region: &Region) -> AbortedTicket {
         let position = region.position + u64::from(region.length);
-        let mut ticket =
-            AbortedTicket { disk: Arc::clone(&self.disk), from, end, region_end: None, indexes: Vec::new() };
-        match self.sealed_holding(from) {
+        let mut ticket = self.prepare_all_aborted(from, end);
+        match &region.sealed {
             Some(sealed) => ticket.region_end = Some((Arc::clone(sealed), position)),
+            // Sealed since it was read, and perhaps compacted: the position says nothing any more.
+            None if from < self.active.base_offset => {}
             None => ticket.end = end.min(self.active.offset_bound(position)),
         }
+        ticket
+    }
+
+    /// Decides about all aborted transactions that have records or their marker from `from` on and began below `end`.
+    pub(crate) fn prepare_all_aborted(&self, from: Offset, end: Offset) -> AbortedTicket {
+        let mut ticket =
+            AbortedTicket { disk: Arc::clone(&self.disk), from, end, region_end: None, indexes: Vec::new() };
         let sealed = self.sealed_from(from).filter(|segment| segment.transactions.entries > 0);
         ticket.indexes.extend(sealed.map(|segment| Index::Sealed(Arc::clone(segment))));
         if self.active.transactions.entries > 0 {
@@ -55,20 +63,34 @@ impl AbortedTicket {
     /// decided again. Reads small files, and nothing where no transaction was aborted.
     ///
     /// # Errors
-    /// The disk failed.
+    /// The disk failed; [`ReadError::Replaced`] when compaction came in between, so that the region must be read again.
     pub fn run(self) -> Result<Option<Vec<AbortedTransaction>>, ReadError> {
-        if self.indexes.is_empty() {
-            return Ok(Some(Vec::new()));
+        let collected = self.collect();
+        if self.is_replaced() {
+            return Err(ReadError::Replaced);
         }
-        match self.collect() {
+        match collected {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// True when a segment that was read, or its index, is another one's by now.
+    fn is_replaced(&self) -> bool {
+        let region = self.region_end.iter().map(|(sealed, _)| sealed);
+        let indexes = self.indexes.iter().filter_map(|index| match index {
+            Index::Sealed(sealed) => Some(sealed),
+            Index::Active { .. } => None,
+        });
+        region.chain(indexes).any(|sealed| sealed.is_replaced())
+    }
+
     fn collect(&self) -> Result<Vec<AbortedTransaction>, IoError> {
         let mut found = Vec::new();
+        if self.indexes.is_empty() {
+            return Ok(found);
+        }
         let end = match &self.region_end {
             Some((sealed, position)) => self.end.min(sealed.offset_bound(&self.disk, *position)?),
             None => self.end,

@@ -1,7 +1,7 @@
 //! What a log needs to know of its topic's configuration. Resolves nothing: defaults and overrides are the caller's.
 
 /// Settings of one partition's log, named as Kafka's topic configurations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment grows to at most this size, unless one batch is larger. At most `i32::MAX`.
     pub segment_bytes: u32,
@@ -23,6 +23,14 @@ pub struct LogConfig {
     pub compact: bool,
     /// `preallocate`: a segment takes all of `segment_bytes` on the disk when its first batch is written.
     pub preallocate: bool,
+    /// `delete.retention.ms`: tombstones and transaction markers stay this long after compaction has met them.
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`: no segment is compacted that holds a younger record.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: segments with an older record are compacted, however little there is to gain.
+    pub max_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`: a log is compacted once more than this share of its bytes was not, 0 to 1.
+    pub min_cleanable_dirty_ratio: f64,
     /// `producer.id.expiration.ms`: producers silent for so long are forgotten.
     pub producer_id_expiration_ms: i64,
 }
@@ -42,7 +50,18 @@ impl Default for LogConfig {
             delete: true,
             compact: false,
             preallocate: false,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
         }
+    }
+}
+
+impl LogConfig {
+    /// How long a segment stays the active one, in milliseconds: what must be compacted in time must be sealed in time.
+    pub(crate) fn roll_ms(&self) -> i64 {
+        if self.compact { self.segment_ms.min(self.max_compaction_lag_ms) } else { self.segment_ms }
     }
 }

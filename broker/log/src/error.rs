@@ -121,6 +121,9 @@ pub enum ReadError {
         /// The offset after the last record.
         log_end: Offset,
     },
+    /// Compaction has replaced a segment while it was read.
+    #[error("a segment was replaced by compaction while it was read; read again")]
+    Replaced,
     /// The bytes on disk are not batches any more.
     #[error("{} is damaged at byte {position}: {error}; restore the partition from a replica or a backup", path.display())]
     Damaged {

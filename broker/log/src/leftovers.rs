@@ -40,35 +40,50 @@ pub(crate) fn clear(fs: &dyn Fs, directory: &Path) -> Result<Found, IoError> {
         }
         Err(error) => return Err(error),
     };
+    let names: BTreeSet<&str> =
+        entries.iter().filter(|entry| !entry.is_directory).map(|entry| entry.name.as_str()).collect();
     let mut swaps = Vec::new();
-    let mut removed = false;
+    let mut useless = Vec::new();
     for entry in entries.iter().filter(|entry| !entry.is_directory) {
         let name = entry.name.as_str();
         // Snapshots of the metadata log are deleted by whoever keeps them.
         let deleted = name.ends_with(files::DELETED) && !name.ends_with(".checkpoint.deleted");
         if deleted || name.ends_with(files::CLEANED) || name.ends_with(TEMPORARY_SUFFIX) {
-            fs.remove_file(&directory.join(name))?;
-            removed = true;
+            useless.push(name);
         } else if let Some(log) = name.strip_suffix(files::SWAP) {
-            swaps.push((log.to_owned(), entry.length));
+            if is_complete_swap(log, &names) {
+                swaps.push((log, entry.length));
+            } else {
+                // While the files that show it to be incomplete are still there.
+                fs.remove_file(&directory.join(name))?;
+            }
         }
     }
     if !swaps.is_empty() {
         finish_swaps(fs, directory, &entries, &swaps)?;
     }
-    if removed || !swaps.is_empty() {
+    useless.iter().try_for_each(|name| fs.remove_file(&directory.join(name)))?;
+    if names.iter().any(|name| name.ends_with(files::SWAP)) || !useless.is_empty() {
         fs.sync_directory(directory)?;
     }
     found(fs, directory, &fs.list(directory)?)
 }
 
+/// Whether all of a compacted segment got its `.swap` names, of which one goes with the file called `name`: those of the indexes
+/// first, then that of the log, which says that all is there. As long as one is called `.cleaned` the old segments are whole.
+fn is_complete_swap(name: &str, names: &BTreeSet<&str>) -> bool {
+    let Some((segment, _)) = name.split_once('.') else { return false };
+    let cleaned = |found: &&str| found.starts_with(segment) && found.ends_with(files::CLEANED);
+    names.contains(format!("{segment}{}{}", files::LOG, files::SWAP).as_str()) && !names.iter().any(cleaned)
+}
+
 /// Compaction had written its result and was putting it in the place of the segments it was made from: those still there go,
-/// the result gets its name. What had been written before compaction got that far was removed as a leftover.
+/// the result gets its name. An index that is missing by then is built anew.
 fn finish_swaps(
     fs: &dyn Fs,
     directory: &Path,
     entries: &[DirectoryEntry],
-    swaps: &[(String, u64)],
+    swaps: &[(&str, u64)],
 ) -> Result<(), IoError> {
     let mut replaced: Vec<(Offset, Offset)> = Vec::new();
     for (name, length) in swaps {
@@ -91,7 +106,9 @@ fn finish_swaps(
             }
         }
     }
-    for (name, _) in swaps {
+    // The log's own file last: until it has its name, another crash leaves all this to be done again.
+    let (logs, indexes): (Vec<_>, Vec<_>) = swaps.iter().partition(|(name, _)| name.ends_with(files::LOG));
+    for (name, _) in indexes.into_iter().chain(logs) {
         fs.rename(&directory.join(format!("{name}{}", files::SWAP)), &directory.join(name))?;
     }
     Ok(())

@@ -8,6 +8,7 @@
 mod aborted;
 mod append;
 pub mod checkpoint;
+mod compact;
 mod config;
 mod error;
 mod files;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use aborted::AbortedTicket;
 pub use append::{AppendOrigin, Appended};
+pub use compact::{Cleanable, Compacted, CompactionError, CompactionLimits, CompactionTicket, Compactor};
 pub use config::LogConfig;
 pub use error::{AppendError, ChangeError, OpenError, ReadError};
 pub use flush::FlushTicket;

@@ -30,6 +30,10 @@ pub struct Log {
     pub(crate) cuts: u64,
     /// A sync failed, or a change broke off: nothing may be appended any more.
     pub(crate) offline: bool,
+    /// Everything below was compacted.
+    pub(crate) cleaned_to: Offset,
+    /// The base offset of a compacted segment that counts after a crash, though it is not in its place yet.
+    pub(crate) swapping: Option<Offset>,
     /// How it was opened, if the files needed nothing to be opened so again.
     pub(crate) opened: Option<Shape>,
 }

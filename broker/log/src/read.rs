@@ -21,6 +21,8 @@ pub struct Region {
     pub position: u64,
     /// Number of bytes.
     pub length: u32,
+    /// The segment, if it is a sealed one.
+    pub(crate) sealed: Option<Arc<SealedSegment>>,
 }
 
 /// What a read found.
@@ -29,7 +31,7 @@ pub enum Read {
     /// Bytes from the batch on that holds the offset asked for, or the first one after it. None when there is nothing below the
     /// limit, or when the first batch is larger than allowed.
     Data(Option<Region>),
-    /// The rest of that segment was compacted away: read again from here.
+    /// The rest of that segment was compacted away, or all of it was replaced meanwhile: read again from here.
     Continue(Offset),
 }
 
@@ -138,21 +140,11 @@ impl ReadTicket {
         match &self.segment {
             Segment::Nothing => Ok(Read::Data(None)),
             Segment::Known { file, first, end } => Ok(self.found(&**file, first.position, first.bytes, *end)),
-            Segment::Sealed(sealed) => {
-                let file = sealed.open_file(&self.disk)?;
-                let span = sealed.span(&*file);
-                let at = |error| damaged(error, || sealed.path(files::LOG));
-                let hint = sealed.hint(&self.disk, self.offset)?;
-                let end = if self.limits.end >= sealed.end_offset {
-                    span.size
-                } else {
-                    limit_position(span, sealed.hint(&self.disk, self.limits.end)?, self.limits.end).map_err(at)?
-                };
-                match self.region(span, hint, end).map_err(at)? {
-                    Some(read) => Ok(read),
-                    None => Ok(Read::Continue(sealed.end_offset)),
-                }
-            }
+            Segment::Sealed(sealed) => match self.in_sealed(sealed) {
+                // What was read may be the new segment's file with the old one's size, or no file at all.
+                _ if sealed.is_replaced() => Ok(Read::Continue(self.offset)),
+                read => read,
+            },
             Segment::Active { file, base_offset, size, hint, end } => {
                 let span = Span { file: &**file, base_offset: *base_offset, size: *size };
                 let at = |error| damaged(error, || file.path().to_path_buf());
@@ -162,6 +154,22 @@ impl ReadTicket {
                 };
                 Ok(self.region(span, *hint, end).map_err(at)?.unwrap_or(Read::Data(None)))
             }
+        }
+    }
+
+    fn in_sealed(&self, sealed: &SealedSegment) -> Result<Read, ReadError> {
+        let file = sealed.open_file(&self.disk)?;
+        let span = sealed.span(&*file);
+        let at = |error| damaged(error, || sealed.path(files::LOG));
+        let hint = sealed.hint(&self.disk, self.offset)?;
+        let end = if self.limits.end >= sealed.end_offset {
+            span.size
+        } else {
+            limit_position(span, sealed.hint(&self.disk, self.limits.end)?, self.limits.end).map_err(at)?
+        };
+        match self.region(span, hint, end).map_err(at)? {
+            Some(read) => Ok(read),
+            None => Ok(Read::Continue(sealed.end_offset)),
         }
     }
 
@@ -181,7 +189,16 @@ impl ReadTicket {
         let length = u32::try_from(available.min(allowed)).unwrap_or(u32::MAX);
         // Less than one batch is of no use to the reader and would be sent again.
         let useful = u64::from(length) >= first_bytes;
-        Read::Data(useful.then(|| Region { file: Arc::clone(file.handle()), position, length }))
+        Read::Data(useful.then(|| Region { file: Arc::clone(file.handle()), position, length, sealed: self.sealed() }))
+    }
+}
+
+impl ReadTicket {
+    fn sealed(&self) -> Option<Arc<SealedSegment>> {
+        match &self.segment {
+            Segment::Sealed(sealed) => Some(Arc::clone(sealed)),
+            _ => None,
+        }
     }
 }
 

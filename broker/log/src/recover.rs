@@ -112,6 +112,8 @@ impl Log {
             unsynced: segments.unsynced,
             cuts: 0,
             offline: false,
+            cleaned_to: Offset(0),
+            swapping: None,
             opened: None,
         };
         let recovery = log.finish_opening(options, recovery)?;

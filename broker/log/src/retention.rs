@@ -21,6 +21,8 @@ pub enum Reason {
     Size,
     /// The segment lies below the log's start.
     LogStart,
+    /// Compaction has put another one in its place.
+    Compacted,
 }
 
 /// Files under their last name, to be removed when `file.delete.delay.ms` has passed.
@@ -38,6 +40,11 @@ pub struct Doomed {
 }
 
 impl Doomed {
+    /// `files`, under their last names, of `segment`.
+    pub(crate) fn new(disk: &Arc<Disk>, files: Vec<PathBuf>, segment: &SealedSegment, reason: Reason) -> Self {
+        Self { disk: Arc::clone(disk), files, base_offset: segment.base_offset, size: segment.size, reason }
+    }
+
     /// Removes the files. Those already gone are no error.
     pub fn remove(&self) -> Result<(), IoError> {
         self.files.iter().try_for_each(|path| self.disk.fs().remove_file(path))
@@ -64,6 +71,7 @@ impl Log {
             if segment.end_offset > high_watermark {
                 break;
             }
+            self.abandon_swap()?;
             surplus = surplus.saturating_sub(segment.size);
             doomed.push(self.take_out(&segment, reason)?);
         }
@@ -117,7 +125,6 @@ impl Log {
         self.sealed.retain(|kept| kept.base_offset != segment.base_offset);
         self.raise_log_start(segment.end_offset);
         self.producers.remove_snapshots(self.disk.fs(), |offset| offset <= segment.base_offset)?;
-        let disk = Arc::clone(&self.disk);
-        Ok(Doomed { disk, files: renamed, base_offset: segment.base_offset, size: segment.size, reason })
+        Ok(Doomed::new(&self.disk, renamed, segment, reason))
     }
 }

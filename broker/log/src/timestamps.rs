@@ -99,7 +99,17 @@ impl Log {
 
 impl TimestampTicket {
     /// Searches; blocks if pages are not in memory. None when no record qualifies.
+    ///
+    /// # Errors
+    /// [`ReadError::Replaced`] when compaction came in between: a new ticket will do.
     pub fn run(self) -> Result<Option<TimestampedOffset>, ReadError> {
+        match self.walk() {
+            _ if self.sealed.iter().any(|segment| segment.is_replaced()) => Err(ReadError::Replaced),
+            found => found,
+        }
+    }
+
+    fn walk(&self) -> Result<Option<TimestampedOffset>, ReadError> {
         let mut best: Option<TimestampedOffset> = None;
         for segment in &self.sealed {
             let file = segment.open_file(&self.disk)?;

@@ -25,6 +25,7 @@ impl Log {
             self.restart_at(offset, now)?;
             return Ok(offset);
         }
+        self.abandon_swap()?;
         self.cuts += 1;
         if offset < self.active.base_offset {
             self.reopen_segment_holding(offset, now)?;
@@ -38,6 +39,7 @@ impl Log {
         let path = self.active.file.path().to_path_buf();
         self.active.truncate(self.disk.fs(), position, next).map_err(|error| damaged(error, || path))?;
         self.durable_end = self.durable_end.min(next);
+        self.cleaned_to = self.cleaned_to.min(next);
         // The dropped batch may have begun below the start.
         self.log_start = self.log_start.min(next);
         self.unsynced.add_all(self.active.dirty());
@@ -88,6 +90,7 @@ impl Log {
         if self.offline {
             return Err(ChangeError::Offline);
         }
+        self.abandon_swap()?;
         self.cuts += 1;
         for path in self.active.paths() {
             self.disk.fs().remove_file(&path)?;
@@ -99,6 +102,7 @@ impl Log {
         self.active = ActiveSegment::create(self.disk.fs(), &self.directory, offset, now)?;
         self.log_start = offset;
         self.durable_end = offset;
+        self.cleaned_to = offset;
         self.epochs.clear();
         self.epochs.save(self.disk.fs())?;
         self.producers.reset(self.disk.fs(), offset)?;

@@ -2,7 +2,8 @@
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use barnabas_records::{BatchError, BatchHeader};
 use barnabas_types::{Offset, Timestamp};
@@ -61,7 +62,18 @@ impl ActiveSegment {
         base_offset: Offset,
         now: Timestamp,
     ) -> Result<Self, IoError> {
-        let path = |suffix| files::path(directory, base_offset, suffix);
+        Self::create_as(fs, directory, base_offset, "", now)
+    }
+
+    /// As [`ActiveSegment::create`], with `ending` behind the names of its files.
+    pub(crate) fn create_as(
+        fs: &dyn Fs,
+        directory: &Arc<Path>,
+        base_offset: Offset,
+        ending: &str,
+        now: Timestamp,
+    ) -> Result<Self, IoError> {
+        let path = |suffix| files::path(directory, base_offset, &format!("{suffix}{ending}"));
         Ok(Self {
             base_offset,
             next_offset: base_offset,
@@ -212,7 +224,7 @@ impl ActiveSegment {
         let relative = header.last_offset().0.saturating_sub(self.base_offset.0);
         let index_bytes = config.segment_index_bytes as usize;
         self.size.saturating_add(size) > u64::from(config.segment_bytes)
-            || waited > config.segment_ms.saturating_sub(self.jitter_ms(config))
+            || waited > config.roll_ms().saturating_sub(self.jitter_ms(config))
             || relative > i64::from(i32::MAX)
             || self.offsets.size_bytes() + OffsetEntry::BYTES > index_bytes
             || self.times.size_bytes() + 2 * TimeEntry::BYTES > index_bytes
@@ -224,7 +236,7 @@ impl ActiveSegment {
         for byte in self.directory.as_os_str().as_encoded_bytes() {
             seed = (seed ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        match config.segment_jitter_ms.min(config.segment_ms) {
+        match config.segment_jitter_ms.min(config.roll_ms()) {
             limit if limit > 0 => (seed >> 1).cast_signed() % limit,
             _ => 0,
         }
@@ -306,7 +318,8 @@ impl ActiveSegment {
         u32::try_from(offset.0.saturating_sub(self.base_offset.0)).unwrap_or(u32::MAX)
     }
 
-    fn note(&mut self, config: &LogConfig, header: &BatchHeader) {
+    /// Notes the batch of `header`, the next in the file, whoever has written or will write its bytes there.
+    pub(crate) fn note(&mut self, config: &LogConfig, header: &BatchHeader) {
         let (position, size) = (self.size, header.size_bytes() as u64);
         let (base_offset, last_offset) = (header.base_offset, header.last_offset());
         self.recent.push(Place { base_offset, last_offset, position, bytes: size });
@@ -400,6 +413,8 @@ impl ActiveSegment {
             time_index_entries: self.times.entries().len() as u64,
             transactions: self.transactions,
             newest: self.newest,
+            first_timestamp: self.first_timestamp.map_or_else(OnceLock::new, OnceLock::from),
+            replaced: AtomicBool::new(false),
             modified: now,
             directory: Arc::clone(&self.directory),
         }

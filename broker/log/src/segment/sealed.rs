@@ -1,7 +1,8 @@
 //! A segment that grows no more. Keeps names and numbers in memory, its files are opened when somebody reads.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use barnabas_records::BATCH_HEADER_BYTES;
 use barnabas_types::{Offset, Timestamp};
@@ -46,6 +47,10 @@ pub(crate) struct SealedSegment {
     pub(crate) time_index_entries: u64,
     pub(crate) transactions: TransactionIndex,
     pub(crate) newest: Newest,
+    /// The largest timestamp of the first batch, once somebody asked.
+    pub(crate) first_timestamp: OnceLock<Timestamp>,
+    /// Its names are another segment's, or will be in a moment.
+    pub(crate) replaced: AtomicBool,
     /// When the file was last written; stands in for the newest record's time where records have none.
     pub(crate) modified: Timestamp,
     pub(crate) directory: Arc<Path>,
@@ -72,6 +77,8 @@ impl SealedSegment {
             time_index_entries: 0,
             transactions: TransactionIndex::default(),
             newest,
+            first_timestamp: OnceLock::new(),
+            replaced: AtomicBool::new(false),
             modified,
             directory,
         };
@@ -115,6 +122,32 @@ impl SealedSegment {
     fn first_has_timestamp(&self, file: &dyn File) -> Result<bool, ScanError> {
         let first = Scanner::new(file, 0, self.size, BATCH_HEADER_BYTES).next()?;
         Ok(first.is_some_and(|batch| batch.header.max_timestamp.0 >= 0))
+    }
+
+    /// The largest timestamp of the first batch; -1 when there is none. Read from the file the first time.
+    pub(crate) fn first_timestamp(&self, disk: &Disk) -> Result<Timestamp, ScanError> {
+        if let Some(known) = self.first_timestamp.get() {
+            return Ok(*known);
+        }
+        let file = self.open_file(disk)?;
+        let first = Scanner::new(&*file, 0, self.size, BATCH_HEADER_BYTES).next()?;
+        let timestamp = first.map_or(Timestamp::NONE, |batch| batch.header.max_timestamp);
+        Ok(*self.first_timestamp.get_or_init(|| timestamp))
+    }
+
+    /// Bytes of the offset index and of the time index.
+    pub(crate) fn index_bytes(&self) -> [u64; 2] {
+        [self.index_entries * OffsetEntry::BYTES as u64, self.time_index_entries * TimeEntry::BYTES as u64]
+    }
+
+    /// From now on its names may be another segment's.
+    pub(crate) fn mark_replaced(&self) {
+        self.replaced.store(true, Ordering::SeqCst);
+    }
+
+    /// True when what was read under its names may be another segment's. To be asked after reading.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::SeqCst)
     }
 
     fn agrees(&self, file: &dyn File, entry: OffsetEntry) -> Result<bool, ScanError> {
