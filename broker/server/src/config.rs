@@ -4,6 +4,7 @@
 
 pub mod boot;
 mod broker;
+mod cleaner;
 mod describe;
 mod environment;
 pub mod keys;
@@ -18,6 +19,7 @@ pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, SourceFile,
 pub use broker::{
     BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, StorageConfig, TopicDefaults,
 };
+pub use cleaner::CleanerConfig;
 pub use describe::{
     DescribedConfig, DescribedSynonym, describe_all_brokers, describe_broker, describe_group, describe_topic,
 };

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::api::FetchSessions;
-use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
+use crate::config::{Boot, BrokerConfig, CleanerConfig, GroupsConfig, Layers, Settings, TopicToCreate};
 use crate::connection::{self, ConnectionLimits, Listener, OpenConnections, Placement};
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
@@ -31,6 +31,7 @@ use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publis
 use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
+use crate::storage::compaction::{self, Cleaner};
 use crate::storage::space::{Reserve, SpaceWatch};
 use crate::storage::{Hosting, LogDirectories, LogDirectory, Upkeep, checkpoints, watchdog};
 use health::NodeHealth;
@@ -102,7 +103,7 @@ pub struct Running {
     life: BrokerLife,
     stopping: watch::Sender<bool>,
     accepting: Vec<JoinHandle<()>>,
-    upkeep: JoinHandle<()>,
+    upkeep: [JoinHandle<()>; 2],
     publishing: JoinHandle<()>,
     admin: Option<JoinHandle<()>>,
 }
@@ -182,7 +183,7 @@ impl Running {
         hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
         let (stopping, stop) = watch::channel(false);
         watch_directories(&node, &stop).await;
-        let upkeep = node.runtime.spawn_data(upkeep(&node).run(stop.clone()));
+        let upkeep = keep_up(&node, &stop);
         let mut accepting = accept(&node, sockets, &stop);
         accepting
             .push(node.runtime.spawn_control(Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone())));
@@ -206,7 +207,9 @@ impl Running {
         for listener in self.accepting {
             let _ended = listener.await;
         }
-        let _ended = self.upkeep.await;
+        for rounds in self.upkeep {
+            let _ended = rounds.await;
+        }
         if let Err(error) = self.life.leave().await {
             tracing::warn!(%error, "stopping without having handed over");
         }
@@ -323,6 +326,12 @@ fn hosting(node: &Node) -> Hosting {
     }
 }
 
+/// Retention and checkpoints, and compaction, until the node stops.
+fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+    let cleaner = Arc::new(cleaner(node));
+    [node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
+}
+
 fn upkeep(node: &Node) -> Upkeep {
     let storage = &node.config.storage;
     Upkeep {
@@ -354,6 +363,23 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
     let timeout = milliseconds(storage.log_dir_sync_timeout_ms);
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
     runtime.spawn_control(watchdog::watch_syncs(runtime.clone(), directories, replicas, timeout, stop.clone()));
+}
+
+fn cleaner(node: &Node) -> Cleaner {
+    let (broker, settings, published) = (node.broker_id, Arc::clone(&node.settings), Arc::clone(&node.published));
+    let config = move || {
+        let image = published.load();
+        // The controller accepts no value that is not understood: it would be another release's.
+        CleanerConfig::resolve(Layers::of(&image, broker, &settings)).unwrap_or(CleanerConfig::kafkas())
+    };
+    Cleaner {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+        config: Box::new(config),
+        metrics: Arc::clone(&node.metrics.cleaner),
+        shared: compaction::Shared::default(),
+    }
 }
 
 fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {

@@ -17,6 +17,8 @@ pub struct TopicConfig {
     pub cleanup_delete: bool,
     /// `cleanup.policy` contains `compact`.
     pub cleanup_compact: bool,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
     /// `compression.type` with its level; none for `producer`.
     pub compression: Option<Compression>,
     /// `flush.messages`
@@ -37,6 +39,12 @@ pub struct TopicConfig {
     pub message_timestamp_type: TimestampType,
     /// `preallocate`
     pub preallocate: bool,
+    /// `max.compaction.lag.ms`
+    pub max_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`
+    pub min_compaction_lag_ms: i64,
     /// `retention.bytes`; -1 for no limit.
     pub retention_bytes: i64,
     /// `retention.ms`; -1 for no limit.
@@ -67,6 +75,7 @@ impl TopicConfig {
         Ok(Self {
             cleanup_delete: has_policy("delete"),
             cleanup_compact: has_policy("compact"),
+            delete_retention_ms: values.number("delete.retention.ms")?,
             compression: values.compression()?,
             flush_messages: values.number("flush.messages")?,
             flush_ms: values.number("flush.ms")?,
@@ -80,6 +89,9 @@ impl TopicConfig {
                 _ => TimestampType::CreateTime,
             },
             preallocate: values.text("preallocate")? == "true",
+            max_compaction_lag_ms: values.number("max.compaction.lag.ms")?,
+            min_cleanable_dirty_ratio: values.number("min.cleanable.dirty.ratio")?,
+            min_compaction_lag_ms: values.number("min.compaction.lag.ms")?,
             retention_bytes: values.number("retention.bytes")?,
             retention_ms: values.number("retention.ms")?,
             segment_bytes: values.number("segment.bytes")?,
@@ -121,6 +133,10 @@ impl TopicConfig {
             delete: self.cleanup_delete,
             compact: self.cleanup_compact,
             preallocate: self.preallocate,
+            delete_retention_ms: self.delete_retention_ms,
+            min_compaction_lag_ms: self.min_compaction_lag_ms,
+            max_compaction_lag_ms: self.max_compaction_lag_ms,
+            min_cleanable_dirty_ratio: self.min_cleanable_dirty_ratio,
             producer_id_expiration_ms: self.producer_id_expiration_ms,
         }
     }

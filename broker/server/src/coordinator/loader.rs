@@ -76,6 +76,10 @@ pub async fn load<P: OffsetsPartition>(
         let mut offset = start;
         while offset < end {
             let bytes = partition.read(offset, max_bytes).map_err(LoadError::Partition)?;
+            if bytes.is_empty() {
+                // The rest was compacted away.
+                break;
+            }
             let next = loaded.replay(&bytes, offset)?;
             if next <= offset {
                 return Err(LoadError::Gap { offset, end });

@@ -1,15 +1,19 @@
 //! What `/metrics` shows, one file per component. Hot paths hold resolved handles; values per partition are read when
 //! somebody asks. Label values are closed sets (API names, error names, listeners), never what a client sent.
 
+mod cleaner;
 mod connections;
 mod directories;
 mod metadata;
 mod partitions;
 mod requests;
 
+use std::sync::Arc;
+
 use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 
+pub use cleaner::CleanerMetrics;
 pub use connections::{ConnectionMetrics, ListenerMetrics};
 pub use directories::DirectoryCollector;
 pub use metadata::MetadataCollector;
@@ -24,6 +28,8 @@ pub struct Metrics {
     pub requests: RequestMetrics,
     /// Connections and bytes by listener.
     pub connections: ConnectionMetrics,
+    /// Compaction.
+    pub cleaner: Arc<CleanerMetrics>,
 }
 
 impl Metrics {
@@ -36,7 +42,8 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let requests = RequestMetrics::new(&registry)?;
         let connections = ConnectionMetrics::new(&registry)?;
-        Ok(Self { registry, requests, connections })
+        let cleaner = Arc::new(CleanerMetrics::new(&registry)?);
+        Ok(Self { registry, requests, connections, cleaner })
     }
 
     /// Adds figures that are read when somebody asks.

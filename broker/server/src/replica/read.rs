@@ -94,7 +94,7 @@ fn read_failed(partition: &Partition, error: &ReadError) -> ErrorCode {
             tracing::error!(partition = %partition.name, %error, "a read failed");
             ErrorCode::KAFKA_STORAGE_ERROR
         }
-        ReadError::Damaged { .. } | ReadError::DamagedRecords { .. } => {
+        ReadError::Replaced | ReadError::Damaged { .. } | ReadError::DamagedRecords { .. } => {
             tracing::error!(partition = %partition.name, %error, "a read failed");
             ErrorCode::KAFKA_STORAGE_ERROR
         }
@@ -141,7 +141,12 @@ impl Partition {
         };
         let (log_start, ticket) = self
             .with_log(|log: &mut Log| (log.log_start(), log.prepare_aborted(offset, marks.last_stable_offset, region)));
-        match ticket.run().map_err(|error| read_failed(self, &error))? {
+        let found = match ticket.run() {
+            // Compacted since it was read.
+            Err(ReadError::Replaced) => return Ok(None),
+            found => found.map_err(|error| read_failed(self, &error))?,
+        };
+        match found {
             // A file is missing though nothing has left the log: it would be missing the next time, too.
             None if self.marks().log_start == log_start => {
                 tracing::error!(partition = %self.name, "a transaction index is missing; the next start builds it anew");
@@ -212,16 +217,21 @@ impl Partition {
         sought: Sought,
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>, ErrorCode> {
-        let state = self.lock();
-        state.leading_in(current_leader_epoch)?;
-        let marks = state.marks();
-        let ticket = match sought {
-            Sought::From(timestamp) => state.log.prepare_offset_for_timestamp(timestamp),
-            Sought::Largest => state.log.prepare_offset_of_largest_timestamp(),
-        };
-        drop(state);
-        let found = ticket.run().map_err(|error| read_failed(self, &error))?;
-        Ok(found.filter(|found| found.offset < marks.readable(isolation)))
+        loop {
+            let state = self.lock();
+            state.leading_in(current_leader_epoch)?;
+            let marks = state.marks();
+            let ticket = match sought {
+                Sought::From(timestamp) => state.log.prepare_offset_for_timestamp(timestamp),
+                Sought::Largest => state.log.prepare_offset_of_largest_timestamp(),
+            };
+            drop(state);
+            match ticket.run() {
+                Err(ReadError::Replaced) => {}
+                Err(error) => return Err(read_failed(self, &error)),
+                Ok(found) => return Ok(found.filter(|found| found.offset < marks.readable(isolation))),
+            }
+        }
     }
 
     /// Raises the first offset that may be read (DeleteRecords); -1 means the high watermark. Returns the new one.

@@ -1,4 +1,4 @@
-//! Writes down, for every partition of a directory, up to where its log is durable, where it starts, and its high watermark:
+//! Writes down, for every partition of a directory, up to where its log is durable and compacted, where it starts, and its high watermark:
 //! every minute, when records were deleted, and when the broker stops. Never forgets a partition that is not open now.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ struct Noted {
     /// Only where the log does not simply start with its first segment.
     log_start: Option<Offset>,
     high_watermark: Offset,
+    /// Only where something was compacted.
+    cleaned_to: Option<Offset>,
 }
 
 fn noted(partition: &Partition) -> Noted {
@@ -27,7 +29,8 @@ fn noted(partition: &Partition) -> Noted {
     partition.with_log(|log| {
         let first = log.segment_base_offsets().next().unwrap_or_default();
         let log_start = Some(log.log_start()).filter(|start| *start > first);
-        Noted { durable_end: log.durable_end(), log_start, high_watermark }
+        let cleaned_to = Some(log.cleaned_to()).filter(|offset| offset.0 > 0);
+        Noted { durable_end: log.durable_end(), log_start, high_watermark, cleaned_to }
     })
 }
 
@@ -69,11 +72,46 @@ fn write_one(
         checkpoints.recovery_points.set(name, Some(noted.durable_end));
         checkpoints.high_watermarks.set(name, Some(noted.high_watermark));
         checkpoints.log_starts.set(name, noted.log_start);
+        checkpoints.cleaned.set(name, noted.cleaned_to);
     }
     let (disk, path) = (directories.disk(), |file: &str| directory.path.join(file));
     let written = (checkpoints.recovery_points.write(disk, &path(checkpoint::RECOVERY_POINT)))
         .and_then(|()| checkpoints.log_starts.write(disk, &path(checkpoint::LOG_START_OFFSET)))
-        .and_then(|()| checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET)));
+        .and_then(|()| checkpoints.high_watermarks.write(disk, &path(checkpoint::REPLICATION_OFFSET)))
+        .and_then(|()| checkpoints.cleaned.write(disk, &path(checkpoint::CLEANER_OFFSET)));
+    written.inspect_err(|error| directory.condition.noticed(error))
+}
+
+/// Writes down that the partition's log is durable up to `durable_end`, unless that is known. Blocks.
+///
+/// # Errors
+/// The disk failed.
+pub fn raise_recovery_point(
+    directories: &LogDirectories,
+    partition: &Partition,
+    durable_end: Offset,
+) -> Result<(), IoError> {
+    let Some(directory) = directories.get(partition.directory) else { return Ok(()) };
+    let mut checkpoints = directory.checkpoints();
+    if checkpoints.recovery_points.get(&partition.name) < durable_end {
+        checkpoints.recovery_points.set(&partition.name, Some(durable_end));
+        let path = directory.path.join(checkpoint::RECOVERY_POINT);
+        let written = checkpoints.recovery_points.write(directories.disk(), &path);
+        return written.inspect_err(|error| directory.condition.noticed(error));
+    }
+    Ok(())
+}
+
+/// Writes down how far the partition's log is compacted. Blocks.
+///
+/// # Errors
+/// The disk failed.
+pub fn write_cleaned(directories: &LogDirectories, partition: &Partition) -> Result<(), IoError> {
+    let Some(directory) = directories.get(partition.directory) else { return Ok(()) };
+    let cleaned_to = partition.with_log(|log| log.cleaned_to());
+    let mut checkpoints = directory.checkpoints();
+    checkpoints.cleaned.set(&partition.name, Some(cleaned_to));
+    let written = checkpoints.cleaned.write(directories.disk(), &directory.path.join(checkpoint::CLEANER_OFFSET));
     written.inspect_err(|error| directory.condition.noticed(error))
 }
 

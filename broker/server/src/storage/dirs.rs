@@ -58,6 +58,7 @@ pub(super) struct Checkpoints {
     pub(super) recovery_points: Checkpoint,
     pub(super) log_starts: Checkpoint,
     pub(super) high_watermarks: Checkpoint,
+    pub(super) cleaned: Checkpoint,
 }
 
 /// One checkpoint file's offsets, and whether the file holds others.
@@ -79,7 +80,7 @@ impl Checkpoint {
         Self { offsets, changed: true }
     }
 
-    fn get(&self, partition: &TopicPartition) -> Offset {
+    pub(super) fn get(&self, partition: &TopicPartition) -> Offset {
         self.offsets.get(partition).copied().unwrap_or(Offset(0))
     }
 
@@ -313,10 +314,11 @@ impl LogDirectories {
         config: LogConfig,
         now: Timestamp,
     ) -> Result<OpenedPartition, OpenPartitionError> {
-        let (recovery_point, log_start, high_watermark) = {
+        let (recovery_point, log_start, high_watermark, cleaned_to) = {
             let checkpoints = directory.checkpoints();
-            let Checkpoints { recovery_points, log_starts, high_watermarks } = &*checkpoints;
-            (recovery_points.get(partition), log_starts.get(partition), high_watermarks.get(partition))
+            let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned } = &*checkpoints;
+            let offset = |checkpoint: &Checkpoint| checkpoint.get(partition);
+            (offset(recovery_points), offset(log_starts), offset(high_watermarks), offset(cleaned))
         };
         let options = OpenOptions {
             directory: directory.path.join(names::directory_of(partition)),
@@ -327,10 +329,11 @@ impl LogDirectories {
             now,
         };
         let opened = Log::open(&self.disk, &options).map_err(OpenPartitionError::from);
-        let (log, recovery) = opened.inspect_err(|error| {
+        let (mut log, recovery) = opened.inspect_err(|error| {
             directory.has_unopened.store(true, Ordering::Relaxed);
             directory.noticed(error);
         })?;
+        log.set_cleaned_to(cleaned_to);
         tell(partition, &log, &recovery);
         directory.partitions.fetch_add(1, Ordering::Relaxed);
         Ok(OpenedPartition { directory: Arc::clone(directory), log, recovery, high_watermark })
@@ -434,8 +437,8 @@ impl LogDirectory {
     /// A partition of that name is gone; another one of that name starts from nothing.
     fn forget(&self, partition: &TopicPartition) {
         let mut checkpoints = self.checkpoints();
-        let Checkpoints { recovery_points, log_starts, high_watermarks } = &mut *checkpoints;
-        [recovery_points, log_starts, high_watermarks].into_iter().for_each(|file| file.set(partition, None));
+        let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned } = &mut *checkpoints;
+        [recovery_points, log_starts, high_watermarks, cleaned].into_iter().for_each(|file| file.set(partition, None));
     }
 }
 

@@ -101,6 +101,8 @@ impl Hosting {
     pub async fn delete(&self, key: TopicIdPartition) -> Result<(), IoError> {
         self.replicas.forget_offline(key);
         let Some(partition) = self.replicas.remove(key) else { return Ok(()) };
+        // Another partition of its name may be made where it was: a compaction under way must not put its files there.
+        partition.with_log(barnabas_log::Log::take_offline);
         let Some(directory) = self.directories.get(partition.directory).map(Arc::clone) else { return Ok(()) };
         let (directories, unique, name) =
             (Arc::clone(&self.directories), self.runtime.random_uuid(), partition.name.clone());

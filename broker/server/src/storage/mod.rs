@@ -1,6 +1,7 @@
 //! The disks of this broker: log directories, their checkpoints, grouped syncs, retention. Knows no request.
 
 pub mod checkpoints;
+pub mod compaction;
 mod condition;
 mod dirs;
 mod flusher;

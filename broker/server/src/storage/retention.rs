@@ -54,10 +54,14 @@ pub async fn round(runtime: &Runtime, partitions: Vec<Arc<Partition>>) -> usize 
             let (base_offset, size, reason) = (segment.base_offset, segment.size, segment.reason);
             tracing::info!(partition = %partition.name, %base_offset, size, ?reason, "a segment goes");
         }
-        let delay = delay(partition.config().file_delete_delay_ms);
-        remove_later(runtime, delay, move || doomed.iter().try_for_each(Doomed::remove));
+        remove_segments_later(runtime, doomed, partition.config().file_delete_delay_ms);
     }
     count
+}
+
+/// Removes files of segments after `file_delete_delay_ms`.
+pub fn remove_segments_later(runtime: &Runtime, doomed: Vec<Doomed>, file_delete_delay_ms: i64) {
+    remove_later(runtime, delay(file_delete_delay_ms), move || doomed.iter().try_for_each(Doomed::remove));
 }
 
 /// Removes a deleted partition's directory after `file_delete_delay_ms`.

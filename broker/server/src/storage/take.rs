@@ -193,6 +193,7 @@ impl LogDirectories {
             recovery_points: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::RECOVERY_POINT))?),
             log_starts: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::LOG_START_OFFSET))?),
             high_watermarks: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::REPLICATION_OFFSET))?),
+            cleaned: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::CLEANER_OFFSET))?),
         };
         // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
         let clean_shutdown = identity::take_clean_shutdown(fs, path)?;

@@ -1,5 +1,7 @@
 //! Log directories with real files: taken, filled, closed, killed and taken again.
 
+mod compaction;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
