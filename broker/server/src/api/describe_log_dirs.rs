@@ -65,6 +65,7 @@ fn describe(directory: &LogDirectory, hosted: &[Arc<Partition>]) -> DescribeLogD
             })
             .collect(),
         total_bytes: space.map_or(-1, |space| bytes(space.total_bytes)),
+        is_cordoned: directory.is_cordoned(),
         usable_bytes: space.map_or(-1, |space| bytes(space.usable_bytes)),
         ..Default::default()
     }

@@ -114,6 +114,22 @@ async fn a_failed_directory_is_told_of_and_the_other_one_goes_on() {
 }
 
 #[tokio::test]
+async fn nothing_new_is_placed_in_a_cordoned_directory_and_it_is_told_of() {
+    let root = tempfile::tempdir().unwrap();
+    let second = root.path().join("second");
+    let properties = format!("log.dirs={{data}},{0}\ncordoned.log.dirs={0}\n", second.display());
+    let broker = Broker::start_with(&properties).await;
+    let mut client = broker.connect().await;
+    client.make_topic("t", 3).await;
+    let everything = DescribeLogDirsRequest { topics: None, ..Default::default() };
+    for result in client.call(5, &everything).await.results {
+        let is_second = *result.log_dir == *second.to_str().unwrap();
+        let partitions: usize = result.topics.iter().map(|topic| topic.partitions.len()).sum();
+        assert_eq!((result.is_cordoned, partitions), (is_second, if is_second { 0 } else { 3 }));
+    }
+}
+
+#[tokio::test]
 async fn a_node_ends_when_the_disk_of_its_metadata_fails() {
     let broker = Broker::start().await;
     let directory = &broker.running.node.directories.all()[0];

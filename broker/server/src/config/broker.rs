@@ -124,6 +124,8 @@ pub struct BrokerConfig {
     pub quorum_voters: Vec<QuorumVoter>,
     /// Directories of the data, one or more.
     pub log_dirs: Vec<PathBuf>,
+    /// Those of them where no new partition is placed.
+    pub cordoned_log_dirs: Vec<PathBuf>,
     /// Directory of the metadata log: one of the former or another.
     pub metadata_log_dir: PathBuf,
     /// `barnabas.admin.listener` as `host:port`; none where it is empty.
@@ -153,6 +155,7 @@ pub(super) struct Derived {
     pub(super) inter_broker_listener_name: String,
     pub(super) quorum_voters: Vec<QuorumVoter>,
     pub(super) log_dirs: Vec<PathBuf>,
+    pub(super) cordoned_log_dirs: Vec<PathBuf>,
 }
 
 impl BrokerConfig {
@@ -175,6 +178,7 @@ impl BrokerConfig {
             inter_broker_listener_name: derived.inter_broker_listener_name,
             quorum_voters: derived.quorum_voters,
             log_dirs: derived.log_dirs,
+            cordoned_log_dirs: derived.cordoned_log_dirs,
             metadata_log_dir,
             admin_listener: (!admin_listener.is_empty()).then_some(admin_listener),
             log_format,

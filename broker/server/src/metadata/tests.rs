@@ -281,3 +281,33 @@ async fn a_change_that_is_not_applied_in_time_says_so() {
     let decided = controller.decide(deadline, |_, _| barnabas_metadata::Outcome { records: Vec::new(), response: () });
     assert!(matches!(decided.await, Err(ControllerError::TimedOut)));
 }
+
+#[tokio::test]
+async fn without_room_on_its_disk_the_controller_refuses_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let fs = FaultyFs::default();
+    let disk = Arc::new(Disk::new(Arc::new(fs.clone()), 16));
+    let node = NodeContext::start_on(&disk, directory.path(), QUIET);
+    node.register().await;
+    fs.inject(Fault::always(Operation::SetLength, METADATA_LOG, 28));
+    let mut made = Vec::new();
+    let refused = loop {
+        // What room it had taken ahead is used up first.
+        let name: &'static str = Box::leak(format!("topic-{}", made.len()).into_boxed_str());
+        match node.create(name).await {
+            Ok(created) => made.push(created.unwrap()),
+            Err(error) => break error,
+        }
+        assert!(made.len() < 10_000);
+    };
+    assert!(matches!(refused, ControllerError::NoRoom(_)), "{refused}");
+    assert_eq!(refused.code(), ErrorCode::KAFKA_STORAGE_ERROR);
+    fs.heal();
+    made.push(node.create("with-room").await.unwrap().unwrap());
+    node.controller.stop().await;
+    let again = NodeContext::start_on(&disk, directory.path(), QUIET);
+    again.register().await;
+    let image = again.image();
+    assert!(made.iter().all(|id| image.topics.get(*id).is_some()));
+    assert_eq!(image.topics.by_name().count(), made.len(), "nothing of what was refused is there");
+}

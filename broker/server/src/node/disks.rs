@@ -90,6 +90,7 @@ fn open(
         }
     }
     let directories = LogDirectories::open(disk, &config.log_dirs, config.node_id, || runtime.random_uuid())?;
+    directories.cordon(&config.cordoned_log_dirs);
     if directories.not_taken().contains(&config.metadata_log_dir) {
         bail!(
             "{} holds the metadata log and cannot be used (see the error above): nothing can be served without it; repair or \

@@ -119,6 +119,8 @@ pub struct LogDirectory {
     pub(super) checkpoints: Mutex<Checkpoints>,
     /// How many partitions lie here, to spread new ones.
     pub(super) partitions: AtomicUsize,
+    /// No new partition is placed here while there is another directory (`cordoned.log.dirs`).
+    pub(super) cordoned: AtomicBool,
     /// A log here does not open: calling the directory clean would let the next start believe it unseen.
     pub(super) has_unopened: AtomicBool,
     pub(super) _lock: Arc<dyn File>,
@@ -178,6 +180,13 @@ impl LogDirectories {
     #[must_use]
     pub fn all(&self) -> &[Arc<LogDirectory>] {
         &self.directories
+    }
+
+    /// Cordons the directories named in `cordoned.log.dirs` (KIP-1066), and no others.
+    pub fn cordon(&self, paths: &[PathBuf]) {
+        for directory in &self.directories {
+            directory.cordoned.store(paths.contains(&directory.path), Ordering::Relaxed);
+        }
     }
 
     /// The directories of `log.dirs` that could not be taken at start, because their disks failed.
@@ -270,7 +279,8 @@ impl LogDirectories {
         // The fewest partitions, as Kafka does; but where clients' records are taken, if they are anywhere.
         let fewest = || {
             self.online().min_by_key(|directory| {
-                (directory.condition.takes_clients().is_err(), directory.partitions.load(Ordering::Relaxed))
+                let refuses = directory.condition.takes_clients().is_err();
+                (directory.is_cordoned(), refuses, directory.partitions.load(Ordering::Relaxed))
             })
         };
         let chosen = preferred.and_then(|id| self.online().find(|directory| directory.id == id)).or_else(fewest);
@@ -422,6 +432,12 @@ impl LogDirectory {
             | OpenPartitionError::Log(OpenError::Io(error)) => self.condition.noticed(error),
             OpenPartitionError::Text(_) | OpenPartitionError::Log(_) | OpenPartitionError::DirectoryOffline { .. } => {}
         }
+    }
+
+    /// True when it is named in `cordoned.log.dirs`.
+    #[must_use]
+    pub fn is_cordoned(&self) -> bool {
+        self.cordoned.load(Ordering::Relaxed)
     }
 
     /// How many partitions lie here.

@@ -206,6 +206,7 @@ impl LogDirectories {
             clean_shutdown,
             checkpoints: Mutex::new(checkpoints),
             partitions: AtomicUsize::new(0),
+            cordoned: AtomicBool::new(false),
             has_unopened: AtomicBool::new(false),
             _lock: lock,
         })

@@ -72,6 +72,7 @@ pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(Broker
         controller_listeners: bound.controller_listeners,
         advertised_listeners: bound.advertised_listeners,
         quorum_voters,
+        cordoned_log_dirs: resolve_cordoned_log_dirs(&settings, &log_dirs)?,
         log_dirs,
     };
     Ok((BrokerConfig::read(&settings, derived)?, settings))
@@ -336,6 +337,23 @@ fn resolve_log_dirs(
     };
     settings.set("log.dirs", directory.display().to_string(), Origin::Derived("no directory is set"));
     Ok(vec![directory])
+}
+
+/// The directories that `cordoned.log.dirs` names (KIP-1066); `*` means all of them.
+fn resolve_cordoned_log_dirs(settings: &Settings, log_dirs: &[PathBuf]) -> Result<Vec<PathBuf>, ConfigError> {
+    const KEY: &str = "cordoned.log.dirs";
+    let cordoned: Vec<String> = settings.read(KEY)?;
+    let invalid = |reason: &str| Err(ConfigError::invalid(KEY, &cordoned.join(","), reason));
+    let paths: Vec<PathBuf> = cordoned.iter().map(PathBuf::from).collect();
+    if cordoned.iter().any(|path| path == "*")
+        || !log_dirs.is_empty() && log_dirs.iter().all(|path| paths.contains(path))
+    {
+        return invalid("this release has one broker, which needs a directory for new partitions");
+    }
+    if paths.iter().any(|path| !log_dirs.contains(path)) {
+        return invalid("must name directories of log.dirs");
+    }
+    Ok(paths)
 }
 
 /// Listeners as their key takes them.

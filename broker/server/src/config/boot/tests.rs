@@ -327,6 +327,17 @@ fn data_goes_to_log_dirs_then_to_a_mount_then_to_the_default_with_a_warning_in_a
 }
 
 #[test]
+fn directories_may_be_cordoned_but_not_all_of_them_and_none_that_is_not_there() {
+    let boot = Bench::file("log.dirs=/a,/b,/c\ncordoned.log.dirs=/c,/a").booted();
+    assert_eq!(boot.config.cordoned_log_dirs, [Path::new("/c"), Path::new("/a")]);
+    for all in ["/a,/b", "*"] {
+        let refusal = Bench::file(&format!("log.dirs=/a,/b\ncordoned.log.dirs={all}")).refusal();
+        assert!(refusal.contains("needs a directory"), "{refusal}");
+    }
+    assert!(Bench::file("log.dirs=/a\ncordoned.log.dirs=/b").refusal().contains("directories of log.dirs"));
+}
+
+#[test]
 fn passwords_do_not_get_into_errors() {
     let error = Bench::file("ssl.key.password=secret\nnum.partitions=x").refusal();
     assert!(!error.contains("secret"), "{error}");

@@ -57,7 +57,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("controller.quota.window.num", Int, Some("11"), ReadOnly, AtLeast(1), Public, ""),
     key("controller.quota.window.size.seconds", Int, Some("1"), ReadOnly, AtLeast(1), Public, ""),
     key("controller.socket.timeout.ms", Int, Some("30000"), ReadOnly, Anything, Public, ""),
-    key("cordoned.log.dirs", List, Some(""), PerBroker, Anything, Public, ""),
+    key("cordoned.log.dirs", List, Some(""), PerBroker, Anything, Public, "Directories of log.dirs where no new partition is placed."),
     key("create.topic.policy.class.name", Class, None, ReadOnly, Anything, Public, ""),
     key("default.replication.factor", Int, Some("1"), ReadOnly, Anything, Public, "Replicas of topics that are created without a number."),
     key("delegation.token.expiry.check.interval.ms", Long, Some("3600000"), ReadOnly, AtLeast(1), Public, ""),
