@@ -20,7 +20,7 @@ pub(crate) use atomic::TEMPORARY_SUFFIX;
 pub use atomic::{read_bounded, replace};
 pub use disk::Disk;
 #[cfg(any(test, feature = "faulty"))]
-pub use faulty::{Fault, FaultyFs};
+pub use faulty::{Failure, Fault, FaultyFs};
 pub use real::RealFs;
 
 /// What was being done when the disk failed.

@@ -70,22 +70,31 @@ impl LeaderEpochs {
         self.entries.last().copied()
     }
 
-    /// Takes `entry` in unless it says nothing new. Entries it contradicts, of a later epoch or a later start, are dropped.
-    fn insert(&mut self, entry: EpochEntry) -> bool {
+    fn says_nothing_new(&self, entry: EpochEntry) -> bool {
         let known =
             self.latest().is_some_and(|last| last.epoch == entry.epoch && last.start_offset <= entry.start_offset);
-        if known || entry.epoch.0 < 0 || entry.start_offset.0 < 0 {
-            return false;
+        known || entry.epoch.0 < 0 || entry.start_offset.0 < 0
+    }
+
+    /// Takes `entry` in unless it says nothing new. Entries it contradicts, of a later epoch or a later start, are dropped.
+    fn insert(&mut self, entry: EpochEntry) {
+        if !self.says_nothing_new(entry) {
+            self.entries.retain(|kept| kept.epoch < entry.epoch && kept.start_offset < entry.start_offset);
+            self.entries.push(entry);
+            self.changed = true;
         }
-        self.entries.retain(|kept| kept.epoch < entry.epoch && kept.start_offset < entry.start_offset);
-        self.entries.push(entry);
-        self.changed = true;
-        true
     }
 
     /// Notes that `epoch` began at `start_offset`; durable when this returns.
     pub fn assign(&mut self, fs: &dyn Fs, epoch: LeaderEpoch, start_offset: Offset) -> Result<(), IoError> {
-        if self.insert(EpochEntry { epoch, start_offset }) { self.save(fs) } else { Ok(()) }
+        let entry = EpochEntry { epoch, start_offset };
+        if self.says_nothing_new(entry) {
+            return Ok(());
+        }
+        let before = self.entries.clone();
+        self.insert(entry);
+        // What is not in the file must not be taken for known the next time.
+        self.save(fs).inspect_err(|_| self.entries = before)
     }
 
     /// As [`LeaderEpochs::assign`] but only in memory: recovery notes many and saves once.
@@ -155,7 +164,7 @@ impl LeaderEpochs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::RealFs;
+    use crate::fs::{Fault, FaultyFs, Operation, RealFs};
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
         let mut epochs = LeaderEpochs { path: PathBuf::new(), entries: Vec::new(), changed: false };
@@ -210,6 +219,19 @@ mod tests {
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert_eq!(text, "0\n2\n0 0\n3 12\n");
         assert_eq!(pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap()), [(0, 0), (3, 12)]);
+    }
+
+    #[test]
+    fn an_epoch_that_could_not_be_written_is_not_taken_for_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let fs = FaultyFs::default();
+        let mut written = LeaderEpochs::load(&fs, dir.path()).unwrap();
+        fs.inject(Fault::always(Operation::Rename, FILE_NAME, 5));
+        written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap_err();
+        assert_eq!(written.latest(), None);
+        fs.heal();
+        written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap();
+        assert_eq!(pairs(&LeaderEpochs::load(&fs, dir.path()).unwrap()), [(3, 12)]);
     }
 
     #[test]

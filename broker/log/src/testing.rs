@@ -64,6 +64,12 @@ pub(crate) struct LogContext {
 
 impl LogContext {
     pub(crate) fn new(config: LogConfig) -> Self {
+        let mut context = Self::unopened(config);
+        context.open().unwrap();
+        context
+    }
+
+    pub(crate) fn unopened(config: LogConfig) -> Self {
         let root = tempfile::tempdir().unwrap();
         let options = OpenOptions {
             directory: root.path().join("topic-0"),
@@ -73,14 +79,16 @@ impl LogContext {
             clean: false,
             now: Timestamp(1_000_000),
         };
-        let mut context = Self { _root: root, fs: FaultyFs::default(), options, log: None };
-        context.open().unwrap();
-        context
+        Self { _root: root, fs: FaultyFs::default(), options, log: None }
     }
 
     /// Segments of about 1000 bytes, an index entry for every batch but the first.
     pub(crate) fn small() -> Self {
         Self::new(small_segments())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.log.is_some()
     }
 
     pub(crate) fn log(&mut self) -> &mut Log {
@@ -216,6 +224,11 @@ impl Random {
 
     pub(crate) fn from_seed(seed: u64) -> Self {
         Self(seed | 1)
+    }
+
+    /// What [`Random::from_seed`] takes to go on from here.
+    pub(crate) fn seed(&self) -> u64 {
+        self.0
     }
 
     pub(crate) fn below(&mut self, limit: u64) -> u64 {

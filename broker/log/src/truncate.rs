@@ -6,6 +6,7 @@ use std::sync::Arc;
 use barnabas_types::{Offset, Timestamp};
 
 use crate::error::{ChangeError, ReadError};
+use crate::fs::IoError;
 use crate::log::{Dirty, Log};
 use crate::read::damaged;
 use crate::recover;
@@ -26,6 +27,11 @@ impl Log {
             return Ok(offset);
         }
         self.abandon_swap()?;
+        // A cut that breaks off may have taken files away that are still counted on here.
+        self.cut_to(offset, now).inspect_err(|_| self.offline = true)
+    }
+
+    fn cut_to(&mut self, offset: Offset, now: Timestamp) -> Result<Offset, ChangeError> {
         self.cuts += 1;
         if offset < self.active.base_offset {
             self.reopen_segment_holding(offset, now)?;
@@ -91,6 +97,11 @@ impl Log {
             return Err(ChangeError::Offline);
         }
         self.abandon_swap()?;
+        self.begin_anew(offset, now).inspect_err(|_| self.offline = true)?;
+        Ok(())
+    }
+
+    fn begin_anew(&mut self, offset: Offset, now: Timestamp) -> Result<(), IoError> {
         self.cuts += 1;
         for path in self.active.paths() {
             self.disk.fs().remove_file(&path)?;
