@@ -76,6 +76,14 @@ impl MetaProperties {
             return Ok(None);
         };
         let found = properties(&text, '=', &path)?;
+        // The last value may be the beginning of a longer one.
+        if !text.ends_with('\n') {
+            return Err(malformed(
+                &path,
+                text.lines().count().max(1),
+                "the file is cut short: its last line has no end",
+            ));
+        }
         let get = |key: &str, missing| found.get(key).copied().ok_or_else(|| malformed(&path, 1, missing));
         match get("version", "version is missing")? {
             (_, "1") => {}

@@ -275,9 +275,9 @@ impl Opening<'_> {
             return Err(OpenError::OldFormat { path, position: stop.position, magic });
         }
         let recovery_point = self.options.recovery_point;
-        if segment.next_offset < recovery_point {
-            let (position, offset) = (stop.position, segment.next_offset);
-            return Err(OpenError::Damaged { path, position, offset, recovery_point, error: stop.error });
+        let Stop { position, error, offset } = stop;
+        if offset < recovery_point {
+            return Err(OpenError::Damaged { path, position, offset, recovery_point, error });
         }
         Ok(())
     }

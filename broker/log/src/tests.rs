@@ -1,6 +1,7 @@
 //! The log as its users see it.
 
 mod append;
+mod cuts;
 mod every_call;
 mod faults;
 mod hostile;

@@ -57,6 +57,10 @@ pub(crate) fn read_entries<T>(
     if entries.len() < count {
         return Err(malformed(entries.len() + 3, "fewer entries than line 2 says"));
     }
+    // The last number may be the beginning of a longer one.
+    if !text.ends_with('\n') && count > 0 {
+        return Err(malformed(count + 2, "the file is cut short: its last line has no end"));
+    }
     Ok(Some(entries))
 }
 

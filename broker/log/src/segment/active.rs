@@ -52,6 +52,8 @@ pub(crate) struct Stop {
     pub(crate) position: u64,
     /// Why they are none.
     pub(crate) error: BatchError,
+    /// The lowest offset that they may hold.
+    pub(crate) offset: Offset,
 }
 
 impl ActiveSegment {
@@ -191,7 +193,10 @@ impl ActiveSegment {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return Ok((segment, None)),
                 Err(ScanError::Io(error)) => return Err(error),
-                Err(ScanError::Batch { position, error }) => return Ok((segment, Some(Stop { position, error }))),
+                Err(ScanError::Batch { position, error }) => {
+                    let offset = segment.next_offset;
+                    return Ok((segment, Some(Stop { position, error, offset })));
+                }
             };
             let header = &batch.header;
             let relative = header.last_offset().0.saturating_sub(base_offset.0);
@@ -200,7 +205,9 @@ impl ActiveSegment {
                 || relative > i64::from(i32::MAX)
             {
                 let error = BatchError::Length { position: 0, length: header.last_offset_delta };
-                return Ok((segment, Some(Stop { position: batch.position, error })));
+                // No CRC covers a base offset: it may be the batch before that jumped ahead.
+                let offset = segment.next_offset.min(header.base_offset);
+                return Ok((segment, Some(Stop { position: batch.position, error, offset })));
             }
             segment.note(config, header);
             segment.transactions.incomplete |= header.attributes.is_control() && header.attributes.is_transactional();

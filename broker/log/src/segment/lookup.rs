@@ -1,6 +1,7 @@
 //! From an offset to a position: a hint out of an index, then a walk over a few headers. A hint that does not hold costs a walk
 //! from the segment's start, never a wrong answer.
 
+use barnabas_records::BatchError;
 use barnabas_types::Offset;
 
 use super::scan::{LOOKUP_BYTES, Located, ScanError, Scanner};
@@ -37,6 +38,11 @@ fn walk(
             return Ok(Walked::Found(located));
         }
         batch = scanner.next()?;
+        // No CRC covers a base offset; what stands out of order is told rather than passed over.
+        if let Some(next) = batch.filter(|next| next.header.base_offset < located.header.next_offset()) {
+            let error = BatchError::Length { position: 0, length: next.header.last_offset_delta };
+            return Err(ScanError::Batch { position: next.position, error });
+        }
     }
     Ok(Walked::End)
 }

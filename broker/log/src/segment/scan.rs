@@ -96,6 +96,10 @@ impl<'f> Scanner<'f> {
         if header.size_bytes() > available {
             return Err(failed(BatchError::Truncated { position: 0, needed: header.size_bytes(), available }));
         }
+        // A walk does not look at the CRC: a batch that says it ends before it begins would be passed over.
+        if header.last_offset_delta < 0 {
+            return Err(failed(BatchError::Length { position: 0, length: header.last_offset_delta }));
+        }
         let located = Located { header, position };
         self.position = located.end();
         Ok(Some(located))

@@ -9,9 +9,9 @@ use crate::testing::{LogContext, Random, TestBatch, small_segments};
 use crate::{LogConfig, OpenError, Recovery};
 
 /// Copies of a directory's files, to try many damages on one log.
-type Image = BTreeMap<String, Vec<u8>>;
+pub(super) type Image = BTreeMap<String, Vec<u8>>;
 
-fn image(directory: &Path) -> Image {
+pub(super) fn image(directory: &Path) -> Image {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.unwrap();
         (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
@@ -19,7 +19,7 @@ fn image(directory: &Path) -> Image {
     std::fs::read_dir(directory).unwrap().map(read).collect()
 }
 
-fn restore(directory: &Path, image: &Image) {
+pub(super) fn restore(directory: &Path, image: &Image) {
     std::fs::remove_dir_all(directory).unwrap();
     std::fs::create_dir(directory).unwrap();
     for (name, contents) in image {
@@ -323,6 +323,23 @@ fn a_flipped_bit_past_the_recovery_point_cuts_there_and_below_it_refuses_to_open
             }
             assert_eq!(std::fs::read(context.path(&log_name(0))).unwrap(), image[&log_name(0)], "nothing was cut");
         }
+    }
+}
+
+#[test]
+fn synced_batches_behind_a_base_offset_that_jumps_ahead_are_no_torn_tail() {
+    let mut context = LogContext::new(LogConfig { segment_bytes: 100_000, ..small_segments() });
+    context.fill(20);
+    context.kill();
+    let path = context.path(&log_name(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let tenth = bytes_before(&bytes, 10);
+    bytes[tenth + 4] ^= 0x20;
+    std::fs::write(&path, &bytes).unwrap();
+    context.options.recovery_point = Offset(20);
+    for _ in 0..2 {
+        assert!(matches!(context.open(), Err(OpenError::Damaged { offset: Offset(11), .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }
 
