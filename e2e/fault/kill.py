@@ -27,8 +27,9 @@ RECORDS_PER_SECOND = 2500  # of each producer: enough to have batches under way 
 class Lane(threading.Thread):
     """One producer of numbered records into one partition; keeps what was acknowledged, and where."""
 
-    def __init__(self, bootstrap, partition, codec, seed):
+    def __init__(self, bootstrap, partition, codec, seed, topic=TOPIC, idempotent=True):
         super().__init__(name=f"{codec}-{partition}", daemon=True)
+        self.topic = topic
         self.partition = partition
         self.sizes = random.Random(seed * 100 + partition)
         self.acknowledged = []  # (offset, number), in the order of acknowledgement
@@ -38,7 +39,8 @@ class Lane(threading.Thread):
         self.producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
+                "enable.idempotence": idempotent,
+                "acks": "all",
                 "compression.type": codec,
                 "linger.ms": 5,
                 "message.timeout.ms": 300000,
@@ -61,7 +63,7 @@ class Lane(threading.Thread):
             for _ in range(RECORDS_PER_SECOND // 100):
                 try:
                     value = b"v" * self.sizes.randrange(600)
-                    self.producer.produce(TOPIC, value, b"%d" % self.sent, self.partition, on_delivery=self.delivered)
+                    self.producer.produce(self.topic, value, b"%d" % self.sent, self.partition, on_delivery=self.delivered)
                     self.sent += 1
                 except BufferError:
                     break
@@ -158,12 +160,23 @@ def under_load(lanes):
         time.sleep(0.01)
 
 
-def one_round(server, number, lanes, verifier, deeds, wait):
-    """Lets the load run, kills, restarts, and checks all that was acknowledged before the kill."""
+def prepare(server, seed):
+    """A topic with a lane under load for each codec, and who checks them."""
+    admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
+    admin.create_topics([NewTopic(TOPIC, len(CODECS), 1, config={"segment.bytes": str(4 << 20)})])[TOPIC].result(30)
+    lanes = [Lane(server.bootstrap, number, codec, seed) for number, codec in enumerate(CODECS)]
+    verifier, deeds = Verifier(server.bootstrap, lanes), Deeds(server.bootstrap, admin)
+    for lane in lanes:
+        lane.start()
+    return lanes, verifier, deeds
+
+
+def one_round(server, strike, number, lanes, verifier, deeds, wait):
+    """Lets the load run, strikes the server down, restarts it, and checks all that was acknowledged before the blow."""
     under_load(lanes)
     time.sleep(wait)
     deeds.do(number)
-    server.kill()
+    strike()
     before = [len(lane.acknowledged) for lane in lanes]
     server.start()
     return before, verifier.check(before) or deeds.check(number)
@@ -179,15 +192,10 @@ def main():
     moments = random.Random(options.seed)
     report = Report("kill -9 under load")
     with Server("apache" if options.rival else "barnabas") as server:
-        admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
-        admin.create_topics([NewTopic(TOPIC, len(CODECS), 1, config={"segment.bytes": str(4 << 20)})])[TOPIC].result(30)
-        lanes = [Lane(server.bootstrap, number, codec, options.seed) for number, codec in enumerate(CODECS)]
-        verifier, deeds = Verifier(server.bootstrap, lanes), Deeds(server.bootstrap, admin)
-        for lane in lanes:
-            lane.start()
+        lanes, verifier, deeds = prepare(server, options.seed)
         for number in range(1, options.rounds + 1):
             started = time.monotonic()
-            before, problem = one_round(server, number, lanes, verifier, deeds, moments.uniform(0, 0.8))
+            before, problem = one_round(server, server.kill, number, lanes, verifier, deeds, moments.uniform(0, 0.8))
             detail = problem or f"{sum(before)} acknowledged so far"
             report.add("FAIL" if problem else "ok", "kill", f"round-{number}", time.monotonic() - started, detail)
             if problem:
@@ -197,21 +205,22 @@ def main():
     return report.finish()
 
 
-def finish(server, lanes, verifier, report):
+def finish(server, lanes, verifier, report, subject="kill"):
     """The end: everything sent is acknowledged, is there in order, once, and nothing beyond it."""
     started = time.monotonic()
     unsent = sum(lane.finish() for lane in lanes)
     errors = [error for lane in lanes for error in lane.errors]
-    report.add("FAIL" if unsent or errors else "ok", "kill", "all-acknowledged", time.monotonic() - started, f"{unsent} left, errors {errors[:2]}" if unsent or errors else "")
+    report.add("FAIL" if unsent or errors else "ok", subject, "all-acknowledged", time.monotonic() - started, f"{unsent} left, errors {errors[:2]}" if unsent or errors else "")
     problem = verifier.check([len(lane.acknowledged) for lane in lanes])
     for lane in lanes:
         end = verifier.consumer.get_watermark_offsets(TopicPartition(TOPIC, lane.partition), DEADLINE_SECONDS)[1]
         if not problem and end != lane.sent:
             problem = f"partition {lane.partition} ends at {end}, {lane.sent} records were sent: something is there twice or missing"
     total = sum(lane.sent for lane in lanes)
-    report.add("FAIL" if problem else "ok", "kill", "in-order-once", time.monotonic() - started, problem or f"{total} records")
+    report.add("FAIL" if problem else "ok", subject, "in-order-once", time.monotonic() - started, problem or f"{total} records")
     panics = [line for line in server.log.read_text(errors="replace").splitlines() if "panicked" in line]
-    report.add("FAIL" if panics else "ok", "kill", "no-panic", 0.0, panics[0][:200] if panics else "")
+    report.add("FAIL" if panics else "ok", subject, "no-panic", 0.0, panics[0][:200] if panics else "")
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
