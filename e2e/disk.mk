@@ -1,4 +1,4 @@
 # What disks do to a broker. Included by the root Makefile.
 .PHONY: show-disk
-show-disk: ## A full, an overcommitted and a missing disk under a real broker: what it refuses, what goes on, and how it comes back
+show-disk: ## A full, an overcommitted, a hanging and a missing disk under a real broker: what it refuses, what goes on, and how it comes back
 	@e2e/disk/run

@@ -1,4 +1,4 @@
-"""Disks that get full, that lie about their size, and that are not there, under a real broker with a real client (librdkafka).
+"""Disks that get full, that lie about their size, that hang, and that are not there, under a real broker with a real client (librdkafka).
 
 The disks are a tmpfs and a loop device; where they may not be mounted a case says so and is skipped. Refuses to touch any disk
 but its own: everything is mounted below a directory of its own, and unmounted at the end.
@@ -48,7 +48,7 @@ class Disks:
 
     def __init__(self):
         self.root = Path(tempfile.mkdtemp(prefix="barnabas-disks-"))
-        self.mounted = []
+        self.mounted, self.frozen = [], []
 
     def mount(self, name, *words):
         place = self.root / name
@@ -64,7 +64,9 @@ class Disks:
 
     def overcommitted(self, name, told, real):
         """An ext4 that says it has `told` MiB, on a disk that has room for `real`: beyond that its writes fail."""
-        image = self.tmpfs(f"{name}-below", real) / "image"
+        return self.ext4(name, self.tmpfs(f"{name}-below", real) / "image", told)
+
+    def ext4(self, name, image, told):
         with open(image, "wb") as file:
             file.truncate(told * MIB)
         made = subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "lazy_itable_init=1", str(image)], capture_output=True, text=True)
@@ -72,10 +74,22 @@ class Disks:
             raise Skip(f"mkfs.ext4 does not work here: {made.stderr.strip()}")
         return self.mount(name, "-o", "loop", str(image))
 
+    def freeze(self, place):
+        """Writes to the disk at `place` hang until `thaw`, and so do those of disks whose images lie there."""
+        done = subprocess.run(["fsfreeze", "--freeze", str(place)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"a file system cannot be frozen here: {done.stderr.strip()}")
+        self.frozen.append(place)
+
+    def thaw(self):
+        while self.frozen:
+            subprocess.run(["fsfreeze", "--unfreeze", str(self.frozen.pop())], check=True)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.thaw()
         for place in reversed(self.mounted):
             subprocess.run(["umount", "-l", str(place)], check=False)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -291,6 +305,43 @@ def failing_disk(disks):
     return f"{acknowledged} records acknowledged before the disk failed; the other directory took 1000 more"
 
 
+def hanging_disk(disks):
+    """The disk of one directory takes nothing for a while, and says nothing."""
+    sound = disks.root / "sound"
+    below = disks.ext4("below", disks.tmpfs("hanging-store", 160) / "image", 128)
+    data = disks.ext4("hanging", below / "image", 96) / "data"
+    with server_on([sound, data], **{"offsets.topic.num.partitions": 1, "barnabas.log.dir.sync.timeout.ms": 1000}) as server:
+        try:
+            admin = Admin(server)
+            make_topic(server, "t", 2)
+            here = next(partition for partition in range(2) if (data / f"t-{partition}").is_dir())
+            load, other = Load(server.bootstrap, "t", here), Load(server.bootstrap, "t", 1 - here)
+            load.send(1000)
+            load.finish()
+            kept = len(load.acknowledged)
+            disks.freeze(below)
+            began = time.monotonic()
+            load.send(100)
+            until("the disk is slow", lambda: load.producer.poll(0.01) is not None and admin.figure("barnabas_log_directory_slow", data) == 1)
+            noticed = time.monotonic() - began
+            check("does not answer" in admin.get("/readyz"), "/readyz does not say that a disk does not answer")
+            check(len(load.acknowledged) == kept, "a record was acknowledged that no disk has taken")
+            found = read(server.bootstrap, "t", kept, here)
+            check(sorted(found.values()) == list(range(kept)), "what is kept cannot be read")
+            other.send(1000)
+            other.finish()
+            disks.thaw()
+            began = time.monotonic()
+            until("the disk answers", lambda: admin.figure("barnabas_log_directory_slow", data) == 0)
+            load.finish()
+            back = time.monotonic() - began
+            check_read(server.bootstrap, load)
+            check_read(server.bootstrap, other)
+        finally:
+            disks.thaw()
+    return f"noticed after {noticed:.1f} s (limit 1), all acknowledged {back:.1f} s after it answered again; the other directory took 1000 meanwhile"
+
+
 def missing_disk(disks):
     """A directory cannot be used when the broker starts."""
     first, second = disks.root / "first", disks.root / "second"
@@ -337,7 +388,7 @@ def log_dirs(server):
 
 def main():
     report = Report("disks")
-    for case in (full_disk, failing_disk, missing_disk):
+    for case in (full_disk, failing_disk, hanging_disk, missing_disk):
         began = time.monotonic()
         with Disks() as disks:
             try:
