@@ -58,7 +58,11 @@ impl Log {
         if self.offline {
             return Err(ChangeError::Offline);
         }
-        self.roll_if_expired(high_watermark, now)?;
+        match self.roll_if_expired(high_watermark, now) {
+            // What frees space must not wait for it: the sealed segments go, and the next round rolls.
+            Err(error) if error.is_out_of_space() => {}
+            rolled => rolled?,
+        }
         let mut surplus = match u64::try_from(self.config.retention_bytes) {
             Ok(limit) if self.config.delete => self.size().saturating_sub(limit),
             _ => 0,

@@ -2,6 +2,7 @@
 
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
+use crate::fs::{Fault, Operation};
 use crate::testing::{LogContext, TestBatch, small_segments};
 use crate::{LogConfig, ReadError, ReadLimits, Reason};
 
@@ -106,4 +107,22 @@ fn a_region_outlives_the_segment_it_was_read_from() {
         doomed.remove().unwrap();
     }
     assert_eq!(barnabas_records::batches(&region.bytes().unwrap()).count(), 1);
+}
+
+#[test]
+fn on_a_full_disk_old_segments_go_all_the_same() {
+    for operation in [Operation::Write, Operation::Open] {
+        let mut context = LogContext::new(LogConfig { retention_ms: 1, ..small_segments() });
+        context.fill(60);
+        let before = bases(&mut context);
+        context.fs.inject(Fault::always(operation, "topic-0/", 28));
+        let doomed = context.log().apply_retention(Offset(60), Timestamp(10_000_000)).unwrap();
+        assert_eq!(doomed.len(), before.len() - 1, "{operation}");
+        doomed.iter().for_each(|doomed| doomed.remove().unwrap());
+        context.fs.heal();
+        _ = context.log().apply_retention(Offset(60), Timestamp(10_000_000)).unwrap();
+        assert_eq!((context.log().log_start(), context.log().size()), (Offset(60), 0));
+        context.fill(2);
+        context.assert_holds(60, 62);
+    }
 }
