@@ -12,7 +12,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicParti
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::storage::{Condition, Flusher, SyncAsked};
+use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
 use crate::waiting::WaitList;
 
 /// When a record counts as kept (`barnabas.durability`).
@@ -338,7 +338,9 @@ impl Partition {
                     self.flusher.ask_within(self, within);
                 }
             }
-            Durability::Fsync if self.past_watermark.is_empty() => self.flusher.ask_unhurried(self),
+            Durability::Fsync if self.past_watermark.is_empty() && config.flush_ms >= UNHURRIED_MS => {
+                self.flusher.ask_unhurried(self);
+            }
             Durability::Fsync => self.flusher.ask(self),
         }
     }

@@ -7,11 +7,11 @@ mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use barnabas_protocol::ErrorCode;
-use barnabas_types::TopicIdPartition;
+use barnabas_types::{TopicIdPartition, TopicPartition};
 
 pub use append::{AppendError, Appended};
 pub use hosted::{Durability, Marks, Partition, PartitionConfig};
@@ -22,7 +22,7 @@ pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Sought};
 pub struct Replicas {
     partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// Those that belong here and have no log that could be opened.
-    offline: RwLock<HashSet<TopicIdPartition>>,
+    offline: RwLock<HashMap<TopicIdPartition, TopicPartition>>,
 }
 
 impl Replicas {
@@ -37,19 +37,19 @@ impl Replicas {
     /// # Errors
     /// `KAFKA_STORAGE_ERROR` when it belongs here and its log cannot be opened, `UNKNOWN_TOPIC_OR_PARTITION` when it does not.
     pub fn hosted(&self, key: TopicIdPartition) -> Result<Arc<Partition>, ErrorCode> {
-        self.get(key).ok_or_else(|| match self.offline().contains(&key) {
+        self.get(key).ok_or_else(|| match self.offline().contains_key(&key) {
             true => ErrorCode::KAFKA_STORAGE_ERROR,
             false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         })
     }
 
-    fn offline(&self) -> RwLockReadGuard<'_, HashSet<TopicIdPartition>> {
+    fn offline(&self) -> RwLockReadGuard<'_, HashMap<TopicIdPartition, TopicPartition>> {
         self.offline.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The partition belongs here, but its log cannot be opened.
-    pub fn set_offline(&self, key: TopicIdPartition) {
-        self.offline.write().unwrap_or_else(PoisonError::into_inner).insert(key);
+    pub fn set_offline(&self, key: TopicIdPartition, name: TopicPartition) {
+        self.offline.write().unwrap_or_else(PoisonError::into_inner).insert(key, name);
     }
 
     /// How many belong here and have no log that could be opened.
@@ -58,14 +58,14 @@ impl Replicas {
         self.offline().len()
     }
 
-    /// The partition does not belong here any more, or is open now.
-    pub fn forget_offline(&self, key: TopicIdPartition) {
-        self.offline.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    /// The partition does not belong here any more, or is open now. Returns its name if it was one that could not be opened.
+    pub fn forget_offline(&self, key: TopicIdPartition) -> Option<TopicPartition> {
+        self.offline.write().unwrap_or_else(PoisonError::into_inner).remove(&key)
     }
 
     /// Hosts a partition whose log is open.
     pub fn insert(&self, partition: Arc<Partition>) {
-        self.forget_offline(partition.key);
+        _ = self.forget_offline(partition.key);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(partition.key, partition);
     }
 

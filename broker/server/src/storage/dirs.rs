@@ -367,6 +367,28 @@ impl LogDirectories {
         Ok(DoomedDirectory { disk: Arc::clone(&self.disk), path: doomed })
     }
 
+    /// As [`LogDirectories::delete_partition`], of a partition whose log could not be opened; none where there is no directory of it.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn delete_unopened(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Uuid,
+        unique: Uuid,
+    ) -> Result<Option<DoomedDirectory>, IoError> {
+        for directory in self.online() {
+            let path = directory.path.join(names::directory_of(partition));
+            // What does not say whose it is stays for a person to look at.
+            if identity::read_topic_id(self.disk.fs(), &path).ok().flatten() == Some(topic_id) {
+                let path = self.rename(&path, &names::set_aside(partition, unique, DELETE))?;
+                directory.forget(partition);
+                return Ok(Some(DoomedDirectory { disk: Arc::clone(&self.disk), path }));
+            }
+        }
+        Ok(None)
+    }
+
     fn rename(&self, path: &Path, name: &str) -> Result<PathBuf, IoError> {
         let to = path.with_file_name(name);
         self.disk.fs().rename(path, &to)?;

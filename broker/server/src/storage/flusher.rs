@@ -19,7 +19,8 @@ use crate::replica::Partition;
 
 /// How long an append that nobody waits for (acks=1 or 0, no consumer at the end of the log) may stay unsynced. A disk takes about
 /// as long for one record as for all those of this time.
-const UNHURRIED: Duration = Duration::from_millis(20);
+pub const UNHURRIED_MS: i64 = 20;
+const UNHURRIED: Duration = Duration::from_millis(UNHURRIED_MS.unsigned_abs());
 
 /// What a partition has asked its flusher for, kept in the partition. Goes up by asking, and to nothing when a sync begins.
 #[derive(Debug, Default)]

@@ -75,11 +75,11 @@ impl Hosting {
         let opened = match opening.await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
-                self.replicas.set_offline(key);
+                self.replicas.set_offline(key, name.clone());
                 return Err(HostError::Open { partition: name, error });
             }
             Err(reason) => {
-                self.replicas.set_offline(key);
+                self.replicas.set_offline(key, name.clone());
                 return Err(HostError::BrokeOff { partition: name, reason });
             }
         };
@@ -94,12 +94,14 @@ impl Hosting {
     }
 
     /// Stops the partition and deletes its log; the files go after the topic's `file.delete.delay.ms`. Requests that wait for it
-    /// are answered that it is gone. Does nothing if it is not hosted.
+    /// are answered that it is gone. One whose log did not open goes too. Does nothing if it does not belong here.
     ///
     /// # Errors
     /// The disk failed; the directory is a stray at the next start.
     pub async fn delete(&self, key: TopicIdPartition) -> Result<(), IoError> {
-        self.replicas.forget_offline(key);
+        if let Some(name) = self.replicas.forget_offline(key) {
+            return self.delete_unopened(key, name).await;
+        }
         let Some(partition) = self.replicas.remove(key) else { return Ok(()) };
         // Another partition of its name may be made where it was: a compaction under way must not put its files there.
         partition.with_log(barnabas_log::Log::take_offline);
@@ -117,6 +119,23 @@ impl Hosting {
                 Ok(())
             }
         }
+    }
+
+    async fn delete_unopened(&self, key: TopicIdPartition, name: TopicPartition) -> Result<(), IoError> {
+        let (directories, unique, partition) =
+            (Arc::clone(&self.directories), self.runtime.random_uuid(), name.clone());
+        let renamed = move || directories.delete_unopened(&partition, key.topic_id, unique);
+        match self.runtime.spawn_blocking(renamed).await {
+            Ok(renamed) => {
+                if let Some(doomed) = renamed? {
+                    self.remove_later(doomed, 0);
+                }
+            }
+            Err(reason) => {
+                tracing::error!(partition = %name, %reason, "deleting broke off; the directory is a stray at the next start");
+            }
+        }
+        Ok(())
     }
 
     /// Removes what deletions before the last stop left behind.

@@ -16,7 +16,7 @@ pub mod watchdog;
 
 pub use condition::{Condition, Refusal};
 pub use dirs::{DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition};
-pub use flusher::{Flusher, SyncAsked};
+pub use flusher::{Flusher, SyncAsked, UNHURRIED_MS};
 pub use hosting::{HostError, Hosting};
 pub use take::{DirectoryError, format};
 pub use upkeep::Upkeep;

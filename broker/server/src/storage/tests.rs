@@ -333,6 +333,17 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
         assert!(!context.paths[0].join(".kafka_cleanshutdown").exists());
     }
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    // Its topic may be deleted all the same, and made again.
+    let run = context.start();
+    let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
+    let name = TopicPartition::new("t", 0);
+    run.hosting.host(key, name, (None, false), config(LogConfig::default())).await.unwrap_err();
+    run.hosting.delete(key).await.unwrap();
+    assert!(!path.exists());
+    assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let again = run.host("t", 0, 6, config(LogConfig::default())).await;
+    assert_eq!(again.marks().log_end, Offset(0));
+    run.stop(false);
 }
 
 #[tokio::test]
