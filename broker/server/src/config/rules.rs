@@ -109,7 +109,8 @@ fn check_dynamic(row: &ConfigKey, key: &str, all_brokers: bool) -> Result<(), In
 }
 
 fn takes_effect_at_once(key: &str) -> bool {
-    is_inherited_by_topics(key) || key == "producer.id.expiration.ms"
+    // The cleaner asks for its settings again and again.
+    is_inherited_by_topics(key) || key == "producer.id.expiration.ms" || key.starts_with("log.cleaner.")
 }
 
 fn unknown(resource_type: ResourceType, key: &str) -> InvalidConfig {
@@ -178,6 +179,8 @@ mod tests {
         let (one, all) = (ConfigResource::broker("1"), ConfigResource::broker(""));
         for resource in [&one, &all] {
             validate(resource, &[("log.retention.ms", "1000"), ("num.io.threads", "4")]).unwrap();
+            validate(resource, &[("log.cleaner.threads", "2"), ("log.cleaner.backoff.ms", "1")]).unwrap();
+            assert!(validate(resource, &[("log.cleaner.enable", "false")]).unwrap_err().contains("restart"));
             assert!(validate(resource, &[("node.id", "4")]).unwrap_err().contains("restart"));
             assert!(validate(resource, &[("max.connections", "4")]).unwrap_err().contains("restart"));
             assert!(validate(resource, &[("log.retention.ms", "x")]).unwrap_err().starts_with("Invalid value x"));
