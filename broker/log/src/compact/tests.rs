@@ -1,6 +1,7 @@
 //! Compaction of whole logs. What the cases share: records and transactions to append, a compactor that can be told to stop, and a
 //! reader that sees a log as clients do.
 
+mod crash;
 mod model;
 mod pass;
 mod speed;

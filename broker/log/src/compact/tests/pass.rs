@@ -274,6 +274,7 @@ fn a_damaged_batch_stops_the_pass_and_is_named() {
         assert!(text.contains("00000000000000000000.log") && text.contains(&format!("byte {second}")), "{text}");
         assert!(text.contains(says), "{text}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was changed");
+        context.kill();
     }
 }
 
