@@ -17,6 +17,7 @@ use barnabas_metadata::{BrokerEndpoint, ControllerRegistration, Image, Registrat
 use barnabas_net::Listening;
 use barnabas_records::{Codec, Compression};
 use barnabas_types::{BrokerId, Uuid};
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -92,6 +93,11 @@ impl Node {
         self.published.load_full()
     }
 }
+
+/// What is the matter with the directory of the metadata log.
+#[derive(Debug, thiserror::Error)]
+#[error("the metadata quorum has stopped by itself, as it does after a failed write or sync (see the error above)")]
+struct QuorumStopped;
 
 /// A node that runs.
 pub struct Running {
@@ -201,6 +207,12 @@ impl Running {
     /// A disk that could not be left clean; the next start recovers.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.health.stopping();
+        if self.node.controller.stopped().now_or_never().is_some()
+            && let Some(directory) = metadata_directory(&self.node)
+        {
+            // Nobody has stopped it yet: its directory must not be left as if all were well there.
+            directory.condition.fail(&QuorumStopped);
+        }
         self.stopping.send_replace(true);
         // Members that wait for their group would keep their connections open.
         self.node.groups.resign().await;

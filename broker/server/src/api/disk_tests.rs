@@ -138,6 +138,22 @@ async fn a_node_ends_when_the_disk_of_its_metadata_fails() {
 }
 
 #[tokio::test]
+async fn a_directory_whose_quorum_stopped_by_itself_is_not_called_clean() {
+    let root = tempfile::tempdir().unwrap();
+    let sign = |name: &str| root.path().join(name).join(".kafka_cleanshutdown").exists();
+    let path = |name: &str| root.path().join(name).display().to_string();
+    for (stops_by_itself, data) in [(false, "sound"), (true, "failed")] {
+        let broker = Broker::start_with(&format!("log.dirs={},{}\n", path(data), path(&format!("{data}-too")))).await;
+        if stops_by_itself {
+            broker.running.node.controller.stop().await;
+            broker.running.failed().await;
+        }
+        let _stopped = broker.running.stop().await;
+        assert_eq!((sign(data), sign(&format!("{data}-too"))), (!stops_by_itself, true));
+    }
+}
+
+#[tokio::test]
 async fn flush_messages_holds_back_the_answer_of_every_acks_until_a_sync() {
     let broker = Broker::start_with("log.flush.interval.messages=1\nbarnabas.durability=replicated\n").await;
     let mut client = broker.connect().await;

@@ -352,3 +352,22 @@ fn without_any_directory_there_is_no_start() {
     context.fs.inject(Fault::always(Operation::Open, "disk-", EIO));
     assert!(matches!(context.open(), Err(DirectoryError::Io(_))));
 }
+
+#[test]
+fn new_partitions_go_where_records_are_taken_and_found_ones_are_opened_where_they_are() {
+    let context = DiskContext::new();
+    let directories = context.open().unwrap();
+    let open = |number| {
+        let name = TopicPartition::new("t", number);
+        directories.open_partition(&name, Uuid::from_u128(5), None, true, (LogConfig::default(), NOW)).unwrap()
+    };
+    let [first, second] = [1, 2].map(Uuid::from_u128);
+    let place = |number| open(number).directory.id;
+    directories.all()[0].condition.set_full(true, 1);
+    assert_eq!([place(0), place(1)], [second; 2]);
+    directories.all()[0].condition.set_full(false, 1);
+    assert_eq!([place(2), place(3), place(4), place(5)], [first, first, first, second]);
+    assert_eq!(place(0), second);
+    directories.cordon(&context.paths()[1..]);
+    assert_eq!([place(6), place(7)], [first; 2]);
+}
