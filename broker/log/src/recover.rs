@@ -74,6 +74,8 @@ struct Opening<'a> {
     epochs: LeaderEpochs,
     recovery: Recovery,
     found_nothing: bool,
+    /// Where the first segment ended that was read anew and ends before the next one begins.
+    hole: Option<Offset>,
 }
 
 impl Log {
@@ -90,6 +92,7 @@ impl Log {
             epochs,
             recovery: Recovery::default(),
             found_nothing: found.segments.is_empty(),
+            hole: None,
         };
         let mut segments = opening.segments(&found.segments)?;
         let active = match segments.active.take() {
@@ -97,7 +100,7 @@ impl Log {
             // Nothing there, or all of it lies below the log's start.
             _ => opening.begin(&mut segments)?,
         };
-        let Opening { epochs, recovery, .. } = opening;
+        let Opening { epochs, recovery, hole, .. } = opening;
         let first = segments.sealed.first().map_or(active.base_offset, |segment| segment.base_offset);
         let mut log = Self {
             disk: Arc::clone(disk),
@@ -116,6 +119,8 @@ impl Log {
             swapping: None,
             opened: None,
         };
+        // Compaction may have made the hole, or lost batches: a snapshot from behind it would have their repetition taken for known.
+        log.producers.remove_snapshots(disk.fs(), |offset| hole.is_some_and(|hole| offset > hole))?;
         let recovery = log.finish_opening(options, recovery)?;
         Ok((log, recovery))
     }
@@ -258,6 +263,9 @@ impl Opening<'_> {
             && segment.next_offset >= self.options.recovery_point
         {
             ends = true;
+        }
+        if next.is_some_and(|next| !ends && segment.next_offset < next.base_offset) {
+            self.hole.get_or_insert(segment.next_offset);
         }
         segment.write_indexes(self.disk.fs())?;
         segments.unsynced.add_all(segment.dirty());

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::fs::{Disk, FaultyFs};
 use crate::{AppendError, AppendOrigin, Appended, Log, LogConfig, OpenError, OpenOptions, ReadLimits, Recovery};
 
-/// A batch to be built.
+/// A batch to be built. The value `a=b` has the key `a`, any other one the key `key`.
 #[derive(Clone, Debug)]
 pub(crate) struct TestBatch {
     pub(crate) values: Vec<String>,
@@ -48,7 +48,8 @@ impl TestBatch {
         }
         for (index, value) in self.values.iter().enumerate() {
             let timestamp = Timestamp(self.timestamp + index as i64);
-            builder.append(timestamp, Some(b"key"), Some(value.as_bytes()), &[]).unwrap();
+            let key = value.split_once('=').map_or("key", |(key, _)| key);
+            builder.append(timestamp, Some(key.as_bytes()), Some(value.as_bytes()), &[]).unwrap();
         }
         builder.build().unwrap()
     }

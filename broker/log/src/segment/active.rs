@@ -183,6 +183,7 @@ impl ActiveSegment {
         let mut segment = Self::attach(fs, directory, found, [OpenMode::Truncate; 2])?;
         fs.remove_file(&segment.transaction_path())?;
         let file = Arc::clone(&segment.file);
+        let mut before_gap = None;
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
         loop {
             let batch = scanner.next().and_then(|batch| match batch {
@@ -205,10 +206,11 @@ impl ActiveSegment {
                 || relative > i64::from(i32::MAX)
             {
                 let error = BatchError::Length { position: 0, length: header.last_offset_delta };
-                // No CRC covers a base offset: it may be the batch before that jumped ahead.
-                let offset = segment.next_offset.min(header.base_offset);
+                // No CRC covers a base offset: it may be the batch before that jumped ahead, if there is a gap before it.
+                let offset = before_gap.map_or(segment.next_offset, |before| header.base_offset.max(before));
                 return Ok((segment, Some(Stop { position: batch.position, error, offset })));
             }
+            before_gap = Some(segment.next_offset).filter(|next| header.base_offset > *next);
             segment.note(config, header);
             segment.transactions.incomplete |= header.attributes.is_control() && header.attributes.is_transactional();
             note(header);
@@ -276,7 +278,10 @@ impl ActiveSegment {
             return Err(error);
         }
         self.note(config, header);
-        self.transactions.count_staged();
+        // One that was staged by an append which then failed does not count.
+        if aborted.is_some() {
+            self.transactions.count_staged();
+        }
         Ok(())
     }
 
