@@ -47,10 +47,10 @@ class Home(Server):
             if not said.endswith("--- exit 0\n"):
                 raise RuntimeError(f"kafka-storage format failed:\n{said}")
 
-    def clean_no_more(self):
-        """From the next start on: what is compacted must not change while brokers are compared."""
+    def clean(self, enabled):
+        """From the next start on. What is compacted must not change while brokers are compared."""
         with open(self.properties, "a") as properties:
-            properties.write("log.cleaner.enable=false\n")
+            properties.write(f"log.cleaner.enable={str(enabled).lower()}\n")
 
     def partition(self, name):
         """The directory of a partition, in whichever log directory it lies."""

@@ -25,8 +25,8 @@ from home import Home
 from under_test import artifacts
 from under_test.kafka_tools import KafkaTools
 from under_test.report import Report
-from view import UNCOMMITTED, differences, look
-from workload import CODECS, COMPACTED, GROUPS, TRANSACTIONAL, Workload
+from view import COMMITTED, UNCOMMITTED, differences, look
+from workload import CODECS, COMPACTED, GROUPS, LATER, TRANSACTIONAL, Workload
 
 BARNABAS, APACHE = "barnabas", "apache"
 SHOWN_PROBLEMS = 4
@@ -117,48 +117,97 @@ def misshown(name, records, dumped):
     return []
 
 
-def lacking_of_ours(home, dumps):
-    """What our directory must hold for the judgement to mean something, and does not."""
+def lacking(shown):
+    return [f"nothing was judged of: {what}" for what, there in shown.items() if not there]
+
+
+def plain_kinds(home, dumps):
+    """What a directory must hold for the judgement to mean something, each with whether it is there."""
     batches = [line for one in dumps.values() for line in one.batches]
-    shown = {codec: any(f" compresscodec: {codec} " in line for line in batches) for codec in CODECS}
-    shown["LogAppendTime"] = any(" LogAppendTime: " in line for line in batches)
-    shown["an idempotent producer"] = any(" producerId: -1 " not in line for line in batches)
-    shown["sealed segments"] = all(len(home.segments(f"codec-{codec}-0")) > 1 for codec in CODECS)
-    shown["a first segment gone"] = home.segments("deleted-below-0")[0] > 0
-    shown["a metadata snapshot"] = len(list(home.partition("__cluster_metadata-0").glob("*.checkpoint"))) > 0
+    kinds = {codec: any(f" compresscodec: {codec} " in line for line in batches) for codec in CODECS}
+    kinds["LogAppendTime"] = any(" LogAppendTime: " in line for line in batches)
+    kinds["an idempotent producer"] = any(" producerId: -1 " not in line for line in batches)
+    kinds["sealed segments"] = all(len(home.segments(f"codec-{codec}-0")) > 1 for codec in CODECS)
+    kinds["a first segment gone"] = home.segments("deleted-below-0")[0] > 0
+    kinds["a metadata snapshot"] = len(list(home.partition("__cluster_metadata-0").glob("*.checkpoint"))) > 0
     of_groups = [line for name, one in dumps.items() if name.startswith("__consumer_offsets") for line in one.records.values()]
-    shown["offsets of groups"] = any('"type":"1"' in line for line in of_groups)
-    shown["members of groups"] = any('"type":"2"' in line for line in of_groups)
-    shown["two log directories"] = all(partition_directories(data) for data in home.log_directories)
-    return [f"nothing was judged of: {what}" for what, there in shown.items() if not there]
+    kinds["offsets of groups"] = any('"type":"1"' in line for line in of_groups)
+    kinds["members of groups"] = any('"type":"2"' in line for line in of_groups)
+    kinds["two log directories"] = all(partition_directories(data) for data in home.log_directories)
+    kinds["a delete horizon"] = any(re.search(r" deleteHorizonMs: OptionalLong\[\d+\]", line) for line in batches)
+    kinds["a tombstone"] = any(" valueSize: -1 " in line for line in dumps["tombstones-kept-0"].records.values())
+    kinds["gaps of compaction"] = all(len(dumps[f"{topic}-0"].records) < max(dumps[f"{topic}-0"].records) for topic, _, _ in COMPACTED)
+    return kinds
 
 
-def lacking_of_kafkas(home, dumps):
-    """What Kafka's directory must hold for the judgement to mean something, and does not."""
+def transactional_kinds(home, dumps):
+    """The same of transactions."""
     batches = [line for one in dumps.values() for line in one.batches]
-    shown = {f"a marker: {marker}": any(f" endTxnMarker: {marker} " in line for line in batches) for marker in ("COMMIT", "ABORT")}
-    shown["transactions of a group"] = any(" isTransactional: true " in line for name, one in dumps.items() if name.startswith("__consumer_offsets") for line in one.batches)
-    shown["a delete horizon"] = any(re.search(r" deleteHorizonMs: OptionalLong\[\d+\]", line) for line in batches)
-    shown["a tombstone"] = any(" valueSize: -1 " in line for line in dumps["tombstones-kept-0"].records.values())
-    shown["gaps of compaction"] = all(len(dumps[f"{topic}-0"].records) < max(dumps[f"{topic}-0"].records) for topic, _, _ in COMPACTED)
-    shown["a transaction index"] = any(path.stat().st_size for number in (0, 1) for path in home.partition(f"transactions-{number}").glob("*.txnindex"))
-    return [f"nothing was judged of: {what}" for what, there in shown.items() if not there]
+    kinds = {f"a marker: {marker}": any(f" endTxnMarker: {marker} " in line for line in batches) for marker in ("COMMIT", "ABORT")}
+    of_groups = [line for name, one in dumps.items() if name.startswith("__consumer_offsets") for line in one.batches]
+    kinds["transactions of a group"] = any(" isTransactional: true " in line for line in of_groups)
+    kinds["a transaction index"] = any(path.stat().st_size for number in (0, 1) for path in home.partition(f"transactions-{number}").glob("*.txnindex"))
+    return kinds
+
+
+def compact(home, work):
+    """Two rounds, so that the second meets what the first left behind; then never again: who moves in next must see the same."""
+    work.create(COMPACTED)
+    for _ in range(2):
+        work.compact(COMPACTED)
+        home.await_cleaned(COMPACTED)
+    home.clean(False)
+
+
+def last_values(view, topic):
+    """What a reader of committed records ends up with: the last value of each key that has one."""
+    last = {record.key: record.value for record in view.records[COMMITTED][topic, 0]}
+    return {key: value for key, value in last.items() if value is not None}
+
+
+def compacted_wrongly(view, latest):
+    """Which compacted topics do not hold the last value of each key, and nothing else."""
+    wanted = {topic: {key: value for key, value in of_keys.items() if value is not None} for topic, of_keys in latest.items()}
+    return [f"{topic}: not the last values of its {len(values)} keys" for topic, values in wanted.items() if last_values(view, topic) != values]
+
+
+def compact_what_kafka_wrote(life, home):
+    """Transactions, committed and aborted, compacted by Barnabas: what a reader ends up with is the same, and nothing new is there."""
+    with life.row("Barnabas compacts Kafka's") as (problems, detail):
+        topic, before = LATER[0], life.view
+        home.clean(True)
+        home.move_in(BARNABAS)
+        life.workload.compact_later()
+        home.await_cleaned([LATER])
+        life.view = None
+        life.remember()
+        problems += compacted_wrongly(life.view, {topic: last_values(before, topic)})
+        old, new = ({record.offset: record for record in view.records[UNCOMMITTED][topic, 0]} for view in (before, life.view))
+        problems += [f"{topic}: the record at {offset} is new or another" for offset, record in new.items() if old.get(offset) != record]
+        if len(new) > len(old) / 2:
+            problems.append(f"{topic}: {len(old)} records before, {len(new)} after")
+        detail["text"] = f"{topic} had {len(old)} records and has {len(new)}"
+        home.clean(False)
+        life.leave("stop")
 
 
 def begun_by_barnabas(judgement):
     with Home(judgement.tools, judgement.failed) as home, contextlib.suppress(Ended):
         life = Life(judgement, "begun by Barnabas", home)
-        with life.row("Barnabas writes") as (_, detail):
+        with life.row("Barnabas writes"):
             home.move_in(BARNABAS)
             life.workload.write_plain()
             life.workload.write_by_java(judgement.tools)
             life.workload.commit_groups()
             home.await_start("deleted-below")
+        with life.row("Barnabas compacts") as (problems, detail):
+            compact(home, life.workload)
             detail["text"] = life.remember()
+            problems += compacted_wrongly(life.view, life.workload.latest)
             life.leave("stop")
         dumps = life.inspect("Kafka's tools read it")
         with life.row("what there was to read") as (problems, _):
-            problems += lacking_of_ours(home, dumps)
+            problems += lacking(plain_kinds(home, dumps))
         notice_damage(judgement, home)
         notice_differences(life)
         life.move_in(BARNABAS, "Barnabas, after a stop")
@@ -187,21 +236,21 @@ def begun_by_kafka(judgement):
             work.write_by_java(judgement.tools)
             work.commit_groups()
             home.await_start("deleted-below")
-        with life.row("Kafka compacts"):
-            work.create(TRANSACTIONAL + COMPACTED)
-            for _ in range(2):
-                work.compact(COMPACTED)
-                home.await_cleaned(COMPACTED)
-        with life.row("Kafka transacts") as (_, detail):
+        with life.row("Kafka transacts"):
+            work.create([*TRANSACTIONAL, LATER])
             work.transact()
+            home.await_cleaned(TRANSACTIONAL[1:])
+        with life.row("Kafka compacts") as (problems, detail):
+            compact(home, work)
             detail["text"] = life.remember()
-            home.clean_no_more()
+            problems += compacted_wrongly(life.view, work.latest)
             life.leave("kill")
         life.move_in(BARNABAS, "Barnabas, after Kafka's kill")
         life.leave("stop")
+        compact_what_kafka_wrote(life, home)
         dumps = life.inspect("Kafka's tools read it")
         with life.row("what there was to read") as (problems, _):
-            problems += lacking_of_kafkas(home, dumps)
+            problems += lacking(plain_kinds(home, dumps) | transactional_kinds(home, dumps))
         life.move_in(APACHE, "Kafka, after a stop")
         with life.row("the open transaction ends") as (problems, detail):
             before = dict(life.view.ends["read_committed"])

@@ -36,6 +36,8 @@ TOPICS = [
 ]
 TRANSACTIONAL = [("transactions", 2, SMALL_SEGMENT), ("transactions-compacted", 1, {**ROLLING, "delete.retention.ms": 86_400_000})]
 COMPACTED = [("compacted", 1, {**ROLLING, "delete.retention.ms": 0}), ("tombstones-kept", 1, {**ROLLING, "delete.retention.ms": 86_400_000})]
+# Not compacted by who writes it: that is left to the other.
+LATER = ("compacted-later", 1, {**ROLLING, "delete.retention.ms": 86_400_000, "min.compaction.lag.ms": 10 * 86_400_000})
 GROUPS = ["by-hand", "joined", "in-transactions"]
 
 
@@ -47,6 +49,8 @@ class Workload:
         self.admin = AdminClient(settings(bootstrap))
         # An hour ago: young enough for retention, old enough to be told from a timestamp that a broker gave.
         self.clock_ms = int(time.time() * 1000) - HOUR_MS
+        # Of each compacted topic the last value of each key.
+        self.latest = {}
 
     # What the chapters are made of.
 
@@ -139,7 +143,10 @@ class Workload:
         """Sets, changes and takes back configurations of a topic that has some."""
         changes = [("retention.ms", "7200000", AlterConfigOpType.SET), ("flush.messages", "7", AlterConfigOpType.SET), ("retention.bytes", None, AlterConfigOpType.DELETE)]
         entries = [ConfigEntry(name, value, incremental_operation=operation) for name, value, operation in changes]
-        resource = ConfigResource(ConfigResource.Type.TOPIC, "spread", incremental_configs=entries)
+        self.alter("spread", entries)
+
+    def alter(self, topic, entries):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         self.admin.incremental_alter_configs([resource])[resource].result(DEADLINE_SECONDS)
 
     def commit_groups(self):
@@ -171,15 +178,24 @@ class Workload:
                     if self.random.random() < 0.2:
                         record["value"] = None
                 self.produce(topic, records, compression_type=self.random.choice(CODECS))
+                self.latest.setdefault(topic, {}).update((record["key"], record["value"]) for record in records)
             # One record in a segment of its own: what is before it is sealed.
             self.clock_ms += 20_000
-            self.produce(topic, [self.record(10, b"last")])
+            last = self.record(10, b"last")
+            self.produce(topic, [last])
+            self.latest[topic][b"last"] = last["value"]
+
+    def compact_later(self):
+        """From now on the topic that was left alone may be compacted."""
+        self.alter(LATER[0], [ConfigEntry("min.compaction.lag.ms", "0", incremental_operation=AlterConfigOpType.SET)])
 
     def transact(self):
         """Two transactional producers and a plain one, their transactions side by side, committed and aborted; the last stays open."""
         producers = [self.producer(transactional_id=f"transactional-{number}", compression_type=codec) for number, codec in enumerate(["none", "zstd"])]
         for producer in producers:
             producer.init_transactions(DEADLINE_SECONDS)
+        # A marker has the time of its writing. Segments roll when records come that are younger still.
+        self.clock_ms = max(self.clock_ms, int(time.time() * 1000))
         group = Consumer(settings(self.bootstrap, group_id="in-transactions"))
         plain = self.producer()
         for turn in range(12 * self.size):
@@ -204,7 +220,8 @@ class Workload:
         self.clock_ms += 3000
         for _ in range(self.random.randrange(1, 8)):
             producer.send("transactions", self.random.randrange(2), self.record(int(20_000 ** self.random.random())))
-            producer.send("transactions-compacted", 0, self.record(100, f"key-{self.random.randrange(20)}".encode()))
+            for topic in ("transactions-compacted", LATER[0]):
+                producer.send(topic, 0, self.record(100, f"key-{self.random.randrange(20)}".encode()))
         producer.flush()
 
     def leave_open(self, group):
