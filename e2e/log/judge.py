@@ -30,6 +30,7 @@ from workload import CODECS, COMPACTED, GROUPS, LATER, TRANSACTIONAL, Workload
 
 BARNABAS, APACHE = "barnabas", "apache"
 SHOWN_PROBLEMS = 4
+LOGS_OF_A_TEST = 25
 
 
 class Ended(Exception):
@@ -317,25 +318,30 @@ def copy_of(home, partition, place):
 
 
 def written_by_tests(judgement):
-    """Runs the tests of broker/log, which keep their logs when told to, and lets Kafka's tools read each."""
-    subject = "tests of broker/log"
+    """Runs the tests of broker/log, which keep their logs when told to, and lets Kafka's tools read them: in full each, otherwise at most
+    some of each test, drawn anew in every run."""
+    subject, size = "tests of broker/log", judgement.options.size
     with tempfile.TemporaryDirectory(prefix="log-judge-tests-") as place, contextlib.suppress(Ended):
         with judgement.row(subject, "write") as (_, detail):
             profile = os.environ.get("BARNABAS_PROFILE", "ci")
-            environment = {**os.environ, "BARNABAS_KEEP_LOGS": f"{place}/kept", "TMPDIR": place}
+            fewer = {"COMPACTION_SEEDS": "40"} if size == 1 else {}
+            environment = {**os.environ, **fewer, "BARNABAS_KEEP_LOGS": f"{place}/kept", "TMPDIR": place}
             artifacts.run(["cargo", "test", "--quiet", "--profile", profile, "-p", "barnabas-log"], cwd=artifacts.REPOSITORY, env=environment)
-            kept = sorted(Path(place, "kept").iterdir())
-            detail["text"] = f"{len(kept)} logs"
+            of_tests = {}
+            for log in sorted(Path(place, "kept").iterdir()):
+                of_tests.setdefault(log.name.rpartition("-")[0], []).append(log)
+            detail["text"] = f"{sum(map(len, of_tests.values()))} logs by {len(of_tests)} tests"
         with judgement.row(subject, "Kafka's tools read them") as (problems, detail):
-            if not kept:
-                problems.append("the tests left no log behind")
+            draw = random.Random(judgement.options.seed)
+            chosen = [log for logs in of_tests.values() for log in (draw.sample(logs, min(len(logs), LOGS_OF_A_TEST)) if size == 1 else logs)]
             batches = 0
-            for log in kept:
-                for directory in partition_directories(log):
-                    one = dump(judgement.tools, log.name, directory, judgement.known)
-                    problems += [f"{log.name}: {complaint}" for complaint in one.complaints]
-                    batches += len(one.batches)
-            detail["text"] = f"{len(kept)} logs, {batches} batches"
+            for directory in (directory for log in chosen for directory in partition_directories(log)):
+                one = dump(judgement.tools, directory.parent.name, directory, judgement.known)
+                problems += [f"{directory.parent.name}: {complaint}" for complaint in one.complaints]
+                batches += len(one.batches)
+            if not batches:
+                problems.append("the tests left nothing to read")
+            detail["text"] = f"{len(chosen)} logs, {batches} batches"
 
 
 PARTS = {"barnabas": begun_by_barnabas, "kafka": begun_by_kafka, "tests": written_by_tests}
