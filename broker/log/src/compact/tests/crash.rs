@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::fs::Failure;
+use crate::fs::{Failure, Operation};
 
 /// Six segments that become two, with an aborted transaction and tombstones in them.
 fn filled() -> LogContext {
@@ -142,6 +142,27 @@ fn a_pass_in_which_any_one_call_fails_leaves_a_log_that_serves_or_is_offline() {
         "compaction: {tried} single failures of the disk, the log offline after {offline} of them; 0 records lost"
     );
     assert!(offline > 0, "a failed rename leaves names that nobody knows");
+}
+
+#[test]
+fn a_swap_of_which_the_disk_kept_some_names_only_does_not_count() {
+    let expected = Expected::new();
+    for lost in ["index", "timeindex", "txnindex", "log"] {
+        let mut context = filled();
+        let number = (0..).find(|number| {
+            context = filled();
+            context.fs.fail_call(*number, Failure::Dead);
+            compact(&mut context, 0, room_for(100)).unwrap().unwrap_err();
+            let (operation, path) = context.fs.failed().unwrap();
+            context.fs.heal();
+            operation == Operation::Sync && path == context.options.directory
+        });
+        let name = |ending| context.path(&format!("{:020}.{lost}.{ending}", 0));
+        std::fs::rename(name("swap"), name("cleaned")).unwrap();
+        reopen(&mut context, false);
+        assert_eq!(contents(context.log()), expected.before, "died at {number:?}, {lost}");
+        expected.check_next_pass(&mut context, lost);
+    }
 }
 
 #[test]

@@ -88,6 +88,23 @@ fn a_tombstone_stays_for_its_time_and_then_goes() {
 }
 
 #[test]
+fn a_tombstones_time_begins_when_its_whole_batch_is_covered() {
+    let mut context = LogContext::new(config());
+    let log = context.log();
+    append(log, &Batch::of(&[("b", Some("1"))]).build(), AppendOrigin::Client).unwrap();
+    append(log, &Batch::of(&[("a", None), ("c", Some("1")), ("b", None)]).build(), AppendOrigin::Client).unwrap();
+    append(log, &Batch::of(&[("d", Some("1"))]).build(), AppendOrigin::Client).unwrap();
+    seal(log);
+    // The map has room for b and a: the tombstone of b is not covered, and the record in front of it stays.
+    let (done, _) = compact(&mut context, 1000, room_for(2)).unwrap().unwrap();
+    assert_eq!(done.dirty[1], Offset(2));
+    assert_eq!(headers(context.log())[1].delete_horizon(), None);
+    compact_all(&mut context, 5000);
+    assert_eq!(listing(context.log()), ["1 a=-", "2 c=1", "3 b=-", "4 d=1"]);
+    assert_eq!(headers(context.log())[0].delete_horizon(), Some(Timestamp(5000 + RETENTION_MS)));
+}
+
+#[test]
 fn keys_that_do_not_fit_into_the_map_take_several_passes() {
     let mut context = LogContext::new(config());
     let log = context.log();
