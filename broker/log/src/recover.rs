@@ -55,7 +55,7 @@ pub struct Recovery {
     pub rebuilt_indexes: usize,
     /// Batches from which producer state was rebuilt.
     pub replayed_batches: u64,
-    /// The log ends below the recovery point: synced records are missing. Their number.
+    /// Synced records that are missing: the log ends below the recovery point, or a segment that was scanned before the next one begins.
     pub missing_records: i64,
 }
 
@@ -126,7 +126,7 @@ impl Log {
     }
 
     fn finish_opening(&mut self, options: &OpenOptions, mut recovery: Recovery) -> Result<Recovery, OpenError> {
-        recovery.missing_records = options.recovery_point.0.saturating_sub(self.log_end().0).max(0);
+        recovery.missing_records += options.recovery_point.0.saturating_sub(self.log_end().0).max(0);
         let fs = self.disk.fs();
         self.epochs.truncate_from_end(self.log_end());
         self.epochs.truncate_from_start(self.log_start);
@@ -264,8 +264,11 @@ impl Opening<'_> {
         {
             ends = true;
         }
-        if next.is_some_and(|next| !ends && segment.next_offset < next.base_offset) {
+        if let Some(next) = next.filter(|next| !ends && segment.next_offset < next.base_offset) {
             self.hole.get_or_insert(segment.next_offset);
+            if !self.options.config.compact {
+                self.recovery.missing_records += next.base_offset.0 - segment.next_offset.0;
+            }
         }
         segment.write_indexes(self.disk.fs())?;
         segments.unsynced.add_all(segment.dirty());

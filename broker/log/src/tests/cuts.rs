@@ -32,7 +32,11 @@ struct Past {
     end: i64,
     /// Last sequence of each producer.
     producers: BTreeMap<i64, Option<i32>>,
+    /// Producer, first offset and marker of each aborted transaction.
+    aborted: Aborted,
 }
+
+type Aborted = Vec<(i64, i64, i64)>;
 
 /// What was done to a directory.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +50,8 @@ struct Damage {
     missing: bool,
     /// The file of epochs was changed, in which nothing tells a wrong number from a right one.
     epochs: bool,
+    /// A transaction index was changed, in which a whole entry can be missing or another one.
+    transactions: bool,
 }
 
 /// What a reader makes of one batch that was written.
@@ -72,6 +78,7 @@ struct Seen {
     missing_records: i64,
     read: Vec<(i64, Read)>,
     producers: BTreeMap<i64, Option<i32>>,
+    aborted: Aborted,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +90,7 @@ struct Tally {
     bad_crc: u64,
     altered: u64,
     skipped: u64,
+    misled: u64,
     whole: u64,
 }
 
@@ -111,9 +119,9 @@ impl Past {
             logs.flat_map(|(_, bytes)| barnabas_records::batches(bytes).map_while(Result::ok).collect::<Vec<_>>());
         let batches = batches.map(|batch| (batch.header().base_offset.0, batch.bytes().to_vec())).collect();
         context.open().unwrap();
-        let producers = producers(&mut context);
+        let (producers, aborted) = (producers(&mut context), aborted(&mut context));
         context.kill();
-        Self { name, context, options, files, batches, end, producers }
+        Self { name, context, options, files, batches, end, producers, aborted }
     }
 
     fn all() -> Vec<Self> {
@@ -135,6 +143,8 @@ impl Past {
             Self::of("killed", filled(config), false, Some(30)),
             Self::of("killed before any sync", filled(config), false, Some(0)),
             Self::of("killed with zeros ahead", padded, false, Some(100)),
+            Self::of("with transactions, closed", with_transactions(config), true, None),
+            Self::of("with transactions, killed", with_transactions(config), false, Some(40)),
             Self::of("compacted, closed", with_gaps(LogConfig { compact: true, ..config }), true, None),
             Self::of("compacted, killed", with_gaps(LogConfig { compact: true, ..config }), false, Some(71)),
         ]
@@ -161,6 +171,7 @@ impl Past {
     fn note(&self, damage: &mut Damage, name: &str, bytes: &[u8]) {
         let original = &self.files[name];
         damage.epochs |= name.contains("leader-epoch");
+        damage.transactions |= name.ends_with(".txnindex");
         if !name.ends_with(".log") {
             return;
         }
@@ -213,7 +224,7 @@ impl Past {
         for seen in [&first, &second] {
             self.judge_one(seen, damage);
         }
-        tally.count(&first, self);
+        tally.count(&first, self, damage);
     }
 
     fn attempt(&mut self, clean: bool) -> Result<Seen, String> {
@@ -221,11 +232,11 @@ impl Past {
         let recovery = self.context.open().map_err(|error| error.to_string())?;
         let read =
             self.batches.keys().map(|base| (*base, read_one(&mut self.context, *base, &self.batches[base]))).collect();
-        let producers = producers(&mut self.context);
+        let (producers, aborted) = (producers(&mut self.context), aborted(&mut self.context));
         let log = self.context.log();
         let (start, end) = (log.log_start().0, log.log_end().0);
         self.context.kill();
-        Ok(Seen { start, end, missing_records: recovery.missing_records, read, producers })
+        Ok(Seen { start, end, missing_records: recovery.missing_records, read, producers, aborted })
     }
 
     fn judge_one(&self, seen: &Result<Seen, String>, damage: &Damage) {
@@ -247,6 +258,14 @@ impl Past {
             assert!(*base >= point || told, "{base} was synced and is silently gone");
         }
         let whole = damage.first_batch.is_none();
+        // Without the batches between, a transaction may end with a later marker of its producer.
+        let unsure = damage.transactions || damage.uncovered || damage.missing;
+        let told = unsure || seen.aborted.iter().all(|one| self.aborted.contains(one));
+        assert!(
+            told && (!whole || damage.transactions || seen.aborted == self.aborted),
+            "{:?} are aborted",
+            seen.aborted
+        );
         assert!(
             !whole || (seen.end == self.end && seen.producers == self.producers),
             "nothing but hints was damaged: {seen:?}"
@@ -284,7 +303,7 @@ impl Seen {
 }
 
 impl Tally {
-    fn count(&mut self, seen: &Result<Seen, String>, past: &Past) {
+    fn count(&mut self, seen: &Result<Seen, String>, past: &Past, damage: &Damage) {
         let Ok(seen) = seen else {
             self.refused += 1;
             return;
@@ -295,14 +314,15 @@ impl Tally {
         self.withheld += u64::from(reads(Read::Refused) > 0);
         self.altered += u64::from(reads(Read::Altered) > 0);
         self.skipped += u64::from(reads(Read::Skipped) > 0);
+        self.misled += u64::from(damage.first_batch.is_none() && seen.aborted != past.aborted);
         self.whole += u64::from(seen.end == past.end && reads(Read::Whole) == seen.read.len() as u64);
     }
 
     fn told(&self) -> String {
-        let Self { damaged, refused, cut, withheld, bad_crc, altered, skipped, whole } = self;
+        let Self { damaged, refused, cut, withheld, bad_crc, altered, skipped, misled, whole } = self;
         format!(
             "{damaged} directories: {whole} served whole, {cut} ended earlier, {refused} refused; damaged batches refused by the log in \
-             {withheld}, left to their CRC in {bad_crc}, altered where no CRC covers them in {altered}, missing between others in {skipped}"
+             {withheld}, left to their CRC in {bad_crc}, altered where no CRC covers them in {altered}, missing between others in {skipped}; aborted transactions otherwise in {misled}"
         )
     }
 }
@@ -335,6 +355,35 @@ fn with_gaps(config: LogConfig) -> LogContext {
         context.log().append_as_follower(&batch.build(), Timestamp(0)).unwrap();
     }
     context
+}
+
+/// Transactions of two producers, some aborted, with other batches between.
+fn with_transactions(config: LogConfig) -> LogContext {
+    let mut context = LogContext::new(config);
+    let mut sequences = [0; 2];
+    for number in 0..30_i64 {
+        let producer = usize::try_from(number % 2).unwrap();
+        let batch = TestBatch {
+            values: vec!["z".repeat((number * 31 % 70) as usize)],
+            producer: Some((20 + number % 2, 0, sequences[producer])),
+            transactional: true,
+            timestamp: 1000 + number,
+            ..TestBatch::default()
+        };
+        context.append(&batch).unwrap();
+        sequences[producer] += 1;
+        if number % 3 == 2 {
+            context.end_transaction(20 + number % 2, 0, number % 4 < 3).unwrap();
+        }
+    }
+    context
+}
+
+/// As far as they are told; none when the index cannot be read.
+fn aborted(context: &mut LogContext) -> Aborted {
+    let (start, end) = (context.log().log_start(), context.log().log_end());
+    let found = context.log().prepare_all_aborted(start, end).run().ok().flatten().unwrap_or_default();
+    found.iter().map(|one| (one.producer_id.0, one.first_offset.0, one.last_offset.0)).collect()
 }
 
 fn producers(context: &mut LogContext) -> BTreeMap<i64, Option<i32>> {
