@@ -31,6 +31,7 @@ from workload import CODECS, COMPACTED, GROUPS, LATER, TRANSACTIONAL, Workload
 BARNABAS, APACHE = "barnabas", "apache"
 SHOWN_PROBLEMS = 4
 LOGS_OF_A_TEST = 25
+EXHAUSTIVE_TESTS = ["tests::every_call", "tests::cuts", "tests::crash", "tests::speed"]
 
 
 class Ended(Exception):
@@ -318,15 +319,16 @@ def copy_of(home, partition, place):
 
 
 def written_by_tests(judgement):
-    """Runs the tests of broker/log, which keep their logs when told to, and lets Kafka's tools read them: in full each, otherwise at most
-    some of each test, drawn anew in every run."""
+    """Runs the tests of broker/log, which keep their logs when told to, and lets Kafka's tools read them: in full all, otherwise without
+    the exhaustive ones, and at most some of each test, drawn anew in every run."""
     subject, size = "tests of broker/log", judgement.options.size
     with tempfile.TemporaryDirectory(prefix="log-judge-tests-") as place, contextlib.suppress(Ended):
         with judgement.row(subject, "write") as (_, detail):
             profile = os.environ.get("BARNABAS_PROFILE", "ci")
             fewer = {"COMPACTION_SEEDS": "40"} if size == 1 else {}
             environment = {**os.environ, **fewer, "BARNABAS_KEEP_LOGS": f"{place}/kept", "TMPDIR": place}
-            artifacts.run(["cargo", "test", "--quiet", "--profile", profile, "-p", "barnabas-log"], cwd=artifacts.REPOSITORY, env=environment)
+            skipped = [word for test in EXHAUSTIVE_TESTS for word in ("--skip", test)] if size == 1 else []
+            artifacts.run(["cargo", "test", "--quiet", "--profile", profile, "-p", "barnabas-log", "--lib", "--", *skipped], cwd=artifacts.REPOSITORY, env=environment)
             of_tests = {}
             for log in sorted(Path(place, "kept").iterdir()):
                 of_tests.setdefault(log.name.rpartition("-")[0], []).append(log)
