@@ -258,9 +258,10 @@ impl Past {
             assert!(*base >= point || told, "{base} was synced and is silently gone");
         }
         let whole = damage.first_batch.is_none();
-        // Without the batches between, a transaction may end with a later marker of its producer.
+        // Without a batch, or with a damaged one that is not served, what a later marker ends may begin elsewhere.
         let unsure = damage.transactions || damage.uncovered || damage.missing;
-        let told = unsure || seen.aborted.iter().all(|one| self.aborted.contains(one));
+        let later = |marker: i64| damage.first_batch.is_some_and(|damaged| marker > damaged);
+        let told = unsure || seen.aborted.iter().all(|one| self.aborted.contains(one) || later(one.2));
         assert!(
             told && (!whole || damage.transactions || seen.aborted == self.aborted),
             "{:?} are aborted",
