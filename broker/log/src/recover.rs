@@ -249,7 +249,11 @@ impl Opening<'_> {
             })?;
         let mut ends = next.is_none();
         if let Some(stop) = stop {
-            self.may_cut(&segment, stop)?;
+            if let Err(error) = self.may_cut(&segment, stop) {
+                // Its indexes were emptied to be built anew: the next attempt must not take the segment for one that has none.
+                self.disk.fs().remove_file(&files::path(&self.directory, found.base_offset, files::INDEX))?;
+                return Err(error);
+            }
             if !Padding::is_all(&*segment.file, segment.size, found.size)? {
                 self.recovery.cut_bytes += found.size - segment.size;
             }
