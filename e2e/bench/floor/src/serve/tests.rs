@@ -94,6 +94,8 @@ impl Client {
     }
 }
 
+const LARGEST_BATCH_BYTES: usize = 400_061;
+
 /// Bytes that anyone can make again from the seed (xorshift).
 struct Random(u64);
 
@@ -107,7 +109,8 @@ impl Random {
 
     /// A batch of one record: small ones, and some that are larger than a chunk.
     fn batch(&mut self) -> Vec<u8> {
-        let bytes = if self.next().is_multiple_of(8) { 61 + self.next() % 400_000 } else { 61 + self.next() % 20_000 };
+        let more = if self.next().is_multiple_of(8) { LARGEST_BATCH_BYTES - 61 } else { 20_000 };
+        let bytes = 61 + self.next() % more as u64;
         let mut batch: Vec<u8> = (0..bytes.div_ceil(8)).flat_map(|_| self.next().to_be_bytes()).collect();
         batch.truncate(bytes as usize);
         batch[8..12].copy_from_slice(&(bytes as u32 - 12).to_be_bytes());
@@ -151,7 +154,9 @@ fn leaves_what_was_produced(append: Way, sync: bool, send: Sender, bytes: usize)
     let (address, directory) = start(append, sync, send);
     let producers: Vec<_> =
         [seed, !seed].into_iter().map(|seed| std::thread::spawn(move || produce(address, seed, bytes / 2))).collect();
-    let consumer = std::thread::spawn(move || Client::new(address).fetch_until(60));
+    // No more than there are in any case: two producers, turns of three, no batch larger than this.
+    let certain = 2 * 3 * (bytes / 2).div_ceil(3 * LARGEST_BATCH_BYTES);
+    let consumer = std::thread::spawn(move || Client::new(address).fetch_until(certain as u64));
     let mut produced: Vec<_> = producers.into_iter().flat_map(|producer| producer.join().unwrap()).collect();
     produced.sort_by_key(|(offset, _)| *offset);
     let mut expected = Vec::new();
