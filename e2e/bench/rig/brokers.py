@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from rig import process, wire
-from under_test import artifacts
+from rig import process
+from under_test import artifacts, wire
 from under_test.server import Server
 
 BARNABAS, APACHE, FLOOR, SYNCING_FLOOR = "barnabas", "apache", "floor", "floor-sync"
@@ -66,8 +66,8 @@ def floor_binary():
 class Broker(Server):
     """One broker of any kind, with its cost, its topics, and a pause."""
 
-    def __init__(self, kind, home, overrides=None, floor_partitions=1):
-        self.floor_partitions = floor_partitions
+    def __init__(self, kind, home, overrides=None, floor_partitions=1, floor_keeps_mib=None):
+        self.floor_partitions, self.floor_keeps_mib = floor_partitions, floor_keeps_mib
         directory = tempfile.mkdtemp(prefix=f"{kind}-", dir=home)
         super().__init__(kind, {**OVERRIDES, **(overrides or {})}, directory)
         self.own_directory = True
@@ -77,7 +77,8 @@ class Broker(Server):
             return ["java", *JVM, "-cp", artifacts.judge_class_path(), "kafka.Kafka", str(self.properties)]
         if is_floor(self.kind):
             command = [floor_binary(), "--port", self.port, "--directory", self.data, "--partitions", self.floor_partitions]
-            return [*map(str, command), *floor_flags(self.kind)]
+            keeping = ["--keep-mib", str(self.floor_keeps_mib)] if self.floor_keeps_mib else []
+            return [*map(str, command), *keeping, *floor_flags(self.kind)]
         barnabas_binary()
         return super().command()
 

@@ -18,7 +18,8 @@ BROKER_CORE, LOAD_CORE = 0, 1
 
 @dataclass(frozen=True)
 class Load:
-    """`produce` and `consume` are flags of the generator; `seconds` replaces the usual length where a run writes very much."""
+    """`produce` and `consume` are flags of the generator; `seconds` replaces the usual length where a run writes very much. A topic that
+    `keeps_mib` lets older records go while the run goes on, so that the page cache takes the same memory again and again."""
 
     produce: dict
     consume: bool = False
@@ -26,16 +27,17 @@ class Load:
     pinned: bool = False
     writes_bytes_per_second: float = 100e6
     seconds: float | None = None
+    keeps_mib: int | None = None
 
     def __call__(self, rig, side):
         return measure(rig, side, self)
 
 
 @contextlib.contextmanager
-def broker_for(rig, side, partitions):
+def broker_for(rig, side, partitions, keeps_mib=None):
     """The warm broker of this side; a floor is started for each run, for it keeps all that it is given."""
     if is_floor(side.kind):
-        with rig.fleet.fresh(side.kind, floor_partitions=partitions) as broker:
+        with rig.fleet.fresh(side.kind, floor_partitions=partitions, floor_keeps_mib=keeps_mib) as broker:
             yield broker.start()
     else:
         yield rig.fleet.get(side.kind)
@@ -53,7 +55,8 @@ def topic_on(broker, partitions, configs):
 
 
 def measure(rig, side, load):
-    with broker_for(rig, side, load.partitions) as broker, topic_on(broker, load.partitions, side.configs) as topic:
+    keeping = {"segment.bytes": load.keeps_mib << 20, "retention.bytes": load.keeps_mib << 20} if load.keeps_mib else {}
+    with broker_for(rig, side, load.partitions, load.keeps_mib) as broker, topic_on(broker, load.partitions, {**keeping, **side.configs}) as topic:
         return on_topic(rig, broker, topic, load)
 
 

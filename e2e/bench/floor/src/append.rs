@@ -2,6 +2,7 @@
 //! and when they count as kept; where a batch stands in its file is decided before it comes here, so that all ways leave the same bytes.
 
 mod direct;
+mod forget;
 mod gathered;
 mod plain;
 pub mod ring;
@@ -85,9 +86,10 @@ impl Way {
         ("trimmed", Self::Trimmed),
     ];
 
-    pub fn appending(self, sync: bool) -> io::Result<Box<dyn Appending>> {
+    /// Only the plain way lets old bytes go; `keep_bytes` is how many stay of each file.
+    pub fn appending(self, sync: bool, keep_bytes: Option<u64>) -> io::Result<Box<dyn Appending>> {
         Ok(match self {
-            Self::Plain => Box::new(plain::Plain::new(sync)),
+            Self::Plain => Box::new(plain::Plain::new(sync, keep_bytes)),
             Self::Gathered => Box::new(gathered::Gathered::new(sync)),
             Self::Writer => Box::new(writer::Writer::new(sync)?),
             Self::Trimmed => Box::new(trimmed::Trimmed::new(sync)?),

@@ -19,12 +19,13 @@ use send::Sender;
 const HELP: &str =
     "floor: receives, appends, answers; reads, sends. The limit that the rows of the benchmark are shown beside.
 
-Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync] [--append WAY] [--send WAY]
+Usage: floor --port PORT --directory DIRECTORY [--partitions N] [--sync] [--keep-mib N] [--append WAY] [--send WAY]
 
   --port PORT            where to listen on 127.0.0.1
   --directory DIRECTORY  an empty directory for one file per partition
   --partitions N         how many partitions each topic has [default: 1]
   --sync                 one fdatasync for all that was received at once, before it is answered
+  --keep-mib N           let all but the newest N MiB of each file go (plain only) [default: keep all]
   --append WAY           when and how a batch is written [default: plain]
                            plain     at once, each batch in a call of its own
                            gathered  all that was received at once, in one call for each file
@@ -41,12 +42,13 @@ pub struct Settings {
     pub directory: PathBuf,
     pub partitions: u32,
     pub sync: bool,
+    pub keep_bytes: Option<u64>,
     pub append: Way,
     pub send: Sender,
 }
 
 fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>, String> {
-    let (mut port, mut directory, mut partitions, mut sync) = (None, None, 1, false);
+    let (mut port, mut directory, mut partitions, mut sync, mut keep_mib) = (None, None, 1, false, None::<u64>);
     let (mut append, mut send) = (Way::default(), Sender::default());
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -56,6 +58,7 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>,
             "--directory" => directory = Some(PathBuf::from(value()?)),
             "--port" => port = Some(value()?.parse().map_err(|error| format!("--port: {error}"))?),
             "--partitions" => partitions = value()?.parse().map_err(|error| format!("--partitions: {error}"))?,
+            "--keep-mib" => keep_mib = Some(value()?.parse().map_err(|error| format!("--keep-mib: {error}"))?),
             "--append" => append = chosen(&word, &value()?, &Way::ALL)?,
             "--send" => send = chosen(&word, &value()?, &Sender::ALL)?,
             _ => return Err(format!("{word}: not known")),
@@ -63,7 +66,8 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Option<Settings>,
     }
     let port = port.ok_or("--port is missing")?;
     let directory = directory.ok_or("--directory is missing")?;
-    Ok(Some(Settings { port, directory, partitions, sync, append, send }))
+    let keep_bytes = keep_mib.map(|mib| mib.saturating_mul(1 << 20));
+    Ok(Some(Settings { port, directory, partitions, sync, keep_bytes, append, send }))
 }
 
 fn chosen<T: Copy>(word: &str, name: &str, known: &[(&str, T)]) -> Result<T, String> {

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_read_gives_whole_kept_batches_from_the_one_that_holds_the_offset() {
         let path = std::env::temp_dir().join(format!("floor-partition-{}", std::process::id()));
-        let source = Way::Plain.appending(false).unwrap().create(&path).unwrap();
+        let source = Way::Plain.appending(false, None).unwrap().create(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let mut partition = Partition::new(0, source);
         for records in [3, 2, 1] {

@@ -270,7 +270,7 @@ pub fn run(settings: &Settings, listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&poll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-    let appending = settings.append.appending(settings.sync)?;
+    let appending = settings.append.appending(settings.sync, settings.keep_bytes)?;
     if let Some(event) = appending.event() {
         epoll::add(&poll, event, EventData::new_u64(APPENDING), EventFlags::IN | EventFlags::ET)?;
     }

@@ -9,13 +9,14 @@ import shutil
 import threading
 import time
 
-from rig import arithmetic, machine, wire
+from rig import arithmetic, machine
 from rig.arithmetic import HIGHER
 from rig.brokers import BARNABAS
 from rig.generator import Generator
 from rig.load import Load, broker_for, latencies, per, slim, topic_on
 from rig.row import BOTH_POLICIES, KAFKA, KAFKA_FLUSHING, OURS_FSYNC, OURS_REPLICATED, SYNC_FLOOR, Measured, Metric, Row, Side
 from rig.rows.throughput import POLICIES, described
+from under_test import wire
 
 GIB = 2**30
 PRODUCE = (

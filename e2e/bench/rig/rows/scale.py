@@ -15,7 +15,7 @@ GROWTH = (
 
 def spread(partitions):
     """The same 10,000 records a second whatever the number of partitions: what grows is the number of batches."""
-    flags = {"record_size": 1024, "batch_size": 65_536, "linger_ms": 20, "connections": 10, "keyed": True, "throughput": 10_000}
+    flags = {"record_size": 1024, "batch_size": 32_768, "linger_ms": 20, "connections": 10, "keyed": True, "throughput": 10_000}
     return Load(flags, partitions=partitions, writes_bytes_per_second=12e6)
 
 

@@ -46,16 +46,19 @@ def described(load, **more):
         "rate": f"{flags['throughput']:,} records/s" if "throughput" in flags else "closed loop",
         "payload": payload,
         "page cache": "warm",
+        **({"retention": f"newest {load.keeps_mib} MiB"} if load.keeps_mib else {}),
         **({"cores": "broker on one, load on the other"} if load.pinned else {}),
         **more,
     }
 
 
-COST_256K = Load({"record_size": 1024, "batch_size": 262_144, "linger_ms": 20, "throughput": 100_000}, consume=True, writes_bytes_per_second=105e6)
-COST_16K = Load({"record_size": 1024, "batch_size": 16_384, "linger_ms": 5, "throughput": 50_000}, consume=True, writes_bytes_per_second=55e6)
+# What the topics of rows that write much keep. A broker that has run for a while lets go as much as it takes in.
+KEEPS_MIB = 64
+COST_256K = Load({"record_size": 1024, "batch_size": 262_144, "linger_ms": 20, "throughput": 100_000}, consume=True, keeps_mib=KEEPS_MIB, writes_bytes_per_second=105e6)
+COST_16K = Load({"record_size": 1024, "batch_size": 16_384, "linger_ms": 5, "throughput": 50_000}, consume=True, keeps_mib=KEEPS_MIB, writes_bytes_per_second=55e6)
 SMALL = {"record_size": 100, "batch_size": 0, "linger_ms": 0, "connections": 200, "in_flight": 1}
 SMALL_FIXED = Load({**SMALL, "throughput": 5_000}, writes_bytes_per_second=5e6)
-SMALL_SATURATED = Load({k: v for k, v in SMALL.items() if k != "linger_ms"}, pinned=True, writes_bytes_per_second=50e6)
+SMALL_SATURATED = Load({k: v for k, v in SMALL.items() if k != "linger_ms"}, pinned=True, keeps_mib=KEEPS_MIB, writes_bytes_per_second=50e6)
 KEYED = Load(
     {"record_size": 100, "batch_size": 1_024, "linger_ms": 5, "connections": 200, "keyed": True, "throughput": 50_000},
     partitions=16,
@@ -69,13 +72,14 @@ def codec(name):
     return Load(
         {"record_size": 1024, "batch_size": 65_536, "linger_ms": 20, "throughput": 30_000, "compression_type": name, "entropy": 0.3},
         writes_bytes_per_second=35e6,
+        keeps_mib=KEEPS_MIB,
     )
 
 
 def saturated(batch_bytes):
     """As fast as the broker's one core takes it; short, for it writes up to 1 GB/s."""
     flags = {"record_size": 1024, "batch_size": batch_bytes, "connections": 4, "in_flight": 5}
-    return Load(flags, pinned=True, writes_bytes_per_second=1.2e9, seconds=3)
+    return Load(flags, pinned=True, writes_bytes_per_second=1.2e9, seconds=3, keeps_mib=KEEPS_MIB)
 
 
 def saturate_metrics(aim):

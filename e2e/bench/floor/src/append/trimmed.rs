@@ -44,7 +44,7 @@ impl Trimmed {
     pub fn new(sync: bool) -> io::Result<Self> {
         let (pieces, queue) = sync_channel(QUEUED_PIECES);
         std::thread::Builder::new().name("trimmer".into()).spawn(move || trim(&queue))?;
-        Ok(Self { plain: Plain::new(sync), logs: Vec::new(), pieces })
+        Ok(Self { plain: Plain::new(sync, None), logs: Vec::new(), pieces })
     }
 }
 

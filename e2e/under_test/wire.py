@@ -1,4 +1,4 @@
-"""Just enough of Kafka's protocol for the rig's own hands: create and delete topics, see who leads, one small produce, a group of one.
+"""Just enough of Kafka's protocol for the tests' own hands: create and delete topics, see who leads, one small produce, a group of one.
 
 Low versions that both brokers read. It loads nobody: the load comes from the generator.
 """
