@@ -119,7 +119,7 @@ impl Log {
         let marker = markers::end_marker(header, records);
         let aborted = self.producers.aborted_by(header, marker);
         // Before the marker: a transaction that is known as ended and not as aborted would be read as committed.
-        self.active.append(self.disk.fs(), &self.config, header, pieces, aborted)?;
+        self.active.append(&self.disk, &self.config, header, pieces, aborted)?;
         self.producers.note(header, marker, now);
         Ok(())
     }

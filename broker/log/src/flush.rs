@@ -1,11 +1,12 @@
 //! Making a log durable: what has to be synced is noted under the lock, the syncing happens outside it, then the log is told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barnabas_types::Offset;
 
 use crate::error::ChangeError;
+use crate::files;
 use crate::fs::{Disk, File, IoError, OpenMode, Volume};
 use crate::log::{Dirty, Log};
 
@@ -17,7 +18,9 @@ pub struct FlushTicket {
     items: Vec<Dirty>,
     /// The number of the first item that this ticket does not cover.
     next: usize,
-    active: Arc<dyn File>,
+    /// The active segment's batches, if they are open.
+    active: Option<Arc<dyn File>>,
+    active_path: PathBuf,
     directory: Arc<Path>,
     end: Offset,
     /// Base offset and bytes of the active segment.
@@ -45,7 +48,7 @@ impl FlushTicket {
     pub fn run_all(tickets: Vec<Self>, volume: &dyn Volume) -> (Vec<Self>, Option<IoError>) {
         let failure = volume.sync().err();
         let done = tickets.into_iter().map(|mut ticket| {
-            if failure.is_some() || !volume.holds(&*ticket.active) {
+            if failure.is_some() || !ticket.active.as_ref().is_some_and(|file| volume.holds(&**file)) {
                 return ticket.run();
             }
             ticket.result = Some(Ok(()));
@@ -72,7 +75,23 @@ impl FlushTicket {
                 },
             }
         }
-        self.active.sync()
+        match &self.active {
+            Some(file) => file.sync(),
+            None => self.sync_resting(),
+        }
+    }
+
+    /// A file that was closed since it was written to.
+    fn sync_resting(&self) -> Result<(), IoError> {
+        let fs = self.disk.fs();
+        match fs.open(&self.active_path, OpenMode::Write) {
+            Ok(file) => file.sync(),
+            // The partition was deleted meanwhile.
+            Err(error) if error.is_not_found() && fs.list(&self.directory).is_err_and(|error| error.is_not_found()) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -92,7 +111,8 @@ impl Log {
             disk: Arc::clone(&self.disk),
             items: self.unsynced.items.clone(),
             next: self.unsynced.next(),
-            active: Arc::clone(&self.active.file),
+            active: self.active.opened_file(),
+            active_path: self.active.path(files::LOG),
             directory: Arc::clone(&self.directory),
             end: self.log_end(),
             covered: (self.active.base_offset, self.active.size),
@@ -144,7 +164,7 @@ impl Log {
             return Err(ChangeError::Offline);
         }
         self.epochs.save(self.disk.fs())?;
-        self.active.trim()?;
+        self.active.trim(&self.disk)?;
         if self.opened == Some(self.shape()) {
             return Ok(());
         }

@@ -11,6 +11,7 @@ mod volume;
 use std::fmt;
 use std::io;
 use std::io::IoSlice;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -135,8 +136,9 @@ pub trait File: fmt::Debug + Send + Sync {
     fn allocate(&self, length: u64) -> Result<(), IoError>;
     /// Returns once the bytes and the length survive a power cut.
     fn sync(&self) -> Result<(), IoError>;
-    /// Lets go of what memory holds of the file, except what is still to be written: what is read next comes from the disk. A hint.
-    fn forget_cached(&self);
+    /// Lets go of what memory holds of `length` bytes (none: all) from `position` on, except what is still to be written: what is
+    /// read next comes from the disk. A hint.
+    fn forget_cached(&self, position: u64, length: Option<NonZeroU64>);
     /// The file itself, for whoever sends regions of it to a socket without reading them.
     fn handle(&self) -> &Arc<std::fs::File>;
 }

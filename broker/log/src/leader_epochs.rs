@@ -2,7 +2,8 @@
 //! With it a replica finds where its log and the leader's part (KIP-101, KIP-279). Elects nobody.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use barnabas_types::{LeaderEpoch, Offset};
 
@@ -30,7 +31,7 @@ impl fmt::Display for EpochEntry {
 /// The epochs of one log, both epochs and offsets growing from entry to entry.
 #[derive(Debug)]
 pub struct LeaderEpochs {
-    path: PathBuf,
+    directory: Arc<Path>,
     entries: Vec<EpochEntry>,
     /// The file says something else.
     changed: bool,
@@ -48,10 +49,9 @@ fn parse(line: &str) -> Result<EpochEntry, &'static str> {
 
 impl LeaderEpochs {
     /// Reads the epochs of the partition in `directory`; a missing file holds none.
-    pub fn load(fs: &dyn Fs, directory: &Path) -> Result<Self, TextFileError> {
-        let path = directory.join(FILE_NAME);
-        let mut epochs = Self { path: path.clone(), entries: Vec::new(), changed: false };
-        for entry in read_entries(fs, &path, parse)?.unwrap_or_default() {
+    pub fn load(fs: &dyn Fs, directory: &Arc<Path>) -> Result<Self, TextFileError> {
+        let mut epochs = Self { directory: Arc::clone(directory), entries: Vec::new(), changed: false };
+        for entry in read_entries(fs, &directory.join(FILE_NAME), parse)?.unwrap_or_default() {
             epochs.insert(entry);
         }
         epochs.changed = false;
@@ -107,7 +107,7 @@ impl LeaderEpochs {
     /// Writes the file, if it does not say the same already.
     pub(crate) fn save(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
         if self.changed {
-            write_entries(fs, &self.path, self.entries.iter())?;
+            write_entries(fs, &self.directory.join(FILE_NAME), self.entries.iter())?;
             self.changed = false;
         }
         Ok(())
@@ -167,7 +167,7 @@ mod tests {
     use crate::fs::{Fault, FaultyFs, Operation, RealFs};
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
-        let mut epochs = LeaderEpochs { path: PathBuf::new(), entries: Vec::new(), changed: false };
+        let mut epochs = LeaderEpochs { directory: Path::new("").into(), entries: Vec::new(), changed: false };
         for &(epoch, offset) in entries {
             epochs.insert(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset) });
         }
@@ -213,25 +213,26 @@ mod tests {
     #[test]
     fn what_is_assigned_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let mut written = LeaderEpochs::load(&RealFs, dir.path()).unwrap();
+        let directory: Arc<Path> = dir.path().into();
+        let mut written = LeaderEpochs::load(&RealFs, &directory).unwrap();
         written.assign(&RealFs, LeaderEpoch(0), Offset(0)).unwrap();
         written.assign(&RealFs, LeaderEpoch(3), Offset(12)).unwrap();
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert_eq!(text, "0\n2\n0 0\n3 12\n");
-        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap()), [(0, 0), (3, 12)]);
+        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, &directory).unwrap()), [(0, 0), (3, 12)]);
     }
 
     #[test]
     fn an_epoch_that_could_not_be_written_is_not_taken_for_known() {
         let dir = tempfile::tempdir().unwrap();
         let fs = FaultyFs::default();
-        let mut written = LeaderEpochs::load(&fs, dir.path()).unwrap();
+        let mut written = LeaderEpochs::load(&fs, &dir.path().into()).unwrap();
         fs.inject(Fault::always(Operation::Rename, FILE_NAME, 5));
         written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap_err();
         assert_eq!(written.latest(), None);
         fs.heal();
         written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap();
-        assert_eq!(pairs(&LeaderEpochs::load(&fs, dir.path()).unwrap()), [(3, 12)]);
+        assert_eq!(pairs(&LeaderEpochs::load(&fs, &dir.path().into()).unwrap()), [(3, 12)]);
     }
 
     #[test]

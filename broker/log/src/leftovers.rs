@@ -1,7 +1,7 @@
 //! Puts a partition's directory in order before it is opened: what deletion, compaction and rewriting of small files left behind
 //! when the broker died. Reads no batch but those of an interrupted compaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use barnabas_types::{Offset, Timestamp};
@@ -18,13 +18,18 @@ pub(crate) struct FoundSegment {
     pub(crate) modified: Timestamp,
     /// It has a transaction index.
     pub(crate) has_transactions: bool,
+    /// Length of its offset index, if there is one.
+    pub(crate) index_bytes: Option<u64>,
+    /// Length of its time index, if there is one.
+    pub(crate) time_index_bytes: Option<u64>,
 }
 
 /// What lies in a partition's directory, by offset.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) segments: Vec<FoundSegment>,
-    pub(crate) snapshots: BTreeSet<Offset>,
+    /// Ascending.
+    pub(crate) snapshots: Vec<Offset>,
 }
 
 /// Makes the directory if it is missing, removes leftovers, finishes an interrupted compaction, and says what is there.
@@ -119,13 +124,17 @@ fn found(fs: &dyn Fs, directory: &Path, entries: &[DirectoryEntry]) -> Result<Fo
         let files = entries.iter().filter(|entry| !entry.is_directory);
         files.filter_map(move |entry| Some((files::offset_of(&entry.name, suffix)?, entry)))
     };
-    let transactions: BTreeSet<Offset> = files_with(files::TRANSACTION_INDEX).map(|(offset, _)| offset).collect();
+    let lengths = |suffix| files_with(suffix).map(|(offset, entry)| (offset, entry.length)).collect();
+    let [transactions, indexes, time_indexes]: [BTreeMap<Offset, u64>; 3] =
+        [files::TRANSACTION_INDEX, files::INDEX, files::TIME_INDEX].map(lengths);
     let segments: Vec<FoundSegment> = files_with(files::LOG)
         .map(|(base_offset, entry)| FoundSegment {
             base_offset,
             size: entry.length,
             modified: entry.modified,
-            has_transactions: transactions.contains(&base_offset),
+            has_transactions: transactions.contains_key(&base_offset),
+            index_bytes: indexes.get(&base_offset).copied(),
+            time_index_bytes: time_indexes.get(&base_offset).copied(),
         })
         .collect();
     let known: BTreeSet<Offset> = segments.iter().map(|segment| segment.base_offset).collect();

@@ -119,7 +119,7 @@ impl Log {
     /// # Errors
     /// The disk is full, or failed; the log is as it was.
     pub fn reserve(&mut self, bytes: u64, needed: u64) -> Result<(), IoError> {
-        self.active.reserve(bytes, needed)
+        self.active.reserve(&self.disk, bytes, needed)
     }
 
     /// The first offset that may be read.

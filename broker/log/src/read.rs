@@ -8,7 +8,7 @@ use barnabas_types::Offset;
 
 use crate::error::ReadError;
 use crate::files;
-use crate::fs::{Disk, File};
+use crate::fs::{Disk, File, IoError};
 use crate::log::Log;
 use crate::segment::{Place, ScanError, SealedSegment, Span, batch_at_or_after, limit_position};
 
@@ -99,7 +99,7 @@ impl Log {
             Segment::Nothing
         } else if let Some(sealed) = self.sealed_holding(offset) {
             Segment::Sealed(Arc::clone(sealed))
-        } else if let Some(known) = self.known(offset, limits.end) {
+        } else if let Some(known) = self.known(offset, limits.end)? {
             known
         } else {
             let active = &self.active;
@@ -108,7 +108,7 @@ impl Log {
             } else {
                 End::Before { limit: limits.end, hint: active.hint(limits.end) }
             };
-            let file = Arc::clone(&active.file);
+            let file = active.file(&self.disk)?;
             let hint = active.hint(offset);
             Segment::Active { file, base_offset: active.base_offset, size: active.size, hint, end }
         };
@@ -116,11 +116,12 @@ impl Log {
     }
 
     /// The newest batches, from the one with `offset` to before `limit`.
-    fn known(&self, offset: Offset, limit: Offset) -> Option<Segment> {
+    fn known(&self, offset: Offset, limit: Offset) -> Result<Option<Segment>, IoError> {
         let active = &self.active;
-        let first = active.place(offset)?;
-        let end = if limit >= self.log_end() { active.size } else { active.place(limit)?.position };
-        Some(Segment::Known { file: Arc::clone(&active.file), first, end })
+        let Some(first) = active.place(offset) else { return Ok(None) };
+        let end = if limit >= self.log_end() { Some(active.size) } else { active.place(limit).map(|at| at.position) };
+        let Some(end) = end else { return Ok(None) };
+        Ok(Some(Segment::Known { file: active.file(&self.disk)?, first, end }))
     }
 
     /// [`Log::prepare_read`] and [`ReadTicket::run`] in one, for callers that may block.

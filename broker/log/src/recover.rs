@@ -12,7 +12,7 @@ use barnabas_types::{Offset, Timestamp};
 use crate::LogConfig;
 use crate::error::{OpenError, ReadError};
 use crate::files;
-use crate::fs::{Disk, Fs, IoError, OpenMode};
+use crate::fs::{Disk, File, Fs, IoError, OpenMode};
 use crate::leader_epochs::LeaderEpochs;
 use crate::leftovers::{self, FoundSegment};
 use crate::log::{Dirty, Log, Unsynced};
@@ -223,7 +223,7 @@ impl Opening<'_> {
                 Ok(None) | Err(ScanError::Batch { .. }) => return Ok(false),
                 Err(ScanError::Io(error)) => return Err(error.into()),
             },
-            None => match ActiveSegment::open(self.disk.fs(), &self.directory, found)? {
+            None => match ActiveSegment::open(self.disk, &self.directory, found)? {
                 Some(active) => segments.active = Some(active),
                 None => return Ok(false),
             },
@@ -241,23 +241,24 @@ impl Opening<'_> {
         self.recovery.scanned_segments += 1;
         self.recovery.scanned_bytes += found.size;
         // After a failed sync memory may hold as written what the disk never took, and syncing it again would not write it.
-        self.disk.fs().open(&self.path(found.base_offset), OpenMode::Read)?.forget_cached();
+        self.disk.fs().open(&self.path(found.base_offset), OpenMode::Read)?.forget_cached(0, None);
         let epochs = &mut self.epochs;
         let (mut segment, stop) =
-            ActiveSegment::rebuild(self.disk.fs(), &self.directory, found, &self.options.config, |header| {
+            ActiveSegment::rebuild(self.disk, &self.directory, found, &self.options.config, |header| {
                 epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset)
             })?;
         let mut ends = next.is_none();
         if let Some(stop) = stop {
-            if let Err(error) = self.may_cut(&segment, stop) {
+            let file = segment.file(self.disk)?;
+            if let Err(error) = self.may_cut(&segment, &*file, stop) {
                 // Its indexes were emptied to be built anew: the next attempt must not take the segment for one that has none.
                 self.disk.fs().remove_file(&files::path(&self.directory, found.base_offset, files::INDEX))?;
                 return Err(error);
             }
-            if !Padding::is_all(&*segment.file, segment.size, found.size)? {
+            if !Padding::is_all(&*file, segment.size, found.size)? {
                 self.recovery.cut_bytes += found.size - segment.size;
             }
-            segment.file.set_length(segment.size)?;
+            file.set_length(segment.size)?;
             ends = true;
         }
         // A sealed segment that ends early at the edge of a batch has lost its tail; what follows was never durable.
@@ -277,16 +278,16 @@ impl Opening<'_> {
         segment.write_indexes(self.disk.fs())?;
         segments.unsynced.add_all(segment.dirty());
         match next.filter(|_| !ends) {
-            Some(next) => segments.sealed.push(Arc::new(segment.seal(self.disk, next.base_offset, found.modified))),
+            Some(next) => segments.sealed.push(Arc::new(segment.seal(next.base_offset, found.modified))),
             None => segments.active = Some(segment),
         }
         Ok(ends)
     }
 
     /// Only what was never synced may be cut off.
-    fn may_cut(&self, segment: &ActiveSegment, stop: Stop) -> Result<(), OpenError> {
+    fn may_cut(&self, segment: &ActiveSegment, file: &dyn File, stop: Stop) -> Result<(), OpenError> {
         let path = self.path(segment.base_offset);
-        if let Some(magic) = old_format::magic_at(&*segment.file, stop.position)? {
+        if let Some(magic) = old_format::magic_at(file, stop.position)? {
             return Err(OpenError::OldFormat { path, position: stop.position, magic });
         }
         let recovery_point = self.options.recovery_point;
@@ -316,7 +317,7 @@ impl Opening<'_> {
             segments.unsynced.add(Dirty::Directory);
         }
         leftovers::remove_logs(self.disk.fs(), &self.directory)?;
-        ActiveSegment::create(self.disk.fs(), &self.directory, self.options.log_start, self.options.now)
+        ActiveSegment::create(self.disk, &self.directory, self.options.log_start, self.options.now)
     }
 }
 
@@ -335,9 +336,9 @@ pub(crate) fn reopen(
 ) -> Result<ActiveSegment, IoError> {
     disk.forget(sealed.owner);
     let found = sealed.found();
-    match ActiveSegment::open(disk.fs(), directory, &found)? {
+    match ActiveSegment::open(disk, directory, &found)? {
         Some(active) => Ok(active),
-        None => Ok(ActiveSegment::rebuild(disk.fs(), directory, &found, config, |_| {})?.0),
+        None => Ok(ActiveSegment::rebuild(disk, directory, &found, config, |_| {})?.0),
     }
 }
 
@@ -353,7 +354,8 @@ pub(crate) fn recall_producers(log: &mut Log) -> Result<(), IoError> {
     }
     let mut left = RECALL_BYTES;
     if log.active.base_offset < end {
-        let headers = headers_below(log.active.span(), log.active.tail_hint(left), end)?;
+        let file = log.active.file(&log.disk)?;
+        let headers = headers_below(log.active.span(&*file), log.active.tail_hint(left), end)?;
         log.producers.recall(&headers);
         left = left.saturating_sub(log.active.size);
     }
@@ -404,12 +406,15 @@ pub(crate) fn replay_producers(log: &mut Log, now: Timestamp) -> Result<u64, Rea
             segment.complete_transactions(disk.fs(), &replay.aborted)?;
         }
     }
+    if active.next_offset <= from && !active.transactions.incomplete {
+        return Ok(replayed);
+    }
     if active.transactions.incomplete {
         unsynced.add_all(producers.snapshot_at(disk.fs(), active.base_offset)?.map(Dirty::Path));
     }
-    let file = Arc::clone(&active.file);
+    let file = active.file(disk)?;
     let hint = active.hint(from);
-    let replay = replay_span(producers, active.span(), hint, from, now)
+    let replay = replay_span(producers, active.span(&*file), hint, from, now)
         .map_err(|error| damaged(error, || file.path().to_path_buf()))?;
     if active.transactions.incomplete {
         active.complete_transactions(disk.fs(), &replay.aborted)?;

@@ -19,14 +19,14 @@ impl Log {
         if base_offset == self.active.base_offset {
             return Ok(());
         }
-        self.active.trim()?;
+        self.active.trim(&self.disk)?;
         self.active.write_indexes(self.disk.fs())?;
         // A log opened from here on replays producers from this snapshot, not through the sealed segments.
         self.producers.skip_to(base_offset);
         if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
             self.unsynced.add(Dirty::Path(path));
         }
-        let next = match ActiveSegment::create(self.disk.fs(), &self.directory, base_offset, now) {
+        let next = match ActiveSegment::create(&self.disk, &self.directory, base_offset, now) {
             Ok(next) => next,
             Err(error) => {
                 // An empty segment left behind would end the log there when it is opened again.
@@ -38,7 +38,7 @@ impl Log {
         self.unsynced.add(Dirty::Directory);
         if sealed.size > 0 {
             self.unsynced.add_all(sealed.dirty());
-            self.sealed.push(Arc::new(sealed.seal(&self.disk, base_offset, now)));
+            self.sealed.push(Arc::new(sealed.seal(base_offset, now)));
         } else {
             // An empty segment from a lower offset: a follower's log begins further ahead.
             for path in sealed.paths() {

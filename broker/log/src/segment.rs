@@ -2,6 +2,7 @@
 //! renamed or removed. A segment knows no other segment.
 
 mod active;
+mod file;
 mod index;
 mod lookup;
 mod offset_index;

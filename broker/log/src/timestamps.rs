@@ -8,7 +8,7 @@ use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::error::ReadError;
 use crate::files;
-use crate::fs::{Disk, File};
+use crate::fs::{Disk, File, IoError};
 use crate::log::Log;
 use crate::read::damaged;
 use crate::segment::{LOOKUP_BYTES, Located, Newest, ScanError, Scanner, SealedSegment, Span, batch_at_or_after};
@@ -53,17 +53,21 @@ struct Active {
 
 impl Log {
     /// Decides about a search for the first record of `timestamp` or later.
-    #[must_use]
-    pub fn prepare_offset_for_timestamp(&self, timestamp: Timestamp) -> TimestampTicket {
+    ///
+    /// # Errors
+    /// The active segment's file cannot be opened.
+    pub fn prepare_offset_for_timestamp(&self, timestamp: Timestamp) -> Result<TimestampTicket, ReadError> {
         let reaches = |newest: Newest| newest.timestamp >= timestamp;
         let sealed = self.sealed_from(self.log_start).filter(|segment| reaches(segment.newest));
         let active = reaches(self.active.newest).then(|| self.active_from(self.active.offset_before(timestamp)));
-        self.timestamp_ticket(Wanted::From(timestamp), sealed.map(Arc::clone).collect(), active)
+        Ok(self.timestamp_ticket(Wanted::From(timestamp), sealed.map(Arc::clone).collect(), active.transpose()?))
     }
 
     /// Decides about a search for the record with the largest timestamp.
-    #[must_use]
-    pub fn prepare_offset_of_largest_timestamp(&self) -> TimestampTicket {
+    ///
+    /// # Errors
+    /// The active segment's file cannot be opened.
+    pub fn prepare_offset_of_largest_timestamp(&self) -> Result<TimestampTicket, ReadError> {
         // A segment's newest record may lie below the log's start, which only a walk can tell from what is left.
         let holds_start = |base: Offset| base < self.log_start;
         let sealed = self.sealed_from(self.log_start);
@@ -77,14 +81,14 @@ impl Log {
             // The time index may say how far the batch is at the least, unless that lies below the log's start.
             self.active_from(self.active.offset_before(self.active.newest.timestamp))
         });
-        self.timestamp_ticket(Wanted::Largest, sealed, active)
+        Ok(self.timestamp_ticket(Wanted::Largest, sealed, active.transpose()?))
     }
 
-    fn active_from(&self, start: Offset) -> Active {
+    fn active_from(&self, start: Offset) -> Result<Active, IoError> {
         let start = start.max(self.log_start);
         let active = &self.active;
-        let (file, hint) = (Arc::clone(&active.file), active.hint(start));
-        Active { file, base_offset: active.base_offset, size: active.size, start, hint }
+        let (file, hint) = (active.file(&self.disk)?, active.hint(start));
+        Ok(Active { file, base_offset: active.base_offset, size: active.size, start, hint })
     }
 
     fn timestamp_ticket(

@@ -36,14 +36,14 @@ impl Log {
         if offset < self.active.base_offset {
             self.reopen_segment_holding(offset, now)?;
         }
-        let span = self.active.span();
-        let at = |error| damaged(error, || self.active.file.path().to_path_buf());
+        let file = self.active.file(&self.disk)?;
+        let span = self.active.span(&*file);
+        let at = |error| damaged(error, || file.path().to_path_buf());
         let cut = batch_at_or_after(span, self.active.hint(offset), offset).map_err(at)?;
         let (position, next) = cut.map_or((span.size, self.active.next_offset), |batch| {
             (batch.position, batch.header.base_offset.min(offset))
         });
-        let path = self.active.file.path().to_path_buf();
-        self.active.truncate(self.disk.fs(), position, next).map_err(|error| damaged(error, || path))?;
+        self.active.truncate(&self.disk, position, next).map_err(at)?;
         self.durable_end = self.durable_end.min(next);
         self.cleaned_to = self.cleaned_to.min(next);
         // The dropped batch may have begun below the start.
@@ -72,7 +72,7 @@ impl Log {
             self.disk.forget(last.owner);
             self.active = recover::reopen(&self.disk, &self.directory, &last, &self.config)?;
         } else {
-            self.active = ActiveSegment::create(self.disk.fs(), &self.directory, self.log_start, now)?;
+            self.active = ActiveSegment::create(&self.disk, &self.directory, self.log_start, now)?;
         }
         self.unsynced.add(Dirty::Directory);
         Ok(())
@@ -110,7 +110,7 @@ impl Log {
             self.disk.forget(segment.owner);
             recover::remove_segment_files(self.disk.fs(), &self.directory, segment.base_offset)?;
         }
-        self.active = ActiveSegment::create(self.disk.fs(), &self.directory, offset, now)?;
+        self.active = ActiveSegment::create(&self.disk, &self.directory, offset, now)?;
         self.log_start = offset;
         self.durable_end = offset;
         self.cleaned_to = offset;

@@ -29,12 +29,12 @@ use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publisher};
-use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, PartitionCollector};
+use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
 use crate::storage::compaction::{self, Cleaner};
 use crate::storage::space::{Reserve, SpaceWatch};
-use crate::storage::{Hosting, LogDirectories, LogDirectory, Upkeep, checkpoints, watchdog};
+use crate::storage::{Hosting, LogDirectories, LogDirectory, OpeningProgress, Scrub, Upkeep, checkpoints, watchdog};
 use health::NodeHealth;
 
 /// Partitions that `/metrics` shows at most.
@@ -75,6 +75,8 @@ pub struct Node {
     pub directories: Arc<LogDirectories>,
     /// The partitions hosted here.
     pub replicas: Arc<Replicas>,
+    /// How far opening them has come.
+    pub opening: Arc<OpeningProgress>,
     /// What fetching clients want.
     pub fetch_sessions: FetchSessions,
     /// Decides about metadata.
@@ -161,6 +163,7 @@ impl Running {
             open_connections: Arc::default(),
             placement: Arc::default(),
             replicas: Arc::default(),
+            opening: Arc::default(),
             fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
             producer_ids: ProducerIds::new(controller.clone(), config.node_id),
             groups: Arc::new(GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups))),
@@ -172,9 +175,7 @@ impl Running {
             controller,
             published,
         });
-        node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&node.replicas), MAX_SHOWN_PARTITIONS)?))?;
-        let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
-        node.metrics.register(Box::new(DirectoryCollector::new(directories, replicas)?))?;
+        register_collectors(&node)?;
         node.metrics.register(Box::new(MetadataCollector::new(committed.clone(), applied.clone())?))?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
@@ -330,17 +331,28 @@ async fn register(node: &Arc<Node>, endpoints: &[BrokerEndpoint], incarnation_id
     Ok(BrokerLife::register(node.runtime.clone(), node.controller.clone(), controller, broker).await?)
 }
 
+/// Figures of the storage that are read when somebody asks.
+fn register_collectors(node: &Node) -> Result<(), prometheus::Error> {
+    let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
+    node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&replicas), MAX_SHOWN_PARTITIONS)?))?;
+    node.metrics.register(Box::new(DirectoryCollector::new(directories, replicas)?))?;
+    node.metrics.register(Box::new(OpeningCollector::new(Arc::clone(&node.opening))?))
+}
+
 fn hosting(node: &Node) -> Hosting {
     Hosting {
         runtime: node.runtime.clone(),
         directories: Arc::clone(&node.directories),
         replicas: Arc::clone(&node.replicas),
+        progress: Arc::clone(&node.opening),
     }
 }
 
 /// Retention and checkpoints, and compaction, until the node stops.
 fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
     let cleaner = Arc::new(cleaner(node));
+    let (scrub, scrub_stops) = (scrub(node), stop.clone());
+    node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, scrub_stops));
     [node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
 }
 
@@ -391,6 +403,14 @@ fn cleaner(node: &Node) -> Cleaner {
         config: Box::new(config),
         metrics: Arc::clone(&node.metrics.cleaner),
         shared: compaction::Shared::default(),
+    }
+}
+
+fn scrub(node: &Node) -> Scrub {
+    Scrub {
+        replicas: Arc::clone(&node.replicas),
+        bytes_per_second: node.config.storage.barnabas_log_scrub_bytes_per_second,
+        metrics: node.metrics.scrub.clone(),
     }
 }
 

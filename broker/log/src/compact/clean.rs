@@ -19,10 +19,10 @@ use super::transactions::{Part, Transactions};
 use super::{Cleanable, Compacted, CompactionError, CompactionLimits, CompactionTicket, Compactor, facts, plan};
 use crate::LogConfig;
 use crate::files;
-use crate::fs::{Disk, Fs, IoError, OpenMode, Operation, write_all_at};
+use crate::fs::{Disk, IoError, OpenMode, Operation, write_all_at};
 use crate::log::Log;
 use crate::read::damaged;
-use crate::segment::{AbortedTransaction, ActiveSegment, SealedSegment, TransactionIndex, batch_at_or_after};
+use crate::segment::{AbortedTransaction, ActiveSegment, SealedSegment, batch_at_or_after};
 
 impl CompactionTicket {
     /// Compacts, and tells the log how far. Reads and writes whole segments; [`Compactor::go_on`] says how fast.
@@ -195,7 +195,7 @@ impl<C: Compactor> Pass<'_, C> {
     ) -> Result<Option<Written>, CompactionError> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
         let (disk, config) = (Arc::clone(&self.cleanable.disk), self.cleanable.config);
-        let mut target = Target::create(disk.fs(), &first.directory, first.base_offset, last.modified)?;
+        let mut target = Target::create(&disk, &first.directory, first.base_offset, last.modified)?;
         let mut changed = group.len() > 1;
         for segment in group {
             let (file, path) = (segment.open_file(&disk)?, segment.path(files::LOG));
@@ -213,7 +213,7 @@ impl<C: Compactor> Pass<'_, C> {
                 target.take(&config, &batch, left).map_err(|error| in_batch(error.into()))?;
                 let mut bytes = source.take_read_bytes();
                 if target.buffer.len() >= self.limits.buffer_bytes {
-                    bytes += target.write_out()?;
+                    bytes += target.write_out(&disk)?;
                 }
                 self.go_on(bytes)?;
             }
@@ -225,7 +225,7 @@ impl<C: Compactor> Pass<'_, C> {
             remove_written(disk.fs(), &first.directory, first.base_offset)?;
             return Ok(None);
         }
-        let bytes = target.write_out()?;
+        let bytes = target.write_out(&disk)?;
         self.go_on(bytes)?;
         let segment = target.finish(&disk, last.end_offset, last.modified)?;
         Ok(Some(Written { segment, replaces: group.to_vec(), cuts: self.cleanable.cuts }))
@@ -299,8 +299,8 @@ struct Target {
 }
 
 impl Target {
-    fn create(fs: &dyn Fs, directory: &Arc<Path>, base_offset: Offset, now: Timestamp) -> Result<Self, IoError> {
-        let segment = ActiveSegment::create_as(fs, directory, base_offset, files::CLEANED, now)?;
+    fn create(disk: &Disk, directory: &Arc<Path>, base_offset: Offset, now: Timestamp) -> Result<Self, IoError> {
+        let segment = ActiveSegment::create_as(disk, directory, base_offset, files::CLEANED, now)?;
         Ok(Self { segment, buffer: Vec::new(), written: 0, aborted: Vec::new() })
     }
 
@@ -324,9 +324,9 @@ impl Target {
     }
 
     /// Writes what was taken; the number of bytes.
-    fn write_out(&mut self) -> Result<u64, IoError> {
+    fn write_out(&mut self, disk: &Disk) -> Result<u64, IoError> {
         let bytes = self.buffer.len() as u64;
-        write_all_at(&*self.segment.file, &mut [IoSlice::new(&self.buffer)], self.written)?;
+        write_all_at(&*self.segment.file(disk)?, &mut [IoSlice::new(&self.buffer)], self.written)?;
         self.written += bytes;
         self.buffer.clear();
         Ok(bytes)
@@ -336,27 +336,18 @@ impl Target {
     fn finish(mut self, disk: &Disk, end_offset: Offset, modified: Timestamp) -> Result<SealedSegment, IoError> {
         let fs = disk.fs();
         self.segment.write_indexes(fs)?;
-        let [log, offsets, times, _] = self.segment.paths();
-        let mut paths = vec![offsets, times];
-        let ending = format!("{}{}", files::TRANSACTION_INDEX, files::CLEANED);
-        let path = log.with_file_name(format!("{:020}{ending}", self.segment.base_offset.0));
-        let mut transactions = TransactionIndex::default();
-        for aborted in &self.aborted {
-            transactions.stage(fs, &path, *aborted)?;
-            transactions.count_staged();
-        }
-        if transactions.entries > 0 {
-            paths.push(path);
-        }
-        self.segment.transactions = transactions;
+        let [log, offsets, times, transactions] = self.segment.paths();
+        self.segment.complete_transactions(fs, &self.aborted)?;
+        let file = self.segment.file(disk)?;
         if let Ok(age) = u64::try_from(modified.0) {
-            let set = self.segment.file.handle().set_modified(UNIX_EPOCH + Duration::from_millis(age));
+            let set = file.handle().set_modified(UNIX_EPOCH + Duration::from_millis(age));
             set.map_err(|source| IoError::new(Operation::Write, &log, source))?;
         }
-        self.segment.file.sync()?;
-        for path in paths {
+        file.sync()?;
+        let aborted = (!self.aborted.is_empty()).then_some(transactions);
+        for path in [offsets, times].into_iter().chain(aborted) {
             fs.open(&path, OpenMode::Write)?.sync()?;
         }
-        Ok(self.segment.seal(disk, end_offset, modified))
+        Ok(self.segment.seal(end_offset, modified))
     }
 }

@@ -1,5 +1,5 @@
-//! A file system together with the files kept open for reading, so that a broker with more segments than the process may have
-//! files open still serves all of them. Holds no contents; a file handed out stays open for as long as its holder wants it.
+//! A file system together with the files kept open, so that a broker with more segments than the process may have files open still
+//! serves all of them. Holds no contents; a file handed out stays open for as long as its holder wants it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{File, Fs, IoError, OpenMode};
+use crate::files;
 
 /// Shared by all the logs of a broker.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ struct OpenFiles {
 }
 
 impl Disk {
-    /// `capacity` is how many files stay open for reading while nobody reads them; at least 1.
+    /// `capacity` is how many files stay open while nobody uses them; at least 1.
     #[must_use]
     pub fn new(fs: Arc<dyn Fs>, capacity: usize) -> Self {
         Self { fs, capacity: capacity.max(1), open: Mutex::default(), owners: AtomicU64::new(0) }
@@ -44,7 +45,7 @@ impl Disk {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number for somebody who will read files, never given twice.
+    /// A number for somebody who will use files, never given twice.
     #[must_use]
     pub fn new_owner(&self) -> u64 {
         self.owners.fetch_add(1, Ordering::Relaxed)
@@ -52,16 +53,32 @@ impl Disk {
 
     /// The file called `name` of `owner`, open for reading; opened at `path` unless it was used lately.
     pub fn reader(&self, owner: u64, name: &'static str, path: &Path) -> Result<Arc<dyn File>, IoError> {
+        self.file((owner, name), path, OpenMode::Read)
+    }
+
+    /// As [`Disk::reader`], but for whoever writes, too: the only one that opens this file as long as it writes.
+    pub fn writer(&self, owner: u64, name: &'static str, path: &Path) -> Result<Arc<dyn File>, IoError> {
+        self.file((owner, name), path, OpenMode::Write)
+    }
+
+    fn file(&self, key: Key, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>, IoError> {
         {
             let mut open = self.lock();
             open.uses += 1;
             let now = open.uses;
-            if let Some((file, used)) = open.by_key.get_mut(&(owner, name)) {
+            if let Some((file, used)) = open.by_key.get_mut(&key) {
                 *used = now;
                 return Ok(Arc::clone(file));
             }
         }
-        let file = self.fs.open(path, OpenMode::Read)?;
+        let file = self.fs.open(path, mode)?;
+        self.remember(key, &file);
+        Ok(file)
+    }
+
+    /// Makes the empty file called `name` of `owner` at `path`.
+    pub fn create(&self, owner: u64, name: &'static str, path: &Path) -> Result<Arc<dyn File>, IoError> {
+        let file = self.fs.open(path, OpenMode::Truncate)?;
         self.remember((owner, name), &file);
         Ok(file)
     }
@@ -81,10 +98,13 @@ impl Disk {
 
     /// Forgets the files of `owner`, which nobody needs any more.
     pub fn forget(&self, owner: u64) {
-        self.lock().by_key.retain(|(other, _), _| *other != owner);
+        let mut open = self.lock();
+        for name in [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
+            open.by_key.remove(&(owner, name));
+        }
     }
 
-    /// How many files are kept open for reading.
+    /// How many files are kept open.
     #[must_use]
     pub fn open_files(&self) -> usize {
         self.lock().by_key.len()

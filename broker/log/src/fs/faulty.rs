@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -349,7 +350,7 @@ impl File for FaultyFile {
         Ok(())
     }
 
-    fn forget_cached(&self) {
+    fn forget_cached(&self, _position: u64, _length: Option<NonZeroU64>) {
         let mut state = self.fs.lock();
         if let Some(kept) = state.kept.get_mut(self.path()).filter(|kept| kept.dropped)
             && RealFs.open(self.path(), OpenMode::Write).and_then(|file| file.set_length(kept.bytes)).is_ok()

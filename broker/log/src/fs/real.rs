@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,9 +94,9 @@ impl File for RealFile {
         self.context(Operation::Sync, retry(|| self.file.sync_data()))
     }
 
-    fn forget_cached(&self) {
+    fn forget_cached(&self, position: u64, length: Option<NonZeroU64>) {
         // Best effort: where the system does not, recovery believes its memory as it did before.
-        _ = rustix::fs::fadvise(&*self.file, 0, None, Advice::DontNeed);
+        _ = rustix::fs::fadvise(&*self.file, position, length, Advice::DontNeed);
     }
 
     fn handle(&self) -> &Arc<fs::File> {

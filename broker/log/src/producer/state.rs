@@ -1,9 +1,10 @@
 //! The producers of one partition: checks sequences before an append, notes what was appended, and writes and loads snapshots.
 //! Bounded: producers silent for too long are forgotten, and beyond a limit those silent the longest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use barnabas_records::BatchHeader;
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
@@ -63,15 +64,15 @@ pub enum SequenceError {
 /// The producers of one partition.
 #[derive(Debug)]
 pub struct ProducerState {
-    directory: PathBuf,
+    directory: Arc<Path>,
     producers: HashMap<ProducerId, ProducerEntry>,
     /// First offset of each open transaction.
     open_transactions: BTreeMap<Offset, ProducerId>,
     /// First offset and marker's offset of transactions that have ended, until the high watermark has passed the marker: before, the
     /// marker may yet be lost.
     ended_transactions: BTreeMap<Offset, Offset>,
-    /// Offsets of the snapshots on disk.
-    snapshots: BTreeSet<Offset>,
+    /// Offsets of the snapshots on disk, ascending.
+    snapshots: Vec<Offset>,
     /// Everything below is noted here.
     end: Offset,
     limit: usize,
@@ -79,9 +80,9 @@ pub struct ProducerState {
 
 impl ProducerState {
     /// Empty, for the partition in `directory`, where snapshots lie at `snapshots`.
-    pub(crate) fn new(directory: &Path, snapshots: BTreeSet<Offset>) -> Self {
+    pub(crate) fn new(directory: &Arc<Path>, snapshots: Vec<Offset>) -> Self {
         Self {
-            directory: directory.to_path_buf(),
+            directory: Arc::clone(directory),
             producers: HashMap::new(),
             open_transactions: BTreeMap::new(),
             ended_transactions: BTreeMap::new(),
@@ -306,7 +307,8 @@ impl ProducerState {
         let bytes = snapshot::encode(self.producers.iter().map(|(id, entry)| (*id, entry)));
         let file = fs.open(&path, OpenMode::Truncate)?;
         write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
-        self.snapshots.insert(self.end);
+        let after = self.snapshots.partition_point(|offset| *offset < self.end);
+        self.snapshots.insert(after, self.end);
         Ok(Some(path))
     }
 
@@ -325,7 +327,7 @@ impl ProducerState {
         let doomed: Vec<Offset> = self.snapshots.iter().copied().filter(|offset| goes(*offset)).collect();
         for offset in doomed {
             fs.remove_file(&self.path(offset))?;
-            self.snapshots.remove(&offset);
+            self.snapshots.retain(|kept| *kept != offset);
         }
         Ok(())
     }

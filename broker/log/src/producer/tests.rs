@@ -23,7 +23,7 @@ fn header(producer: i64, epoch: i16, base_sequence: i32, base_offset: i64, count
 }
 
 fn state(dir: &Path) -> ProducerState {
-    ProducerState::new(dir, BTreeSet::new())
+    ProducerState::new(&dir.into(), Vec::new())
 }
 
 fn note(state: &mut ProducerState, header: &BatchHeader) {
@@ -147,7 +147,7 @@ fn a_snapshot_restores_each_producers_last_batch_and_transaction() {
     assert_eq!(path, dir.path().join("00000000000000000016.snapshot"));
     assert_eq!(written.write_snapshot(&RealFs).unwrap(), None);
 
-    let mut read = ProducerState::new(dir.path(), BTreeSet::from([Offset(16)]));
+    let mut read = ProducerState::new(&dir.path().into(), vec![Offset(16)]);
     read.load(&RealFs, Offset(0), Offset(20)).unwrap();
     assert_eq!(read.end(), Offset(16));
     assert_eq!(read.first_open_transaction(), Some(Offset(15)));
@@ -187,7 +187,7 @@ fn a_snapshot_with_any_byte_changed_or_cut_is_passed_over_for_the_one_before() {
     }
     for bytes in damaged {
         std::fs::write(&newest, &bytes).unwrap();
-        let mut read = ProducerState::new(dir.path(), BTreeSet::from([Offset(1), Offset(2)]));
+        let mut read = ProducerState::new(&dir.path().into(), vec![Offset(1), Offset(2)]);
         read.load(&RealFs, Offset(0), Offset(2)).unwrap();
         assert_eq!(read.end(), Offset(1));
         assert!(!newest.exists());

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use barnabas_records::{BatchError, BatchHeader};
 use barnabas_types::{Offset, Timestamp};
 
+use super::file::SegmentFile;
 use super::index::{Entry, GrowingIndex};
 use super::lookup::Span;
 use super::offset_index::OffsetEntry;
@@ -19,7 +20,7 @@ use super::time_index::{Newest, TimeEntry};
 use super::transaction_index::{AbortedTransaction, TransactionIndex};
 use crate::LogConfig;
 use crate::files;
-use crate::fs::{Disk, File, Fs, IoError, OpenMode, write_all_at};
+use crate::fs::{Disk, File, Fs, IoError, write_all_at};
 use crate::leftovers::FoundSegment;
 use crate::log::Dirty;
 
@@ -29,7 +30,7 @@ pub(crate) struct ActiveSegment {
     pub(crate) base_offset: Offset,
     /// The offset that the next batch gets at least.
     pub(crate) next_offset: Offset,
-    pub(crate) file: Arc<dyn File>,
+    file: SegmentFile,
     /// Bytes of whole batches; what the file may hold beyond is not the log's.
     pub(crate) size: u64,
     pub(crate) newest: Newest,
@@ -37,6 +38,8 @@ pub(crate) struct ActiveSegment {
     first_timestamp: Option<Timestamp>,
     created: Timestamp,
     directory: Arc<Path>,
+    /// What its files' names end with while it is being written in the place of others.
+    ending: &'static str,
     offsets: GrowingIndex<OffsetEntry>,
     times: GrowingIndex<TimeEntry>,
     pub(crate) transactions: TransactionIndex,
@@ -59,34 +62,38 @@ pub(crate) struct Stop {
 impl ActiveSegment {
     /// An empty segment from `base_offset` on; what lay under its names before is gone.
     pub(crate) fn create(
-        fs: &dyn Fs,
+        disk: &Disk,
         directory: &Arc<Path>,
         base_offset: Offset,
         now: Timestamp,
     ) -> Result<Self, IoError> {
-        Self::create_as(fs, directory, base_offset, "", now)
+        Self::create_as(disk, directory, base_offset, "", now)
     }
 
     /// As [`ActiveSegment::create`], with `ending` behind the names of its files.
     pub(crate) fn create_as(
-        fs: &dyn Fs,
+        disk: &Disk,
         directory: &Arc<Path>,
         base_offset: Offset,
-        ending: &str,
+        ending: &'static str,
         now: Timestamp,
     ) -> Result<Self, IoError> {
         let path = |suffix| files::path(directory, base_offset, &format!("{suffix}{ending}"));
         Ok(Self {
             base_offset,
             next_offset: base_offset,
-            file: fs.open(&path(files::LOG), OpenMode::Truncate)?,
+            file: match ending {
+                "" => SegmentFile::create(disk, &path(files::LOG))?,
+                _ => SegmentFile::create_apart(disk, &path(files::LOG))?,
+            },
             size: 0,
             newest: Newest { timestamp: Timestamp::NONE, offset: base_offset },
             first_timestamp: None,
             created: now,
             directory: Arc::clone(directory),
-            offsets: GrowingIndex::open(fs, &path(files::INDEX), OpenMode::Truncate)?,
-            times: GrowingIndex::open(fs, &path(files::TIME_INDEX), OpenMode::Truncate)?,
+            ending,
+            offsets: GrowingIndex::create(disk.fs(), &path(files::INDEX))?,
+            times: GrowingIndex::create(disk.fs(), &path(files::TIME_INDEX))?,
             transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
@@ -94,26 +101,27 @@ impl ActiveSegment {
         })
     }
 
-    /// Takes up the segment whose files lie under its names.
+    /// Takes up the segment whose files lie under its names, as one that is empty.
     fn attach(
-        fs: &dyn Fs,
+        disk: &Disk,
         directory: &Arc<Path>,
         found: &FoundSegment,
-        [offsets, times]: [OpenMode; 2],
+        [offsets, times]: [Option<u64>; 2],
     ) -> Result<Self, IoError> {
         let FoundSegment { base_offset, modified, .. } = *found;
         let path = |suffix| files::path(directory, base_offset, suffix);
         Ok(Self {
             base_offset,
             next_offset: base_offset,
-            file: fs.open(&path(files::LOG), OpenMode::Write)?,
+            file: SegmentFile::at_rest(disk),
             size: 0,
             newest: Newest { timestamp: Timestamp::NONE, offset: base_offset },
             first_timestamp: None,
             created: modified,
             directory: Arc::clone(directory),
-            offsets: GrowingIndex::open(fs, &path(files::INDEX), offsets)?,
-            times: GrowingIndex::open(fs, &path(files::TIME_INDEX), times)?,
+            ending: "",
+            offsets: GrowingIndex::open(disk.fs(), &path(files::INDEX), offsets)?,
+            times: GrowingIndex::open(disk.fs(), &path(files::TIME_INDEX), times)?,
             transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
@@ -123,10 +131,10 @@ impl ActiveSegment {
 
     /// Opens a segment after a clean shutdown, trusting its indexes as far as they can be checked: walks only
     /// the batches after the last index entry. None when that shows that indexes or batches are not sound.
-    pub(crate) fn open(fs: &dyn Fs, directory: &Arc<Path>, found: &FoundSegment) -> Result<Option<Self>, IoError> {
-        let mut segment = Self::attach(fs, directory, found, [OpenMode::Create; 2])?;
+    pub(crate) fn open(disk: &Disk, directory: &Arc<Path>, found: &FoundSegment) -> Result<Option<Self>, IoError> {
+        let mut segment = Self::attach(disk, directory, found, [found.index_bytes, found.time_index_bytes])?;
         segment.size = found.size;
-        match segment.find_end() {
+        match segment.find_end(disk) {
             Ok(true) => {}
             Ok(false) | Err(ScanError::Batch { .. }) => return Ok(None),
             Err(ScanError::Io(error)) => return Err(error),
@@ -135,18 +143,22 @@ impl ActiveSegment {
             return Ok(Some(segment));
         }
         let offsets = [found.base_offset, segment.next_offset];
-        Ok(TransactionIndex::open(fs, &segment.transaction_path(), offsets)?.map(|transactions| {
+        Ok(TransactionIndex::open(disk.fs(), &segment.transaction_path(), offsets)?.map(|transactions| {
             segment.transactions = transactions;
             segment
         }))
     }
 
-    fn find_end(&mut self) -> Result<bool, ScanError> {
+    fn find_end(&mut self, disk: &Disk) -> Result<bool, ScanError> {
+        if self.size == 0 {
+            return Ok(self.offsets.entries().is_empty() && self.times.entries().is_empty());
+        }
+        let file = self.file(disk)?;
         let last = match self.offsets.entries().last().map(|entry| u64::from(entry.position)) {
             Some(past) if past >= self.size => return Ok(false),
             last => last.unwrap_or(0),
         };
-        let mut scanner = Scanner::new(&*self.file, last, self.size, LOOKUP_BYTES);
+        let mut scanner = Scanner::new(&*file, last, self.size, LOOKUP_BYTES);
         let mut expected = None;
         while let Some(batch) = scanner.next()? {
             let header = &batch.header;
@@ -156,7 +168,7 @@ impl ActiveSegment {
             expected = Some(header.next_offset());
         }
         self.next_offset = expected.unwrap_or(self.base_offset);
-        if let Some(first) = Scanner::new(&*self.file, 0, self.size, LOOKUP_BYTES).next()? {
+        if let Some(first) = Scanner::new(&*file, 0, self.size, LOOKUP_BYTES).next()? {
             self.first_timestamp = Some(first.header.max_timestamp);
         }
         let entries = self.times.entries();
@@ -164,7 +176,7 @@ impl ActiveSegment {
         let inside =
             entries.iter().all(|entry| self.base_offset.plus(i64::from(entry.relative_offset)) < self.next_offset);
         if sorted && inside {
-            self.find_newest()?;
+            self.find_newest(&*file)?;
         }
         Ok(sorted && inside)
     }
@@ -173,16 +185,19 @@ impl ActiveSegment {
     /// transactions, which only a replay of producers tells. Stops at the first bytes that are no sound batch in sequence; what
     /// follows them is not the segment's. `note` sees every sound batch.
     pub(crate) fn rebuild(
-        fs: &dyn Fs,
+        disk: &Disk,
         directory: &Arc<Path>,
         found: &FoundSegment,
         config: &LogConfig,
         mut note: impl FnMut(&BatchHeader),
     ) -> Result<(Self, Option<Stop>), IoError> {
         let FoundSegment { base_offset, size, .. } = *found;
-        let mut segment = Self::attach(fs, directory, found, [OpenMode::Truncate; 2])?;
-        fs.remove_file(&segment.transaction_path())?;
-        let file = Arc::clone(&segment.file);
+        let path = |suffix| files::path(directory, base_offset, suffix);
+        for suffix in [files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
+            disk.fs().remove_file(&path(suffix))?;
+        }
+        let mut segment = Self::attach(disk, directory, found, [None; 2])?;
+        let file = segment.file(disk)?;
         let mut before_gap = None;
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
         loop {
@@ -217,8 +232,26 @@ impl ActiveSegment {
         }
     }
 
-    pub(crate) fn span(&self) -> Span<'_> {
-        Span { file: &*self.file, base_offset: self.base_offset, size: self.size }
+    /// The batches, open for reading and writing.
+    pub(crate) fn file(&self, disk: &Disk) -> Result<Arc<dyn File>, IoError> {
+        self.file.open(disk, || self.path(files::LOG))
+    }
+
+    /// The batches, if they are open.
+    pub(crate) fn opened_file(&self) -> Option<Arc<dyn File>> {
+        self.file.opened()
+    }
+
+    pub(crate) fn path(&self, suffix: &str) -> PathBuf {
+        if self.ending.is_empty() {
+            return files::path(&self.directory, self.base_offset, suffix);
+        }
+        files::path(&self.directory, self.base_offset, &format!("{suffix}{}", self.ending))
+    }
+
+    /// What may be looked at of `file`, which is this segment's.
+    pub(crate) fn span<'f>(&self, file: &'f dyn File) -> Span<'f> {
+        Span { file, base_offset: self.base_offset, size: self.size }
     }
 
     /// True when a batch of `size` bytes with this `header` must go to a new segment.
@@ -255,7 +288,7 @@ impl ActiveSegment {
     /// `aborted`; nothing is noted unless all were written.
     pub(crate) fn append(
         &mut self,
-        fs: &dyn Fs,
+        disk: &Disk,
         config: &LogConfig,
         header: &BatchHeader,
         pieces: &mut [IoSlice<'_>],
@@ -263,16 +296,18 @@ impl ActiveSegment {
     ) -> Result<(), IoError> {
         let size = header.size_bytes() as u64;
         if let Some(aborted) = aborted {
-            self.stage(fs, aborted)?;
+            self.stage(disk.fs(), aborted)?;
         }
+        let (directory, base_offset) = (&self.directory, self.base_offset);
+        let file = self.file.keep_open(disk, || files::path(directory, base_offset, files::LOG))?;
         if config.preallocate {
-            self.padding.allocate(&*self.file, self.size, u64::from(config.segment_bytes))?;
+            self.padding.allocate(&*file, self.size, u64::from(config.segment_bytes))?;
         }
-        if !self.padding.write(&*self.file, pieces, self.size, size)
-            && let Err(error) = write_all_at(&*self.file, pieces, self.size)
+        if !self.padding.write(&*file, pieces, self.size, size)
+            && let Err(error) = write_all_at(&*file, pieces, self.size)
         {
             // What did get written lies past the log's end: the next append overwrites it and recovery cuts it off.
-            if self.file.set_length(self.size).is_ok() {
+            if file.set_length(self.size).is_ok() {
                 self.padding.forget();
             }
             return Err(error);
@@ -301,17 +336,18 @@ impl ActiveSegment {
     }
 
     pub(crate) fn transaction_path(&self) -> PathBuf {
-        files::path(&self.directory, self.base_offset, files::TRANSACTION_INDEX)
+        self.path(files::TRANSACTION_INDEX)
     }
 
     /// Gives the next `bytes` bytes their place on the disk, unless the next `needed` ones have it.
-    pub(crate) fn reserve(&mut self, bytes: u64, needed: u64) -> Result<(), IoError> {
+    pub(crate) fn reserve(&mut self, disk: &Disk, bytes: u64, needed: u64) -> Result<(), IoError> {
         let end = |bytes: u64| self.size.saturating_add(bytes);
         if self.padding.reaches(end(needed)) {
             return Ok(());
         }
-        match self.padding.allocate(&*self.file, self.size, end(bytes)) {
-            Err(error) if error.is_out_of_space() => self.padding.allocate(&*self.file, self.size, end(needed)),
+        let (file, all, least) = (self.file(disk)?, end(bytes), end(needed));
+        match self.padding.allocate(&*file, self.size, all) {
+            Err(error) if error.is_out_of_space() => self.padding.allocate(&*file, self.size, least),
             allocated => allocated,
         }
     }
@@ -322,8 +358,12 @@ impl ActiveSegment {
     }
 
     /// Takes away what lies in the file past the batches.
-    pub(crate) fn trim(&mut self) -> Result<(), IoError> {
-        self.padding.take_off(&*self.file, self.size)
+    pub(crate) fn trim(&mut self, disk: &Disk) -> Result<(), IoError> {
+        if !self.padding.is_there(self.size) {
+            return Ok(());
+        }
+        let file = self.file(disk)?;
+        self.padding.take_off(&*file, self.size)
     }
 
     fn relative(&self, offset: Offset) -> u32 {
@@ -399,25 +439,27 @@ impl ActiveSegment {
     /// Writes the indexes out, complete: the newest record closes the time index.
     pub(crate) fn write_indexes(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
         self.note_time();
-        self.offsets.write_out(fs)?;
-        self.times.write_out(fs)?;
+        self.offsets.write_out(fs, &self.path(files::INDEX))?;
+        self.times.write_out(fs, &self.path(files::TIME_INDEX))?;
         let path = self.transaction_path();
         self.transactions.trim(fs, &path)
     }
 
     /// What has to be synced for the segment to be durable, once [`ActiveSegment::write_indexes`] has run.
     pub(crate) fn dirty(&self) -> impl Iterator<Item = Dirty> {
-        let path = |index: &Path| Dirty::Path(index.to_path_buf());
+        let batches = match self.opened_file() {
+            Some(file) => Dirty::File(file),
+            None => Dirty::Path(self.path(files::LOG)),
+        };
         let transactions = (self.transactions.entries > 0).then(|| Dirty::Path(self.transaction_path()));
-        [Dirty::File(Arc::clone(&self.file)), path(self.offsets.path()), path(self.times.path())]
-            .into_iter()
-            .chain(transactions)
+        let indexes = [files::INDEX, files::TIME_INDEX].map(|suffix| Dirty::Path(self.path(suffix)));
+        std::iter::once(batches).chain(indexes).chain(transactions)
     }
 
     /// What remains when another segment becomes the active one.
-    pub(crate) fn seal(&self, disk: &Disk, end_offset: Offset, now: Timestamp) -> SealedSegment {
+    pub(crate) fn seal(&self, end_offset: Offset, now: Timestamp) -> SealedSegment {
         SealedSegment {
-            owner: disk.new_owner(),
+            owner: self.file.owner,
             base_offset: self.base_offset,
             end_offset,
             size: self.size,
@@ -433,21 +475,21 @@ impl ActiveSegment {
     }
 
     /// Cuts the segment at `position`, where the batch with `next_offset` or a later one began.
-    pub(crate) fn truncate(&mut self, fs: &dyn Fs, position: u64, next_offset: Offset) -> Result<(), ScanError> {
-        let relative = self.relative(next_offset);
-        self.file.set_length(position)?;
+    pub(crate) fn truncate(&mut self, disk: &Disk, position: u64, next_offset: Offset) -> Result<(), ScanError> {
+        let (relative, fs, file) = (self.relative(next_offset), disk.fs(), self.file(disk)?);
+        file.set_length(position)?;
         self.padding = Padding::default();
         self.recent.clear();
         self.size = position;
         self.next_offset = next_offset;
         let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);
-        self.offsets.truncate(fs, kept)?;
+        self.offsets.truncate(fs, &self.path(files::INDEX), kept)?;
         let kept = self.times.entries().partition_point(|entry| entry.relative_offset < relative);
-        self.times.truncate(fs, kept)?;
+        self.times.truncate(fs, &self.path(files::TIME_INDEX), kept)?;
         let path = self.transaction_path();
         self.transactions.truncate(fs, &path, next_offset)?;
         self.bytes_since_index_entry = 0;
-        self.find_newest()?;
+        self.find_newest(&*file)?;
         if position == 0 {
             self.first_timestamp = None;
         }
@@ -455,7 +497,7 @@ impl ActiveSegment {
     }
 
     /// What the time index knows, and whatever newer batch follows its last entry.
-    fn find_newest(&mut self) -> Result<(), ScanError> {
+    fn find_newest(&mut self, file: &dyn File) -> Result<(), ScanError> {
         self.newest = match self.times.entries().last() {
             Some(last) => Newest {
                 timestamp: Timestamp(last.timestamp),
@@ -464,7 +506,7 @@ impl ActiveSegment {
             None => Newest { timestamp: Timestamp::NONE, offset: self.base_offset },
         };
         let mut newest = self.newest;
-        let mut scanner = Scanner::new(&*self.file, self.hint(newest.offset), self.size, LOOKUP_BYTES);
+        let mut scanner = Scanner::new(file, self.hint(newest.offset), self.size, LOOKUP_BYTES);
         while let Some(batch) = scanner.next()? {
             if batch.header.max_timestamp > newest.timestamp {
                 newest = Newest { timestamp: batch.header.max_timestamp, offset: batch.header.last_offset() };
@@ -476,7 +518,6 @@ impl ActiveSegment {
 
     /// The paths of the segment's files.
     pub(crate) fn paths(&self) -> [PathBuf; 4] {
-        let [log, offsets, times] = [self.file.path(), self.offsets.path(), self.times.path()].map(Path::to_path_buf);
-        [log, offsets, times, self.transaction_path()]
+        [files::LOG, files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX].map(|suffix| self.path(suffix))
     }
 }

@@ -2,7 +2,7 @@
 //! behind the appends; a sealed segment's are searched in the file. An index is a hint: whoever uses an entry checks it.
 
 use std::io::IoSlice;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::fs::{File, Fs, IoError, OpenMode, Operation, read_exact_at, write_all_at};
 
@@ -25,7 +25,6 @@ const SEARCH_BYTES: u64 = 4096;
 /// loses nothing by that, since the indexes of segments that were not sealed are built anew.
 #[derive(Debug)]
 pub(crate) struct GrowingIndex<E> {
-    path: PathBuf,
     entries: Vec<E>,
     /// How many of them are in the file.
     written: usize,
@@ -36,13 +35,22 @@ fn decode_all<E: Entry>(bytes: &[u8]) -> Vec<E> {
 }
 
 impl<E: Entry> GrowingIndex<E> {
-    /// The index at `path`; [`OpenMode::Truncate`] makes it empty. An entry cut short at its end is dropped.
-    pub(crate) fn open(fs: &dyn Fs, path: &Path, mode: OpenMode) -> Result<Self, IoError> {
-        let file = fs.open(path, mode)?;
-        let length = file.length()?;
+    /// An empty index at `path`; what was there before is gone.
+    pub(crate) fn create(fs: &dyn Fs, path: &Path) -> Result<Self, IoError> {
+        fs.open(path, OpenMode::Truncate)?;
+        Ok(Self { written: 0, entries: Vec::new() })
+    }
+
+    /// The index at `path`, a file of `length` bytes or none. An entry cut short at its end is dropped.
+    pub(crate) fn open(fs: &dyn Fs, path: &Path, length: Option<u64>) -> Result<Self, IoError> {
+        let Some(length) = length else { return Self::create(fs, path) };
         if length > LIMIT_BYTES {
             return Err(IoError::new(Operation::Read, path, std::io::ErrorKind::FileTooLarge.into()));
         }
+        if length == 0 {
+            return Ok(Self { written: 0, entries: Vec::new() });
+        }
+        let file = fs.open(path, OpenMode::Write)?;
         let whole = usize::try_from(length).unwrap_or(0) / E::BYTES * E::BYTES;
         let mut bytes = vec![0; whole];
         read_exact_at(&*file, &mut bytes, 0)?;
@@ -50,11 +58,7 @@ impl<E: Entry> GrowingIndex<E> {
         if length != whole as u64 {
             file.set_length(whole as u64)?;
         }
-        Ok(Self { path: path.to_path_buf(), written: entries.len(), entries })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { written: entries.len(), entries })
     }
 
     pub(crate) fn entries(&self) -> &[E] {
@@ -71,8 +75,8 @@ impl<E: Entry> GrowingIndex<E> {
         self.entries.push(entry);
     }
 
-    /// Writes the entries that are not in the file yet.
-    pub(crate) fn write_out(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
+    /// Writes the entries that are not in the file at `path` yet.
+    pub(crate) fn write_out(&mut self, fs: &dyn Fs, path: &Path) -> Result<(), IoError> {
         if self.written == self.entries.len() {
             return Ok(());
         }
@@ -80,18 +84,18 @@ impl<E: Entry> GrowingIndex<E> {
         for entry in self.entries.iter().skip(self.written) {
             entry.encode(&mut bytes);
         }
-        let file = fs.open(&self.path, OpenMode::Write)?;
+        let file = fs.open(path, OpenMode::Write)?;
         write_all_at(&*file, &mut [IoSlice::new(&bytes)], (self.written * E::BYTES) as u64)?;
         self.written = self.entries.len();
         Ok(())
     }
 
-    /// Keeps the first `count` entries.
-    pub(crate) fn truncate(&mut self, fs: &dyn Fs, count: usize) -> Result<(), IoError> {
+    /// Keeps the first `count` entries, in the file at `path` too.
+    pub(crate) fn truncate(&mut self, fs: &dyn Fs, path: &Path, count: usize) -> Result<(), IoError> {
         self.entries.truncate(count);
         if self.written > self.entries.len() {
             self.written = self.entries.len();
-            fs.open(&self.path, OpenMode::Write)?.set_length(self.size_bytes() as u64)?;
+            fs.open(path, OpenMode::Write)?.set_length(self.size_bytes() as u64)?;
         }
         Ok(())
     }

@@ -78,9 +78,14 @@ impl Padding {
         self.end = 0;
     }
 
+    /// True when a file of `size` bytes of batches has zeros behind them.
+    pub(crate) fn is_there(&self, size: u64) -> bool {
+        self.end > size
+    }
+
     /// Cuts the file at `size`, unless it ends there.
     pub(crate) fn take_off(&mut self, file: &dyn File, size: u64) -> Result<(), IoError> {
-        if self.end > size {
+        if self.is_there(size) {
             file.set_length(size)?;
         }
         self.end = 0;

@@ -65,7 +65,7 @@ impl SealedSegment {
         end_offset: Offset,
         found: &FoundSegment,
     ) -> Result<Option<Self>, ScanError> {
-        let FoundSegment { base_offset, size, modified, has_transactions } = *found;
+        let FoundSegment { base_offset, size, modified, has_transactions, .. } = *found;
         let newest = Newest { timestamp: Timestamp::NONE, offset: base_offset };
         let directory = Arc::clone(directory);
         let mut segment = Self {
@@ -170,6 +170,8 @@ impl SealedSegment {
             size: self.size,
             modified: self.modified,
             has_transactions: self.transactions.entries > 0,
+            index_bytes: Some(self.index_entries * OffsetEntry::BYTES as u64),
+            time_index_bytes: Some(self.time_index_entries * TimeEntry::BYTES as u64),
         }
     }
 

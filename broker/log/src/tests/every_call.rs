@@ -234,7 +234,8 @@ impl Life {
             Step::Read => {
                 self.read_all(self.start).map_err(|error| text(&error))?;
                 let time = Timestamp(1000 * self.start + 3000);
-                _ = self.context.log().prepare_offset_for_timestamp(time).run().map_err(|error| text(&error))?;
+                let found = self.context.log().prepare_offset_for_timestamp(time).and_then(crate::TimestampTicket::run);
+                _ = found.map_err(|error| text(&error))?;
                 _ = self.aborted_in_log().map_err(|error| text(&error))?;
             }
             Step::Compact => self.compact()?,

@@ -51,9 +51,9 @@ fn use_it(context: &mut LogContext) {
                 assert!(first.header().last_offset() >= Offset(offset));
             }
         }
-        _ = context.log().prepare_offset_for_timestamp(Timestamp(offset)).run();
+        _ = context.log().prepare_offset_for_timestamp(Timestamp(offset)).unwrap().run();
     }
-    _ = context.log().prepare_offset_of_largest_timestamp().run();
+    _ = context.log().prepare_offset_of_largest_timestamp().unwrap().run();
     _ = context.append(&TestBatch::default());
     _ = context.log().flush();
     _ = context.log().apply_retention(Offset(end), Timestamp(i64::MAX));

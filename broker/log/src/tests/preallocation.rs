@@ -67,7 +67,7 @@ fn a_large_segments_unused_room_is_cut_off_too() {
     context.assert_holds(0, 3);
     // A byte that is none of ours, far behind.
     context.fill(1);
-    let path = context.log().active.file.path().to_path_buf();
+    let path = context.log().active.path(crate::files::LOG);
     context.kill();
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &[7], (1 << 20) - 5).unwrap();

@@ -327,6 +327,21 @@ fn a_flipped_bit_past_the_recovery_point_cuts_there_and_below_it_refuses_to_open
 }
 
 #[test]
+fn a_base_offset_below_the_segment_is_a_torn_tail_where_nothing_was_synced() {
+    let mut context = LogContext::small();
+    context.fill(3);
+    context.kill();
+    let path = context.path(&log_name(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let second = bytes_before(&bytes, 1);
+    bytes[second] ^= 0x80;
+    std::fs::write(&path, &bytes).unwrap();
+    context.options.recovery_point = Offset(0);
+    context.open().unwrap();
+    context.assert_holds(0, 1);
+}
+
+#[test]
 fn synced_batches_behind_a_base_offset_that_jumps_ahead_are_no_torn_tail() {
     let mut context = LogContext::new(LogConfig { segment_bytes: 100_000, ..small_segments() });
     context.fill(20);

@@ -182,8 +182,8 @@ impl Scenario {
 
     fn find_time(&mut self, command: &Command<'_>) -> Result<String, Box<dyn std::error::Error>> {
         let ticket = match command.words[0] {
-            "largest" => self.context.log().prepare_offset_of_largest_timestamp(),
-            time => self.context.log().prepare_offset_for_timestamp(Timestamp(time.parse()?)),
+            "largest" => self.context.log().prepare_offset_of_largest_timestamp()?,
+            time => self.context.log().prepare_offset_for_timestamp(Timestamp(time.parse()?))?,
         };
         let found = ticket.run()?.map(|found| format!("{} at {}", found.offset, found.timestamp));
         Ok(found.unwrap_or_else(|| "none".into()))

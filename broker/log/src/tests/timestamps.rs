@@ -5,12 +5,12 @@ use barnabas_types::{Offset, Timestamp};
 use crate::testing::{LogContext, TestBatch};
 
 fn offset_at(context: &mut LogContext, timestamp: i64) -> Option<(i64, i64)> {
-    let found = context.log().prepare_offset_for_timestamp(Timestamp(timestamp)).run().unwrap();
+    let found = context.log().prepare_offset_for_timestamp(Timestamp(timestamp)).unwrap().run().unwrap();
     found.map(|found| (found.offset.0, found.timestamp.0))
 }
 
 fn largest(context: &mut LogContext) -> Option<(i64, i64)> {
-    let found = context.log().prepare_offset_of_largest_timestamp().run().unwrap();
+    let found = context.log().prepare_offset_of_largest_timestamp().unwrap().run().unwrap();
     found.map(|found| (found.offset.0, found.timestamp.0))
 }
 

@@ -61,6 +61,8 @@ section! {
         log_dir_sync_timeout_ms: i64 = "barnabas.log.dir.sync.timeout.ms",
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
+        /// 0 for never.
+        barnabas_log_scrub_bytes_per_second: u64 = "barnabas.log.scrub.bytes.per.second",
     }
 }
 

@@ -113,7 +113,7 @@ macro_rules! parsed {
     )*};
 }
 
-parsed!(bool, i16, i32, i64, u32, usize, f64, String);
+parsed!(bool, i16, i32, i64, u32, u64, usize, f64, String);
 
 impl<T: FromSetting> FromSetting for Option<T> {
     fn from_setting(value: Option<&str>) -> Option<Self> {

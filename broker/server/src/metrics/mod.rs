@@ -5,8 +5,10 @@ mod cleaner;
 mod connections;
 mod directories;
 mod metadata;
+mod opening;
 mod partitions;
 mod requests;
+mod scrub;
 
 use std::sync::Arc;
 
@@ -17,8 +19,10 @@ pub use cleaner::CleanerMetrics;
 pub use connections::{ConnectionMetrics, ListenerMetrics};
 pub use directories::DirectoryCollector;
 pub use metadata::MetadataCollector;
+pub use opening::OpeningCollector;
 pub use partitions::PartitionCollector;
 pub use requests::RequestMetrics;
+pub use scrub::ScrubMetrics;
 
 /// All metrics of one node.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Metrics {
     pub connections: ConnectionMetrics,
     /// Compaction.
     pub cleaner: Arc<CleanerMetrics>,
+    /// What was read again from disk.
+    pub scrub: ScrubMetrics,
 }
 
 impl Metrics {
@@ -43,7 +49,8 @@ impl Metrics {
         let requests = RequestMetrics::new(&registry)?;
         let connections = ConnectionMetrics::new(&registry)?;
         let cleaner = Arc::new(CleanerMetrics::new(&registry)?);
-        Ok(Self { registry, requests, connections, cleaner })
+        let scrub = ScrubMetrics::new(&registry)?;
+        Ok(Self { registry, requests, connections, cleaner, scrub })
     }
 
     /// Adds figures that are read when somebody asks.

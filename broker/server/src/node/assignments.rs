@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 use barnabas_metadata::{ConfigResource, Image, Partition, ResourceType, Topic};
 use barnabas_types::{BrokerId, PartitionId, TopicIdPartition, TopicPartition};
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 use super::{Node, hosting};
 use crate::config::{Layers, Settings, TopicConfig};
@@ -102,12 +103,16 @@ impl Assignments {
     }
 
     async fn carry_out(&self, change: &Change) {
-        let mut deleted = Vec::new();
+        let mut deleting = AtOnce::default();
         for topic in &change.delta.removed_topics {
-            deleted.extend(topic.partitions.keys().map(|&partition| self.delete(topic, partition).boxed()));
+            for &partition in topic.partitions.keys() {
+                deleting.begin(self.delete(topic, partition).boxed()).await;
+            }
         }
-        several_at_once(deleted).await;
-        let mut assigned = Vec::new();
+        deleting.finish().await;
+        let count = change.delta.changed_topics.iter().map(|delta| delta.partitions.len()).sum();
+        let opening = &self.hosting.progress.begin(count, self.hosting.runtime.now().monotonic);
+        let mut assigning = AtOnce::default();
         for delta in &change.delta.changed_topics {
             let config = self.config(&change.new, &delta.topic);
             for (id, partition) in &delta.partitions {
@@ -115,10 +120,12 @@ impl Assignments {
                 let was_here = |before: &Arc<Partition>| before.replicas.contains(&self.broker);
                 let is_new =
                     self.caught_up.load(Ordering::Relaxed) && !change.old.topics.partition(key).is_some_and(was_here);
-                assigned.push(self.assign(&delta.topic, *id, (partition, is_new), config).boxed());
+                let assigned = self.assign(&delta.topic, *id, (partition, is_new), Arc::clone(&config));
+                let told = assigned.map(|()| opening.one_more(self.hosting.runtime.now().monotonic));
+                assigning.begin(told.boxed()).await;
             }
         }
-        several_at_once(assigned).await;
+        assigning.finish().await;
         self.retry(&change.new).await;
         self.caught_up.store(true, Ordering::Relaxed);
         self.reconfigure(change);
@@ -129,7 +136,7 @@ impl Assignments {
         topic: &Topic,
         id: PartitionId,
         (partition, is_new): (&Partition, bool),
-        config: PartitionConfig,
+        config: Arc<PartitionConfig>,
     ) {
         if !partition.replicas.contains(&self.broker) {
             return self.delete(topic, id).await;
@@ -166,7 +173,7 @@ impl Assignments {
     fn reconfigure(&self, change: &Change) {
         let inherited_changed =
             change.delta.changed_configs.iter().any(|config| config.resource_type == ResourceType::Broker);
-        let mut configs: BTreeMap<Arc<str>, PartitionConfig> = BTreeMap::new();
+        let mut configs: BTreeMap<Arc<str>, Arc<PartitionConfig>> = BTreeMap::new();
         let own = |resource: &ConfigResource| resource.resource_type == ResourceType::Topic;
         for resource in change.delta.changed_configs.iter().filter(|resource| own(resource)) {
             if let Some(topic) = change.new.topics.named(&resource.name) {
@@ -182,26 +189,39 @@ impl Assignments {
             for &partition in topic.partitions.keys() {
                 let key = TopicIdPartition { topic_id: topic.id, partition };
                 if let Some(hosted) = self.hosting.replicas.get(key) {
-                    hosted.set_config(config);
+                    hosted.set_config(Arc::clone(&config));
                 }
             }
         }
     }
 
-    fn config(&self, image: &Image, topic: &Topic) -> PartitionConfig {
+    fn config(&self, image: &Image, topic: &Topic) -> Arc<PartitionConfig> {
         let layers = Layers::of(image, self.broker, &self.settings);
         let resolved = TopicConfig::resolve(image.configs.topic(&topic.name), layers).or_else(|error| {
             // The controller accepts no such value: it was written by another release.
             tracing::error!(topic = %topic.name, %error, "a topic's configuration is not understood; its defaults are in force");
             TopicConfig::resolve(None, layers)
         });
-        resolved.as_ref().map_or_else(|_| PartitionConfig::default(), TopicConfig::partition_config)
+        Arc::new(resolved.as_ref().map_or_else(|_| PartitionConfig::default(), TopicConfig::partition_config))
     }
 }
 
-/// Carries out work on disks, a few at a time.
-async fn several_at_once(work: Vec<BoxFuture<'_, ()>>) {
-    stream::iter(work).buffer_unordered(WORKED_ON_AT_ONCE).collect::<()>().await;
+/// Work on disks, a few pieces at a time; no more of them exist at once.
+#[derive(Default)]
+struct AtOnce<'a>(FuturesUnordered<BoxFuture<'a, ()>>);
+
+impl<'a> AtOnce<'a> {
+    /// Returns once there is room and `work` is under way.
+    async fn begin(&mut self, work: BoxFuture<'a, ()>) {
+        if self.0.len() >= WORKED_ON_AT_ONCE {
+            self.0.next().await;
+        }
+        self.0.push(work);
+    }
+
+    async fn finish(mut self) {
+        while self.0.next().await.is_some() {}
+    }
 }
 
 /// Which groups this broker coordinates.

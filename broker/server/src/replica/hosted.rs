@@ -171,7 +171,7 @@ impl Partition {
         name: TopicPartition,
         directory: Uuid,
         log: Log,
-        config: PartitionConfig,
+        config: impl Into<Arc<PartitionConfig>>,
         flusher: Arc<Flusher>,
     ) -> Arc<Self> {
         let high_watermark = log.durable_end();
@@ -180,7 +180,7 @@ impl Partition {
             key,
             name,
             directory,
-            config: ArcSwap::from_pointee(config),
+            config: ArcSwap::new(config.into()),
             flusher,
             past_watermark: Arc::new(WaitList::default()),
             sync_asked: SyncAsked::default(),
@@ -230,9 +230,10 @@ impl Partition {
         self.past_watermark.wake_all();
     }
 
-    /// Puts other settings in force.
-    pub fn set_config(&self, config: PartitionConfig) {
-        self.config.store(Arc::new(config));
+    /// Puts other settings in force; the partitions of a topic share them.
+    pub fn set_config(&self, config: impl Into<Arc<PartitionConfig>>) {
+        let config = config.into();
+        self.config.store(Arc::clone(&config));
         let mut state = self.lock();
         state.log.set_config(config.log);
         let watermark = state.advance(&config);

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use barnabas_log::{AbortedTransaction, Log, Read, ReadError, ReadLimits, ReadTicket, Region, TimestampedOffset};
+use barnabas_log::{
+    AbortedTransaction, Log, Read, ReadError, ReadLimits, ReadTicket, Region, TimestampTicket, TimestampedOffset,
+};
 use barnabas_protocol::ErrorCode;
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
@@ -226,7 +228,7 @@ impl Partition {
                 Sought::Largest => state.log.prepare_offset_of_largest_timestamp(),
             };
             drop(state);
-            match ticket.run() {
+            match ticket.and_then(TimestampTicket::run) {
                 Err(ReadError::Replaced) => {}
                 Err(error) => return Err(read_failed(self, &error)),
                 Ok(found) => return Ok(found.filter(|found| found.offset < marks.readable(isolation))),

@@ -1,7 +1,7 @@
 //! The log directories: partitions found, made and deleted in them. Decides nothing about which partitions there should be; how the
 //! directories are taken at start is in `take`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -297,23 +297,23 @@ impl LogDirectories {
     /// True when `path` is the partition's directory; one of another topic of that name is set aside.
     fn holds(&self, path: &Path, partition: &TopicPartition, topic_id: Uuid) -> Result<bool, OpenPartitionError> {
         let fs = self.disk.fs();
-        let entries = match fs.list(path) {
-            Ok(entries) => entries,
-            Err(error) if error.is_not_found() => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
         match identity::read_topic_id(fs, path)? {
-            Some(found) if found == topic_id => Ok(true),
+            Some(found) if found == topic_id => return Ok(true),
             Some(found) => {
                 self.rename(path, &names::set_aside(partition, found, STRAY))?;
-                Ok(false)
+                return Ok(false);
             }
+            None => {}
+        }
+        match fs.list(path) {
             // Made by a version that wrote no ids, or by a process that died before it had written one.
-            None => {
+            Ok(entries) => {
                 identity::write_topic_id(fs, path, topic_id)?;
                 tracing::info!(%partition, files = entries.len(), "a partition's directory had no topic id; it has one now");
                 Ok(true)
             }
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -417,13 +417,14 @@ impl LogDirectories {
         doomed
     }
 
-    /// Renames the directories of partitions that `known` does not know, so that they are never mistaken for a topic's, and
+    /// Renames the directories of partitions that are neither among `hosted`, by directory and name, nor known to `known`, so that they are never mistaken for a topic's, and
     /// returns their new paths. Nothing of them is removed: that is for a person to decide.
     ///
     /// # Errors
     /// The disk failed, or a `partition.metadata` is malformed.
     pub fn set_strays_aside(
         &self,
+        hosted: &HashSet<(Uuid, TopicPartition)>,
         known: impl Fn(&TopicPartition, Option<Uuid>) -> bool,
     ) -> Result<Vec<PathBuf>, OpenPartitionError> {
         let mut strays = Vec::new();
@@ -432,6 +433,9 @@ impl LogDirectories {
                 let Some(partition) = names::partition_of(&entry.name).filter(|_| entry.is_directory) else {
                     continue;
                 };
+                if hosted.contains(&(directory.id, partition.clone())) {
+                    continue;
+                }
                 let path = directory.path.join(&entry.name);
                 let topic_id = identity::read_topic_id(self.disk.fs(), &path)?;
                 if !known(&partition, topic_id) {

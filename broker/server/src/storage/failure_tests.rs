@@ -83,7 +83,12 @@ impl DiskContext {
         let timeout = Duration::from_millis(100);
         let (watched, hosted) = (Arc::clone(&directories), Arc::clone(&replicas));
         watches.spawn(watchdog::watch_syncs(runtime.clone(), watched, hosted, timeout, stop));
-        Run { hosting: Hosting { runtime, directories, replicas }, threads, watches, stopping }
+        Run {
+            hosting: Hosting { runtime, directories, replicas, progress: Arc::default() },
+            threads,
+            watches,
+            stopping,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barnabas_log::fs::IoError;
 use barnabas_types::{TopicIdPartition, TopicPartition, Uuid};
 
-use super::{DoomedDirectory, LogDirectories, OpenPartitionError, retention};
+use super::{DoomedDirectory, LogDirectories, OpenPartitionError, OpeningProgress, retention};
 use crate::replica::{Partition, PartitionConfig, Replicas};
 use crate::runtime::Runtime;
 
@@ -19,6 +19,8 @@ pub struct Hosting {
     pub directories: Arc<LogDirectories>,
     /// The partitions hosted.
     pub replicas: Arc<Replicas>,
+    /// How far opening them has come.
+    pub progress: Arc<OpeningProgress>,
 }
 
 /// A partition that could not be hosted.
@@ -62,15 +64,17 @@ impl Hosting {
         key: TopicIdPartition,
         name: TopicPartition,
         (preferred, is_new): (Option<Uuid>, bool),
-        config: PartitionConfig,
+        config: impl Into<Arc<PartitionConfig>>,
     ) -> Result<Arc<Partition>, HostError> {
+        let config = config.into();
         if let Some(hosted) = self.replicas.get(key) {
             hosted.set_config(config);
             return Ok(hosted);
         }
         let (directories, partition, now) = (Arc::clone(&self.directories), name.clone(), self.runtime.wall());
+        let log_config = config.log;
         let opening = self.runtime.spawn_blocking(move || {
-            directories.open_partition(&partition, key.topic_id, preferred, is_new, (config.log, now))
+            directories.open_partition(&partition, key.topic_id, preferred, is_new, (log_config, now))
         });
         let opened = match opening.await {
             Ok(Ok(opened)) => opened,
@@ -83,6 +87,7 @@ impl Hosting {
                 return Err(HostError::BrokeOff { partition: name, reason });
             }
         };
+        self.progress.opened(&opened.recovery);
         let flusher = Arc::clone(&opened.directory.flusher);
         let partition = Partition::new(key, name, opened.directory.id, opened.log, config, flusher);
         self.replicas.insert(Arc::clone(&partition));
@@ -150,7 +155,8 @@ impl Hosting {
     pub async fn set_strays_aside(&self, known: impl Fn(TopicIdPartition) -> bool + Send + 'static) {
         let (directories, replicas) = (Arc::clone(&self.directories), Arc::clone(&self.replicas));
         let set_aside = self.runtime.spawn_blocking(move || {
-            directories.set_strays_aside(|name, topic_id| {
+            let hosted = replicas.all().iter().map(|one| (one.directory, one.name.clone())).collect();
+            directories.set_strays_aside(&hosted, |name, topic_id| {
                 // Without an id nothing tells whose it is: it stays.
                 topic_id.is_none_or(|topic_id| {
                     let key = TopicIdPartition { topic_id, partition: name.partition };

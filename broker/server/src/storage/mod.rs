@@ -1,4 +1,4 @@
-//! The disks of this broker: log directories, their checkpoints, grouped syncs, retention. Knows no request.
+//! The disks of this broker: log directories, their checkpoints, grouped syncs, retention, scrub. Knows no request.
 
 pub mod checkpoints;
 pub mod compaction;
@@ -8,7 +8,9 @@ mod flusher;
 mod hosting;
 mod names;
 mod pace;
+mod progress;
 pub mod retention;
+mod scrub;
 pub mod space;
 mod take;
 mod upkeep;
@@ -18,6 +20,8 @@ pub use condition::{Condition, Refusal};
 pub use dirs::{DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition};
 pub use flusher::{Flusher, SyncAsked, UNHURRIED_MS};
 pub use hosting::{HostError, Hosting};
+pub use progress::OpeningProgress;
+pub use scrub::Scrub;
 pub use take::{DirectoryError, format};
 pub use upkeep::Upkeep;
 

@@ -2,6 +2,7 @@
 
 mod compaction;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,8 @@ impl StorageContext {
             })
         });
         let threads = threads.collect();
-        Run { hosting: Hosting { runtime: Runtime::current(), directories, replicas: Arc::default() }, threads }
+        let (replicas, progress) = (Arc::default(), Arc::default());
+        Run { hosting: Hosting { runtime: Runtime::current(), directories, replicas, progress }, threads }
     }
 }
 
@@ -222,7 +224,7 @@ async fn a_directory_of_a_topic_since_deleted_is_set_aside_and_never_served() {
     let run = context.start();
     let partition = run.host("t", 0, 6, config(LogConfig::default())).await;
     assert_eq!(partition.marks().log_end, Offset(0));
-    let strays = run.hosting.directories.set_strays_aside(|name, _| &*name.topic == "t").unwrap();
+    let strays = run.hosting.directories.set_strays_aside(&HashSet::new(), |name, _| &*name.topic == "t").unwrap();
     assert_eq!(strays.len(), 1);
     let names = list(&context.paths[0]);
     assert_eq!(names.iter().filter(|name| name.ends_with("-stray")).count(), 2, "{names:?}");

@@ -261,7 +261,7 @@ fn a_reader_that_holds_a_replaced_segment_looks_again() {
     let before = region.bytes().unwrap();
     compact_all(&mut context, 0);
     assert!(matches!(ticket.run().unwrap(), crate::Read::Continue(Offset(40))));
-    assert!(matches!(by_time.run(), Err(crate::ReadError::Replaced)));
+    assert!(matches!(by_time.unwrap().run(), Err(crate::ReadError::Replaced)));
     assert_eq!(region.bytes().unwrap(), before, "what was found before is still readable");
     let log = context.log();
     let aborted = log.prepare_aborted(Offset(40), log.log_end(), &region);

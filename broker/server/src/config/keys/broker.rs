@@ -26,6 +26,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("barnabas.log.dir.sync.timeout.ms", Long, Some("10000"), ReadOnly, AtLeast(1), Own, "A log directory whose sync takes longer than this takes no records until it has finished, and who waits for acknowledgement is told to try again."),
     key("barnabas.log.format", String, Some("text"), ReadOnly, OneOf(&["text", "json"]), Own, "How the broker writes its own log."),
     key("barnabas.log.level", String, Some("info"), ReadOnly, Anything, Own, "How much the broker writes to its own log: a level, or levels by module."),
+    key("barnabas.log.scrub.bytes.per.second", Long, Some("4194304"), ReadOnly, AtLeast(0), Own, "How fast sealed segments are read again and checked for damage; 0 for not at all."),
     key("broker.heartbeat.interval.ms", Int, Some("2000"), ReadOnly, Anything, Public, ""),
     key("broker.id", Int, Some("-1"), ReadOnly, Anything, Public, "Another name for node.id."),
     key("broker.rack", String, None, ReadOnly, Anything, Public, "Where this broker stands; replicas are spread over racks."),
