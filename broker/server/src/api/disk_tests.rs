@@ -15,7 +15,7 @@ const ALL: i16 = -1;
 const LEADER: i16 = 1;
 
 impl Client {
-    async fn make_topic(&mut self, name: &str, partitions: i32) -> Uuid {
+    pub(super) async fn make_topic(&mut self, name: &str, partitions: i32) -> Uuid {
         let topic = CreatableTopic {
             name: name.to_owned().into(),
             num_partitions: partitions,

@@ -37,6 +37,8 @@ mod produce;
 mod registry;
 mod sync_group;
 #[cfg(test)]
+mod topic_config_tests;
+#[cfg(test)]
 mod topic_tests;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};

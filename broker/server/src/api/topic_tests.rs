@@ -80,7 +80,13 @@ impl Client {
     }
 
     /// One change, in Kafka's numbers, of one key.
-    async fn change(&mut self, version: i16, kind: i8, name: &str, change: (&str, i8, Option<&str>)) -> ErrorCode {
+    pub(super) async fn change(
+        &mut self,
+        version: i16,
+        kind: i8,
+        name: &str,
+        change: (&str, i8, Option<&str>),
+    ) -> ErrorCode {
         let (key, config_operation, value) = change;
         let config = incremental_alter_configs::AlterableConfig {
             name: key.to_owned().into(),
@@ -99,7 +105,7 @@ impl Client {
     }
 
     /// The value in force and where it comes from.
-    async fn value(&mut self, kind: i8, name: &str, key: &str) -> (String, i8) {
+    pub(super) async fn value(&mut self, kind: i8, name: &str, key: &str) -> (String, i8) {
         let described = self.describe_one(4, kind, name, key).await;
         assert_eq!(described.error_code, ErrorCode::NONE, "{:?}", described.error_message);
         let config = &described.configs[0];

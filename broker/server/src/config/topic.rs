@@ -49,7 +49,7 @@ pub struct TopicConfig {
     pub retention_bytes: i64,
     /// `retention.ms`; -1 for no limit.
     pub retention_ms: i64,
-    /// `segment.bytes`
+    /// `internal.segment.bytes` where that is set, else `segment.bytes`
     pub segment_bytes: u32,
     /// `segment.index.bytes`
     pub segment_index_bytes: u32,
@@ -94,7 +94,10 @@ impl TopicConfig {
             min_compaction_lag_ms: values.number("min.compaction.lag.ms")?,
             retention_bytes: values.number("retention.bytes")?,
             retention_ms: values.number("retention.ms")?,
-            segment_bytes: values.number("segment.bytes")?,
+            segment_bytes: match values.text("internal.segment.bytes")?.is_empty() {
+                true => values.number("segment.bytes")?,
+                false => values.number("internal.segment.bytes")?,
+            },
             segment_index_bytes: values.number("segment.index.bytes")?,
             segment_jitter_ms: values.number("segment.jitter.ms")?,
             segment_ms: values.number("segment.ms")?,

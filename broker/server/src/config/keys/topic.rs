@@ -23,7 +23,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("flush.ms", Long, Some("9223372036854775807"), ClusterWide, AtLeast(0), Public, "Milliseconds within which records are synced, whatever barnabas.durability says."),
     key("follower.replication.throttled.replicas", List, Some(""), ClusterWide, ThrottledReplicas, Public, ""),
     key("index.interval.bytes", Int, Some("4096"), ClusterWide, AtLeast(0), Public, "Bytes of batches between two entries of the offset index."),
-    key("internal.segment.bytes", Int, None, ClusterWide, Anything, Internal, ""),
+    key("internal.segment.bytes", Int, None, ClusterWide, AtLeast(1), Internal, "For tests: segment.bytes without a lower limit, instead of it."),
     key("leader.replication.throttled.replicas", List, Some(""), ClusterWide, ThrottledReplicas, Public, ""),
     key("local.retention.bytes", Long, Some("-2"), ClusterWide, AtLeast(-2), Public, ""),
     key("local.retention.ms", Long, Some("-2"), ClusterWide, AtLeast(-2), Public, ""),
