@@ -189,7 +189,7 @@ def beside(what):
     return {**described(Load(WATCHED)), "meanwhile": what}
 
 
-ROWS = [
+ALONE = [
     Row("produce-latency", "produce latency at a fixed rate", PRODUCE, FIXED_RATE, described(FIXED_RATE)),
     Row(
         "durable-1",
@@ -223,6 +223,8 @@ ROWS = [
         {"acks": "all", **POLICIES, "record": "1024 B", "batch": "1 record", "linger": "0 ms", "codec": "none", "connections": "1 + 1", "rate": "500 records/s", "partitions": 1, "page cache": "warm"},
         BOTH_POLICIES,
     ),
+]
+BESIDE_LOAD = [
     Row(
         "cold-read",
         "produce latency while another connection reads 10 GiB from the disk",

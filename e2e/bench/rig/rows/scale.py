@@ -13,10 +13,10 @@ GROWTH = (
 )
 
 
-def spread(partitions):
-    """The same 10,000 records a second whatever the number of partitions: what grows is the number of batches."""
-    flags = {"record_size": 1024, "batch_size": 32_768, "linger_ms": 20, "connections": 10, "keyed": True, "throughput": 10_000}
-    return Load(flags, partitions=partitions, writes_bytes_per_second=12e6)
+def spread(partitions, throughput=10_000):
+    """The same rate whatever the number of partitions: what grows is the number of batches."""
+    flags = {"record_size": 1024, "batch_size": 32_768, "linger_ms": 20, "connections": 10, "keyed": True, "throughput": throughput}
+    return Load(flags, partitions=partitions, writes_bytes_per_second=1200 * throughput)
 
 
 CONNECTED = Load(

@@ -96,7 +96,7 @@ COMPRESSED = (Metric("cpu_s_per_gb", "broker CPU, per GB unpacked", "s/GB", aim=
 RECORDS = (Metric("cpu_s_per_million", "broker CPU per 10^6 records", "s", aim=0.45), *request_cost(None)[2:4], KEPT)
 SMALL_REQUESTS = "200 producers, one record of 100 B a request"
 
-ROWS = [
+AT_A_RATE = [
     Row("cost-256k", "CPU per GB, 256 KB batches, 100 MB/s produced and read at the tail", COST, COST_256K, described(COST_256K)),
     Row("cost-16k", "CPU per GB, 16 KB batches, 50 MB/s produced and read at the tail", COST, COST_16K, described(COST_16K)),
     Row("small-fixed", f"CPU per request, {SMALL_REQUESTS}, 5,000 a second", request_cost(0.3), SMALL_FIXED, described(SMALL_FIXED)),
@@ -104,6 +104,8 @@ ROWS = [
     Row("keyed", "200 keyed producers with small batches over 16 partitions", (*request_cost(None)[:4], KEPT), KEYED, described(KEYED)),
     Row("acks-0", "acks=0, many small records", RECORDS, ACKS_0, described(ACKS_0)),
     *(Row(f"codec-{name}", f"produce compressed with {name}", COMPRESSED, codec(name), described(codec(name))) for name in ("gzip", "snappy", "lz4", "zstd")),
+]
+SATURATED = [
     Row("saturate-16k", "one core of broker, 16 KB batches", saturate_metrics(2.0), saturated(16_384), described(saturated(16_384))),
     Row("saturate-1m", "one core of broker, 1 MB batches", saturate_metrics(1.3), saturated(1_000_000), described(saturated(1_000_000))),
 ]
