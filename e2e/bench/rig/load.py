@@ -55,7 +55,8 @@ def topic_on(broker, partitions, configs):
 
 
 def measure(rig, side, load):
-    keeping = {"segment.bytes": load.keeps_mib << 20, "retention.bytes": load.keeps_mib << 20} if load.keeps_mib else {}
+    keeps_bytes = load.keeps_mib << 20 if load.keeps_mib else 0
+    keeping = {"segment.bytes": keeps_bytes, "retention.bytes": keeps_bytes, "file.delete.delay.ms": 0} if keeps_bytes else {}
     with broker_for(rig, side, load.partitions, load.keeps_mib) as broker, topic_on(broker, load.partitions, {**keeping, **side.configs}) as topic:
         return on_topic(rig, broker, topic, load)
 

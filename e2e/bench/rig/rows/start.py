@@ -12,6 +12,8 @@ TOPIC = "started"
 DEADLINE_SECONDS = 120
 # Apache Kafka was a minute behind with 10,000 a second, each in a batch of its own.
 RECORDS_PER_SECOND = 1_000
+# As by default: looking at 10,000 logs each second would be a load of its own.
+SELDOM_LOOKED_AT = {"log.retention.check.interval.ms": 300_000}
 
 
 def first_acknowledged(broker, topic, partition=0):
@@ -50,7 +52,7 @@ def partitions_of(rig):
 def many_partitions(rig, side):
     """Create, look at memory, stop cleanly and start, kill and start, delete: all on one directory, for making it is the long part."""
     count = partitions_of(rig)
-    with rig.fleet.fresh(side.kind) as broker:
+    with rig.fleet.fresh(side.kind, overrides=SELDOM_LOOKED_AT) as broker:
         broker.start()
         values = {"created_s": seconds_of(lambda: create(broker, count, side.configs))}
         with wire.Connection(broker.port) as connection:
