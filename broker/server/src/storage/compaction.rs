@@ -89,7 +89,7 @@ impl Cleaner {
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         let (ended, mut endings) = mpsc::unbounded_channel::<usize>();
         let mut running = HashSet::new();
-        while !*stopping.borrow() {
+        while !has_stopped(&stopping) {
             let config = (self.config)();
             let wanted = if config.enable { config.threads } else { 0 };
             for number in 0..wanted {
@@ -127,7 +127,7 @@ impl Cleaner {
     fn rounds(&self, number: usize, handle: &Handle, stopping: &watch::Receiver<bool>) {
         loop {
             let config = (self.config)();
-            if *stopping.borrow() || number >= config.threads {
+            if has_stopped(stopping) || number >= config.threads {
                 return;
             }
             if !self.round(&config, handle, stopping) {
@@ -282,6 +282,11 @@ fn tell(partition: &Partition, done: &Compacted) {
 }
 
 /// Waits, unless the node stops first.
+/// True once the node stops, or nobody is left who could say so.
+fn has_stopped(stopping: &watch::Receiver<bool>) -> bool {
+    *stopping.borrow() || stopping.has_changed().is_err()
+}
+
 fn wait(handle: &Handle, stopping: &watch::Receiver<bool>, time: Duration) {
     let mut stopping = stopping.clone();
     _ = handle.block_on(async { tokio::time::timeout(time, stopping.wait_for(|stop| *stop)).await.is_ok() });
@@ -310,7 +315,7 @@ impl Compactor for Run<'_> {
         if !waits.is_zero() {
             wait(self.handle, self.stopping, waits);
         }
-        !*self.stopping.borrow() && self.cleaner.hosts(self.partition)
+        !has_stopped(self.stopping) && self.cleaner.hosts(self.partition)
     }
 
     fn discard(&mut self, replaced: Doomed) {
