@@ -260,11 +260,9 @@ impl Cleanable {
         Ok(overdue)
     }
 
-    /// True when enough is dirty, or something has been for too long.
-    ///
-    /// # Errors
-    /// As [`Cleanable::overdue_ms`].
-    pub fn is_due(&self) -> Result<bool, CompactionError> {
-        Ok(self.dirty_ratio() > self.config.min_cleanable_dirty_ratio || self.overdue_ms()? > 0)
+    /// True when enough is dirty or, by [`Cleanable::overdue_ms`], something has been for too long.
+    #[must_use]
+    pub fn is_due(&self, overdue_ms: i64) -> bool {
+        overdue_ms > 0 || self.dirty_ratio() > self.config.min_cleanable_dirty_ratio
     }
 }

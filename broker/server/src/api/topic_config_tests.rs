@@ -224,7 +224,7 @@ impl Topic {
         let stable = self.partition.marks().last_stable_offset;
         let now = Timestamp(self.time + 3 * DAY_MS);
         let cleanable = self.partition.with_log(|log| log.cleanable(stable, now));
-        cleanable.is_some_and(|cleanable| cleanable.is_due().unwrap())
+        cleanable.is_some_and(|cleanable| cleanable.is_due(cleanable.overdue_ms().unwrap()))
     }
 
     /// Waits until all sealed segments are compacted.

@@ -86,7 +86,8 @@ impl<'a> Layers<'a> {
     }
 }
 
-fn value<'a>(layer: Option<&'a ResourceConfigs>, key: &str) -> Option<&'a str> {
+/// What a layer has set for a key.
+pub(super) fn value<'a>(layer: Option<&'a ResourceConfigs>, key: &str) -> Option<&'a str> {
     layer?.get(key).map(AsRef::as_ref)
 }
 

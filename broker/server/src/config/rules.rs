@@ -9,7 +9,7 @@ use super::keys::{
     ConfigKey, InvalidValue, Kind, Scope, broker_key, broker_keys, group_key, group_keys, nearest, topic_key,
     topic_keys,
 };
-use super::layers::{Layers, is_inherited_by_topics};
+use super::layers::{Layers, is_inherited_by_topics, value};
 use super::topic::inherited;
 
 /// The rules over the layers of one moment.
@@ -32,9 +32,8 @@ impl ConfigRules for Rules<'_> {
         }
         match resource.resource_type {
             ResourceType::Topic => self.check_topic(configs),
-            ResourceType::Broker | ResourceType::BrokerLogger | ResourceType::ClientMetrics | ResourceType::Group => {
-                Ok(())
-            }
+            ResourceType::Broker => self.check_steps(resource, configs),
+            ResourceType::BrokerLogger | ResourceType::ClientMetrics | ResourceType::Group => Ok(()),
         }
     }
 
@@ -54,6 +53,31 @@ impl ConfigRules for Rules<'_> {
 }
 
 impl Rules<'_> {
+    /// Checks that numbers of threads change by no more than half or twice at a time, as Kafka wants it: a slip of the finger is no
+    /// thousand threads. A key that is taken away falls back to what lies below it.
+    fn check_steps(&self, resource: &ConfigResource, configs: &Configs) -> Result<(), InvalidConfig> {
+        let number = |value: &str| value.trim().parse::<i64>().ok();
+        for key in STEPPED {
+            let set = configs.get(*key).map(AsRef::as_ref);
+            let (broker, cluster) = match resource.name.is_empty() {
+                true => (value(self.layers.broker, key), set),
+                false => (set, value(self.layers.cluster, key)),
+            };
+            let wanted = broker.or(cluster).or_else(|| self.layers.settings.effective(key));
+            let Some((wanted, current)) = wanted.and_then(number).zip(self.layers.effective(key).and_then(number))
+            else {
+                continue;
+            };
+            let allowed = (current / 2).max(1)..=current.saturating_mul(2).max(1);
+            if wanted != current && !allowed.contains(&wanted) {
+                let (least, most) = allowed.into_inner();
+                let reason = format!("must be between {least} and {most}, half and twice what it is now");
+                return Err(refused(key, &wanted.to_string(), &reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what keys of a topic mean together.
     fn check_topic(&self, configs: &Configs) -> Result<(), InvalidConfig> {
         let value = |key: &str| match configs.get(key) {
@@ -83,6 +107,16 @@ impl Rules<'_> {
         Ok(())
     }
 }
+
+/// Numbers of threads.
+const STEPPED: &[&str] = &[
+    "background.threads",
+    "log.cleaner.threads",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+];
 
 fn row_of(resource_type: ResourceType, key: &str) -> Option<&'static ConfigKey> {
     let row = match resource_type {
@@ -188,6 +222,42 @@ mod tests {
         }
         assert!(validate(&all, &[("ssl.keystore.location", "a")]).unwrap_err().contains("one broker at a time"));
         assert!(validate(&one, &[("ssl.keystore.location", "a")]).unwrap_err().contains("this release"));
+    }
+
+    #[test]
+    fn numbers_of_threads_change_step_by_step() {
+        let mut settings = Settings::default();
+        settings.set("log.cleaner.threads", "5", Origin::Flag);
+        let (one, all) = (ConfigResource::broker("1"), ConfigResource::broker(""));
+        let set = |pairs: &[(&str, &str)]| -> barnabas_metadata::ResourceConfigs {
+            pairs.iter().map(|(key, value)| (Box::from(*key), std::sync::Arc::from(*value))).collect()
+        };
+        let cluster = set(&[("log.cleaner.threads", "9")]);
+        let check = |cluster: Option<&barnabas_metadata::ResourceConfigs>,
+                     resource: &ConfigResource,
+                     pairs: &[(&str, &str)]| {
+            let rules = Rules { layers: Layers { broker: None, cluster, settings: &settings } };
+            let configs = pairs.iter().map(|(key, value)| (Box::from(*key), Box::from(*value))).collect();
+            rules.validate(resource, &configs).map_err(|error| error.message.to_string())
+        };
+        for resource in [&one, &all] {
+            for (threads, allowed) in
+                [("1", false), ("2", true), ("5", true), ("10", true), ("11", false), ("0", false)]
+            {
+                let checked = check(None, resource, &[("log.cleaner.threads", threads)]);
+                assert_eq!(checked.is_ok(), allowed, "{threads}: {checked:?}");
+            }
+        }
+        let refused = check(None, &one, &[("num.io.threads", "17")]).unwrap_err();
+        assert_eq!(
+            refused,
+            "Invalid value 17 for configuration num.io.threads: must be between 4 and 16, half and twice what it is now"
+        );
+        check(Some(&cluster), &one, &[("log.cleaner.threads", "18")]).unwrap();
+        check(Some(&cluster), &all, &[]).unwrap();
+        let cluster = set(&[("log.cleaner.threads", "18")]);
+        assert!(check(Some(&cluster), &all, &[]).is_err(), "5 are left when it is taken away");
+        check(Some(&cluster), &one, &[("log.retention.ms", "1000")]).unwrap();
     }
 
     #[test]

@@ -183,16 +183,17 @@ impl Cleaner {
                 uncleanable.push((partition, cleanable.dirty_bytes()));
                 continue;
             }
-            match cleanable.overdue_ms() {
-                Ok(overdue_ms) => choice.longest_overdue_ms = choice.longest_overdue_ms.max(overdue_ms),
+            let overdue_ms = match cleanable.overdue_ms() {
+                Ok(overdue_ms) => overdue_ms,
                 Err(error) => {
                     self.failed(&partition, &error);
                     continue;
                 }
             }
             let ratio = cleanable.dirty_ratio();
+            choice.longest_overdue_ms = choice.longest_overdue_ms.max(overdue_ms);
             choice.largest_ratio = choice.largest_ratio.max(ratio);
-            if self.claims().running.contains(&partition.key) || !cleanable.is_due().unwrap_or(false) {
+            if self.claims().running.contains(&partition.key) || !cleanable.is_due(overdue_ms) {
                 continue;
             }
             choice.cleanable += 1;

@@ -377,7 +377,8 @@ fn a_log_is_due_when_enough_of_it_is_dirty_or_a_record_has_waited_too_long() {
     fill(context.log(), 1000);
     let due = |context: &mut LogContext, now| {
         let log = context.log();
-        log.cleanable(log.log_end(), Timestamp(now)).is_some_and(|cleanable| cleanable.is_due().unwrap())
+        let cleanable = log.cleanable(log.log_end(), Timestamp(now));
+        cleanable.is_some_and(|cleanable| cleanable.is_due(cleanable.overdue_ms().unwrap()))
     };
     assert!(due(&mut context, 0), "all of it is dirty");
     compact_all(&mut context, 0);
