@@ -9,8 +9,10 @@ use barnabas_records::{BatchBuilder, BatchView, Compression};
 use barnabas_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use tempfile::TempDir;
 
-use crate::fs::{Disk, FaultyFs};
-use crate::{AppendError, AppendOrigin, Appended, Log, LogConfig, OpenError, OpenOptions, ReadLimits, Recovery};
+use crate::fs::{Disk, FaultyFs, IoError};
+use crate::{
+    AppendError, AppendOrigin, Appended, ChangeError, Log, LogConfig, OpenError, OpenOptions, ReadLimits, Recovery,
+};
 
 /// A batch to be built. The value `a=b` has the key `a`, any other one the key `key`.
 #[derive(Clone, Debug)]
@@ -61,6 +63,12 @@ pub(crate) struct LogContext {
     pub(crate) fs: FaultyFs,
     pub(crate) options: OpenOptions,
     log: Option<Log>,
+}
+
+fn lower(options: &mut OpenOptions, limit: Offset) -> Result<(), IoError> {
+    options.recovery_point = options.recovery_point.min(limit);
+    options.log_start = options.log_start.min(limit);
+    Ok(())
 }
 
 impl LogContext {
@@ -118,6 +126,18 @@ impl LogContext {
         self.options.clean = true;
         self.options.recovery_point = log.log_end();
         self.options.log_start = log.log_start();
+    }
+
+    /// Cuts the log, and lowers its checkpoints when it says so.
+    pub(crate) fn truncate_to(&mut self, offset: i64) -> Result<Offset, ChangeError> {
+        let (log, options) = (self.log.as_mut().unwrap(), &mut self.options);
+        log.truncate_to(Offset(offset), Timestamp(0), |limit| lower(options, limit))
+    }
+
+    /// Begins the log anew, and lowers its checkpoints when it says so.
+    pub(crate) fn restart_at(&mut self, offset: i64) -> Result<(), ChangeError> {
+        let (log, options) = (self.log.as_mut().unwrap(), &mut self.options);
+        log.restart_at(Offset(offset), Timestamp(0), |limit| lower(options, limit))
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {

@@ -6,16 +6,26 @@ use std::sync::Arc;
 use barnabas_types::{Offset, Timestamp};
 
 use crate::error::{ChangeError, ReadError};
+use crate::files;
 use crate::fs::IoError;
 use crate::log::{Dirty, Log};
 use crate::read::damaged;
 use crate::recover;
-use crate::segment::{ActiveSegment, SealedSegment, batch_at_or_after};
+use crate::segment::{ActiveSegment, Located, SealedSegment, batch_at_or_after};
 
 impl Log {
     /// Drops every batch that holds `offset` or a later one; returns the new log end, at most `offset`. Producers and epochs
     /// are then as they were at that point. Does nothing when the log ends before.
-    pub fn truncate_to(&mut self, offset: Offset, now: Timestamp) -> Result<Offset, ChangeError> {
+    ///
+    /// Before anything is dropped, `lower_checkpoints` is told the lowest offset at which the log may end from then on. When it
+    /// returns, no checkpoint on disk may name a higher one: after a crash the log would be taken for one that has lost records, or
+    /// unsynced bytes for synced ones. If it fails, the log is as it was.
+    pub fn truncate_to(
+        &mut self,
+        offset: Offset,
+        now: Timestamp,
+        lower_checkpoints: impl FnOnce(Offset) -> Result<(), IoError>,
+    ) -> Result<Offset, ChangeError> {
         if self.offline {
             return Err(ChangeError::Offline);
         }
@@ -23,12 +33,28 @@ impl Log {
             return Ok(self.log_end());
         }
         if offset <= self.log_start {
-            self.restart_at(offset, now)?;
+            self.restart_at(offset, now, lower_checkpoints)?;
             return Ok(offset);
         }
         self.abandon_swap()?;
+        lower_checkpoints(self.end_below(offset)?)?;
         // A cut that breaks off may have taken files away that are still counted on here.
         self.cut_to(offset, now).inspect_err(|_| self.offline = true)
+    }
+
+    /// Where the log would end without `offset` and all that follows, or a little before.
+    fn end_below(&self, offset: Offset) -> Result<Offset, ReadError> {
+        let begins = |batch: Located| batch.header.base_offset.min(offset);
+        if let Some(segment) = self.sealed_holding(offset) {
+            let (file, hint) = (segment.open_file(&self.disk)?, segment.hint(&self.disk, offset)?);
+            let found = batch_at_or_after(segment.span(&*file), hint, offset);
+            let found = found.map_err(|error| damaged(error, || segment.path(files::LOG)))?;
+            return Ok(found.map_or(segment.base_offset, begins));
+        }
+        let file = self.active.file(&self.disk)?;
+        let found = batch_at_or_after(self.active.span(&*file), self.active.hint(offset), offset);
+        let found = found.map_err(|error| damaged(error, || file.path().to_path_buf()))?;
+        Ok(found.map_or(self.active.next_offset, begins))
     }
 
     fn cut_to(&mut self, offset: Offset, now: Timestamp) -> Result<Offset, ChangeError> {
@@ -91,12 +117,19 @@ impl Log {
         Ok(replayed)
     }
 
-    /// Drops everything: the log is empty and begins at `offset`.
-    pub fn restart_at(&mut self, offset: Offset, now: Timestamp) -> Result<(), ChangeError> {
+    /// Drops everything: the log is empty and begins at `offset`. `lower_checkpoints` is as with [`Log::truncate_to`].
+    pub fn restart_at(
+        &mut self,
+        offset: Offset,
+        now: Timestamp,
+        lower_checkpoints: impl FnOnce(Offset) -> Result<(), IoError>,
+    ) -> Result<(), ChangeError> {
         if self.offline {
             return Err(ChangeError::Offline);
         }
         self.abandon_swap()?;
+        let first = self.segment_base_offsets().next().unwrap_or_default();
+        lower_checkpoints(offset.min(first))?;
         self.begin_anew(offset, now).inspect_err(|_| self.offline = true)?;
         Ok(())
     }

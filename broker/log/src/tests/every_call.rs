@@ -72,6 +72,17 @@ const LIFE: &[Step] = &[
     Step::Open,
     Step::Append(4, 5),
     Step::Truncate(1),
+    // Below what is synced: in the active segment, and in one before it.
+    Step::Flush,
+    Step::Truncate(2),
+    Step::Append(2, 6),
+    Step::Roll,
+    Step::Append(3, 6),
+    Step::Flush,
+    Step::Truncate(5),
+    Step::Append(1, 7),
+    Step::Kill,
+    Step::Open,
     Step::Retention(1500),
     Step::Flush,
     Step::Close,
@@ -196,6 +207,8 @@ struct Life {
     start: i64,
     end: i64,
     durable: i64,
+    /// The last cut got so far that it lowered the checkpoints.
+    cut_begun: bool,
 }
 
 /// What became of one run.
@@ -212,7 +225,7 @@ impl Life {
         let config = LogConfig { retention_ms: -1, compact: compacted, delete: !compacted, ..small_segments() };
         let context = LogContext::unopened(config);
         let (held, ever, aborted) = (Vec::new(), Vec::new(), Vec::new());
-        Self { context, compacted, aborted, held, ever, start: 0, end: 0, durable: 0 }
+        Self { context, compacted, aborted, held, ever, start: 0, end: 0, durable: 0, cut_begun: false }
     }
 
     /// The error's text.
@@ -355,7 +368,15 @@ impl Life {
     }
 
     fn truncate(&mut self, offset: i64) -> Result<(), String> {
-        let end = self.context.log().truncate_to(Offset(offset), Timestamp(0)).map_err(|error| error.to_string())?.0;
+        let mut lowest = i64::MAX;
+        let cut = self.context.log().truncate_to(Offset(offset), Timestamp(0), |limit| {
+            lowest = limit.0;
+            Ok(())
+        });
+        // From here on no checkpoint names more, however the cut went.
+        self.durable = self.durable.min(lowest);
+        self.cut_begun = lowest < i64::MAX;
+        let end = cut.map_err(|error| error.to_string())?.0;
         self.held.retain(|batch| batch.last < offset);
         self.aborted.retain(|(.., marker)| *marker < offset);
         assert!(end <= offset && self.held.last().is_none_or(|batch| batch.last < end));
@@ -518,7 +539,7 @@ fn play((steps, compacted): (&[Step], bool), number: u64, (way, failure, power_c
         }
         let lost = matches!(failure, Failure::Error(_)) && operation == Operation::Sync;
         assert!(!lost || outcome.said, "a failed sync was kept quiet");
-        let broken_off = result.is_err() && matches!(step, Step::Truncate(_));
+        let broken_off = result.is_err() && matches!(step, Step::Truncate(_)) && life.cut_begun;
         assert!(!broken_off || outcome.offline, "a cut that broke off left the log in use");
         if failure == Failure::Dead || outcome.offline || (result.is_err() && !life.context.is_open()) {
             life.come_back(power_cut);
@@ -551,10 +572,10 @@ fn finish(life: &mut Life) {
         life.apply(Step::Open).unwrap();
     }
     life.verify();
-    life.apply(Step::Append(2, 6)).unwrap();
+    life.apply(Step::Append(2, 8)).unwrap();
     life.come_back(true);
     life.verify();
-    for step in [Step::Append(7, 7), Step::Flush, Step::Close, Step::Open] {
+    for step in [Step::Append(7, 9), Step::Flush, Step::Close, Step::Open] {
         life.apply(step).unwrap();
     }
     life.verify();

@@ -5,7 +5,6 @@ use barnabas_types::Offset;
 use crate::fs::{Fault, Operation};
 use crate::testing::{LogContext, TestBatch};
 use crate::{AppendError, ChangeError};
-use barnabas_types::Timestamp;
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -58,7 +57,7 @@ fn a_failed_sync_takes_the_log_offline_for_good() {
     assert!(context.log().is_offline());
     assert_eq!(context.log().durable_end(), Offset(2));
     assert!(matches!(context.append(&TestBatch::default()), Err(AppendError::Offline)));
-    assert!(matches!(context.log().truncate_to(Offset(1), Timestamp(0)), Err(ChangeError::Offline)));
+    assert!(matches!(context.truncate_to(1), Err(ChangeError::Offline)));
     assert!(context.log().prepare_flush().is_none());
     assert!(matches!(context.log().close(), Err(ChangeError::Offline)));
 }
@@ -109,7 +108,7 @@ fn a_flush_begun_before_a_cut_does_not_count_for_what_was_written_after_it() {
     let mut context = LogContext::small();
     context.fill(10);
     let ticket = context.log().prepare_flush().unwrap();
-    context.log().truncate_to(Offset(4), Timestamp(0)).unwrap();
+    context.truncate_to(4).unwrap();
     context.fill(6);
     let ticket = ticket.run();
     assert_eq!(context.log().flushed(ticket).unwrap(), Offset(0));

@@ -57,7 +57,7 @@ fn use_it(context: &mut LogContext) {
     _ = context.append(&TestBatch::default());
     _ = context.log().flush();
     _ = context.log().apply_retention(Offset(end), Timestamp(i64::MAX));
-    _ = context.log().truncate_to(Offset((start + end) / 2), Timestamp(0));
+    _ = context.truncate_to((start + end) / 2);
     _ = context.append(&TestBatch::default());
     _ = context.log().close();
 }

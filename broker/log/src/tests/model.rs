@@ -49,6 +49,7 @@ impl Model {
             92..96 => self.reopen("power cut"),
             _ => self.fault(),
         }
+        self.checkpoint();
         self.check();
     }
 
@@ -92,9 +93,16 @@ impl Model {
         }
     }
 
+    /// Checkpoints are written now and then; what they say stays until they are written again, or the log is cut.
+    fn checkpoint(&mut self) {
+        if self.random.below(3) == 0 {
+            self.context.options.recovery_point = Offset(self.durable);
+        }
+    }
+
     fn truncate(&mut self) {
         let offset = self.start + self.random.below((self.end - self.start + 1) as u64) as i64;
-        if let Ok(end) = self.context.log().truncate_to(Offset(offset), Timestamp(0)) {
+        if let Ok(end) = self.context.truncate_to(offset) {
             self.trace.push(format!("truncated to {offset}: {end}"));
             self.batches.retain(|(_, last)| *last < offset);
             assert!(end.0 <= offset);
@@ -127,7 +135,7 @@ impl Model {
 
     fn restart(&mut self) {
         let offset = self.end + self.random.below(10) as i64;
-        if self.context.log().restart_at(Offset(offset), Timestamp(0)).is_ok() {
+        if self.context.restart_at(offset).is_ok() {
             self.trace.push(format!("restarted at {offset}"));
             self.batches.clear();
             (self.start, self.end, self.durable) = (offset, offset, offset);
@@ -141,9 +149,6 @@ impl Model {
         } else {
             self.context.kill();
             self.context.options.log_start = Offset(self.start);
-            // Checkpoints lag behind.
-            let behind = self.random.below((self.durable - self.start.min(self.durable) + 1) as u64) as i64;
-            self.context.options.recovery_point = Offset(self.durable - behind);
             if how == "power cut" {
                 let random = &mut self.random;
                 self.context.fs.cut_power_keeping(|unsynced| random.below(unsynced + 1)).unwrap();

@@ -121,7 +121,7 @@ impl Model {
     /// Producers go on with what the log knows of them: what they had sent past the cut is lost.
     fn truncate(&mut self) {
         let offset = self.random.below(self.end as u64 + 1) as i64;
-        let end = self.context.log().truncate_to(Offset(offset), Timestamp(0)).unwrap().0;
+        let end = self.context.truncate_to(offset).unwrap().0;
         (self.end, self.settled) = (end, end);
         self.batches.retain(|batch| batch.last < end);
         for transaction in &mut self.transactions {

@@ -2,14 +2,15 @@
 //! every minute, when records were deleted, and when the broker stops. Never forgets a partition that is not open now.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use barnabas_log::checkpoint;
 use barnabas_log::fs::IoError;
 use barnabas_log::{ChangeError, identity};
 use barnabas_types::{Offset, Uuid};
 
+use super::dirs::Checkpoints;
 use super::{LogDirectories, LogDirectory};
 use crate::replica::Partition;
 
@@ -60,14 +61,26 @@ fn by_directory<'a>(
     online.map(move |directory| (&**directory, by_directory.remove(&directory.id).unwrap_or_default()))
 }
 
+/// Notes something of logs, and locks the checkpoints for writing it down: held while writing, so that a slower write of older
+/// offsets does not replace a newer one. A partition's lock is never taken under it.
+fn note_and_lock<T>(directory: &LogDirectory, note: impl Fn() -> T) -> (T, MutexGuard<'_, Checkpoints>) {
+    loop {
+        let cuts = directory.checkpoints().cuts;
+        let noted = note();
+        let checkpoints = directory.checkpoints();
+        if checkpoints.cuts == cuts {
+            return (noted, checkpoints);
+        }
+    }
+}
+
 fn write_one(
     directories: &LogDirectories,
     directory: &LogDirectory,
     partitions: &[&Arc<Partition>],
 ) -> Result<(), IoError> {
-    let noted: Vec<_> = partitions.iter().map(|partition| (&partition.name, noted(partition))).collect();
-    // Held while writing: a slower write of older offsets must not replace a newer one.
-    let mut checkpoints = directory.checkpoints();
+    let note = || partitions.iter().map(|partition| (&partition.name, noted(partition))).collect::<Vec<_>>();
+    let (noted, mut checkpoints) = note_and_lock(directory, note);
     for (name, noted) in noted {
         checkpoints.recovery_points.set(name, Some(noted.durable_end));
         checkpoints.high_watermarks.set(name, Some(noted.high_watermark));
@@ -82,17 +95,39 @@ fn write_one(
     written.inspect_err(|error| directory.condition.noticed(error))
 }
 
-/// Writes down that the partition's log is durable up to `durable_end`, unless that is known. Blocks.
+/// Writes down that the partition's log ends at `limit` at the lowest, for [`barnabas_log::Log::truncate_to`], which calls it under
+/// the partition's lock: from then on no checkpoint names a higher offset. Blocks.
 ///
 /// # Errors
 /// The disk failed.
-pub fn raise_recovery_point(
-    directories: &LogDirectories,
-    partition: &Partition,
-    durable_end: Offset,
-) -> Result<(), IoError> {
+pub fn lower(directories: &LogDirectories, partition: &Partition, limit: Offset) -> Result<(), IoError> {
     let Some(directory) = directories.get(partition.directory) else { return Ok(()) };
     let mut checkpoints = directory.checkpoints();
+    checkpoints.cuts += 1;
+    let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned, .. } = &mut *checkpoints;
+    let files = [
+        (recovery_points, checkpoint::RECOVERY_POINT),
+        (log_starts, checkpoint::LOG_START_OFFSET),
+        (high_watermarks, checkpoint::REPLICATION_OFFSET),
+        (cleaned, checkpoint::CLEANER_OFFSET),
+    ];
+    for (offsets, file) in files {
+        if offsets.get(&partition.name) > limit {
+            offsets.set(&partition.name, Some(limit));
+            let written = offsets.write(directories.disk(), &directory.path.join(file));
+            written.inspect_err(|error| directory.condition.noticed(error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes down up to where the partition's log is durable, unless that is known. Blocks.
+///
+/// # Errors
+/// The disk failed.
+pub fn raise_recovery_point(directories: &LogDirectories, partition: &Partition) -> Result<(), IoError> {
+    let Some(directory) = directories.get(partition.directory) else { return Ok(()) };
+    let (durable_end, mut checkpoints) = note_and_lock(directory, || partition.with_log(|log| log.durable_end()));
     if checkpoints.recovery_points.get(&partition.name) < durable_end {
         checkpoints.recovery_points.set(&partition.name, Some(durable_end));
         let path = directory.path.join(checkpoint::RECOVERY_POINT);
@@ -108,8 +143,7 @@ pub fn raise_recovery_point(
 /// The disk failed.
 pub fn write_cleaned(directories: &LogDirectories, partition: &Partition) -> Result<(), IoError> {
     let Some(directory) = directories.get(partition.directory) else { return Ok(()) };
-    let cleaned_to = partition.with_log(|log| log.cleaned_to());
-    let mut checkpoints = directory.checkpoints();
+    let (cleaned_to, mut checkpoints) = note_and_lock(directory, || partition.with_log(|log| log.cleaned_to()));
     checkpoints.cleaned.set(&partition.name, Some(cleaned_to));
     let written = checkpoints.cleaned.write(directories.disk(), &directory.path.join(checkpoint::CLEANER_OFFSET));
     written.inspect_err(|error| directory.condition.noticed(error))

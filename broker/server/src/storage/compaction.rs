@@ -226,10 +226,10 @@ impl Cleaner {
         handle: &Handle,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Compacted, CompactionError> {
-        let prepared = partition.with_log(|log| (log.prepare_compaction(cleanable), log.durable_end()));
-        let (Some(ticket), durable_end) = prepared else { return Err(CompactionError::Overtaken) };
+        let prepared = partition.with_log(|log| log.prepare_compaction(cleanable));
+        let Some(ticket) = prepared else { return Err(CompactionError::Overtaken) };
         // What compaction leaves has gaps. Above its recovery point a log with gaps would be taken for one that has lost records.
-        checkpoints::raise_recovery_point(&self.directories, partition, durable_end)?;
+        checkpoints::raise_recovery_point(&self.directories, partition)?;
         let mut run = Run { cleaner: self, partition, handle, stopping };
         let done = ticket.run(&config.limits(), &mut run)?;
         checkpoints::write_cleaned(&self.directories, partition)?;

@@ -59,6 +59,8 @@ pub(super) struct Checkpoints {
     pub(super) log_starts: Checkpoint,
     pub(super) high_watermarks: Checkpoint,
     pub(super) cleaned: Checkpoint,
+    /// How often a log was cut: what was noted of logs before that may name offsets that they no longer have.
+    pub(super) cuts: u64,
 }
 
 /// One checkpoint file's offsets, and whether the file holds others.
@@ -326,7 +328,7 @@ impl LogDirectories {
     ) -> Result<OpenedPartition, OpenPartitionError> {
         let (recovery_point, log_start, high_watermark, cleaned_to) = {
             let checkpoints = directory.checkpoints();
-            let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned } = &*checkpoints;
+            let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned, .. } = &*checkpoints;
             let offset = |checkpoint: &Checkpoint| checkpoint.get(partition);
             (offset(recovery_points), offset(log_starts), offset(high_watermarks), offset(cleaned))
         };
@@ -479,7 +481,7 @@ impl LogDirectory {
     /// A partition of that name is gone; another one of that name starts from nothing.
     fn forget(&self, partition: &TopicPartition) {
         let mut checkpoints = self.checkpoints();
-        let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned } = &mut *checkpoints;
+        let Checkpoints { recovery_points, log_starts, high_watermarks, cleaned, .. } = &mut *checkpoints;
         [recovery_points, log_starts, high_watermarks, cleaned].into_iter().for_each(|file| file.set(partition, None));
     }
 }

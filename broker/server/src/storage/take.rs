@@ -194,6 +194,7 @@ impl LogDirectories {
             log_starts: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::LOG_START_OFFSET))?),
             high_watermarks: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::REPLICATION_OFFSET))?),
             cleaned: Checkpoint::read(checkpoint::read(fs, &path.join(checkpoint::CLEANER_OFFSET))?),
+            cuts: 0,
         };
         // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
         let clean_shutdown = identity::take_clean_shutdown(fs, path)?;

@@ -254,6 +254,35 @@ async fn checkpoints_keep_partitions_that_are_not_open() {
 }
 
 #[tokio::test]
+async fn what_is_cut_off_no_checkpoint_knows_of_any_more() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    produce(&partition, 1000, 10).await;
+    partition.delete_records(Offset(2)).unwrap();
+    let (directories, all) = (Arc::clone(&run.hosting.directories), run.hosting.replicas.all());
+    checkpoints::write(&directories, &all).unwrap();
+    let read = |name: &str| std::fs::read_to_string(context.paths[0].join(name)).unwrap();
+    assert_eq!(read("recovery-point-offset-checkpoint"), "0\n1\nt 0 10\n");
+    let cut = |offset| {
+        let lower = |limit| checkpoints::lower(&directories, &partition, limit);
+        partition.with_log(|log| log.truncate_to(Offset(offset), Timestamp(1000), lower)).unwrap();
+    };
+    cut(4);
+    assert_eq!(read("recovery-point-offset-checkpoint"), "0\n1\nt 0 4\n");
+    assert_eq!(read("replication-offset-checkpoint"), "0\n1\nt 0 4\n");
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\nt 0 2\n");
+    cut(1);
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\nt 0 0\n");
+    run.stop(false);
+    drop((directories, all, partition));
+    let run = context.start();
+    let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
+    assert_eq!((partition.marks().log_start, partition.marks().log_end), (Offset(1), Offset(1)));
+    run.stop(true);
+}
+
+#[tokio::test]
 async fn the_rounds_let_old_segments_go_and_write_checkpoints() {
     let context = StorageContext::new(1);
     let run = context.start();

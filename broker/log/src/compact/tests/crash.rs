@@ -181,7 +181,7 @@ fn a_log_that_is_cut_while_a_swap_is_under_way_stays_cut_after_a_crash() {
             self.locks += 1;
             if self.locks == 2 {
                 let log = self.inner.context.log();
-                log.truncate_to(Offset(2), Timestamp(0)).unwrap();
+                log.truncate_to(Offset(2), Timestamp(0), |_| Ok(())).unwrap();
                 log.flush().unwrap();
                 // A crash here must find nothing that could bring back what was cut off.
                 let names = std::fs::read_dir(&self.inner.context.options.directory).unwrap();

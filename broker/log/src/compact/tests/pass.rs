@@ -340,8 +340,8 @@ fn a_pass_that_the_log_has_overtaken_changes_nothing() {
     };
     type Change = fn(&mut Log);
     let changes: [Change; 4] = [
-        |log| _ = log.truncate_to(Offset(35), Timestamp(0)).unwrap(),
-        |log| log.restart_at(Offset(50), Timestamp(0)).unwrap(),
+        |log| _ = log.truncate_to(Offset(35), Timestamp(0), |_| Ok(())).unwrap(),
+        |log| log.restart_at(Offset(50), Timestamp(0), |_| Ok(())).unwrap(),
         |log| {
             log.raise_log_start(Offset(20));
             _ = log.apply_retention(log.log_end(), Timestamp(0)).unwrap();
@@ -403,7 +403,7 @@ fn what_was_cut_off_counts_as_dirty_again() {
     compact_all(&mut context, 0);
     let log = context.log();
     assert_eq!(log.first_dirty(), Offset(40));
-    log.truncate_to(Offset(10), Timestamp(0)).unwrap();
+    log.truncate_to(Offset(10), Timestamp(0), |_| Ok(())).unwrap();
     assert!(log.first_dirty() <= Offset(10));
     log.set_cleaned_to(Offset(1000));
     assert_eq!(log.first_dirty(), log.log_start(), "a checkpoint past the end says nothing");
