@@ -80,6 +80,7 @@ fn open(
             "log.dirs belong to cluster {found}, this node is of cluster {wanted}: check log.dirs and the cluster id"
         );
     }
+    raft::check(disk.fs(), &config.metadata_log_dir, &supported_features())?;
     let cluster_id = formatted.or_else(|| cluster_id.map(str::to_owned));
     let cluster_id = cluster_id.unwrap_or_else(|| runtime.random_uuid().to_string());
     for path in &config.log_dirs {

@@ -113,7 +113,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use barnabas_log::fs::{Disk, RealFs};
-    use barnabas_types::{BrokerId, Uuid};
+    use barnabas_protocol::records::metadata::{
+        AccessControlEntryRecord, FeatureLevelRecord, MetadataRecord, UserScramCredentialRecord,
+    };
+    use barnabas_records::control::ControlRecord;
+    use barnabas_types::{BrokerId, LeaderEpoch, Timestamp, Uuid};
     use tempfile::TempDir;
 
     use super::*;
@@ -210,6 +214,65 @@ mod tests {
             let refusal = context.refused(policy).await;
             assert!(refusal.contains("/b holds orders-0 but no meta.properties"), "{refusal}");
         }
+    }
+
+    /// A file of metadata, as a snapshot is.
+    fn metadata_file(path: &Path, records: Vec<MetadataRecord<'static>>, control: Vec<ControlRecord>) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let frame = raft::Frame {
+            epoch: LeaderEpoch(1),
+            now: Timestamp(0),
+            last_contained_log_timestamp: Timestamp(0),
+            control,
+            metadata_version: barnabas_metadata::MAX_METADATA_VERSION,
+        };
+        raft::write_snapshot(&RealFs, path, &frame, records.into_iter()).unwrap();
+    }
+
+    fn level(name: &'static str, feature_level: i16) -> MetadataRecord<'static> {
+        FeatureLevelRecord { name: name.into(), feature_level, ..Default::default() }.into()
+    }
+
+    #[tokio::test]
+    async fn metadata_of_features_that_are_not_served_is_refused_untouched() {
+        let snapshot = "a/__cluster_metadata-0/00000000000000000005-0000000001.checkpoint";
+        let segment = "a/__cluster_metadata-0/00000000000000000000.log";
+        let later_segment = "a/__cluster_metadata-0/00000000000000000003.log";
+        let bootstrap = "a/bootstrap.checkpoint";
+        let version = || level("metadata.version", barnabas_metadata::MAX_METADATA_VERSION);
+        let too_new = level("metadata.version", barnabas_metadata::MAX_METADATA_VERSION + 1);
+        for (file, records, expected) in [
+            (snapshot, vec![AccessControlEntryRecord::default().into()], "offset 1: AccessControlEntryRecord belongs"),
+            (
+                segment,
+                vec![version(), UserScramCredentialRecord::default().into()],
+                "UserScramCredentialRecord belongs",
+            ),
+            (segment, vec![version(), level("transaction.version", 2)], "transaction.version at level 2"),
+            (snapshot, vec![too_new], "metadata.version at level 31, and this release serves 7 to 30"),
+            (bootstrap, vec![version(), level("share.version", 1)], "share.version at level 1"),
+        ] {
+            let context = FormattingContext::new();
+            context.format("a", 1);
+            context.format("b", 2);
+            context.write("b/.kafka_cleanshutdown", "{\"version\":0,\"brokerEpoch\":7}");
+            context.write("a/__cluster_metadata-0/quorum-state", "{}");
+            metadata_file(&context.root.path().join(file), records, Vec::new());
+            let refusal = context.refused(FormatPolicy::IfEmpty).await;
+            assert!(refusal.contains(expected) && refusal.ends_with("Nothing was changed"), "{refusal}");
+        }
+        let context = FormattingContext::new();
+        context.format("a", 1);
+        context.format("b", 2);
+        let path = |name| context.root.path().join(name);
+        // What a snapshot holds already, and levels that are 0, are no reason.
+        metadata_file(&path(segment), vec![level("transaction.version", 2)], Vec::new());
+        metadata_file(&path(snapshot), vec![version(), level("group.version", 0)], Vec::new());
+        context.write(later_segment, "no batch");
+        raft::check(&RealFs, &context.config.metadata_log_dir, &super::super::disks::supported_features()).unwrap();
+        let kraft = vec![ControlRecord::KRaftVersion { kraft_version: 2 }];
+        metadata_file(&path(snapshot), vec![version()], kraft);
+        assert!(context.refused(FormatPolicy::Never).await.contains("kraft.version at level 2"));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The quorum replica of this node: the engine's driver and the metadata log on disk.
 
 mod batch;
+mod check;
 mod control;
 mod driver;
 mod format;
@@ -11,6 +12,7 @@ mod store;
 mod tests;
 
 pub use batch::EncodeBatchError;
+pub use check::{UnservedMetadata, check};
 pub use driver::{AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
 pub use format::{FormatError, format, is_formatted, read_bootstrap};
 pub use snapshots::{Frame, ReadSnapshotError, WriteSnapshotError, write as write_snapshot};

@@ -82,7 +82,8 @@ pub fn list(fs: &dyn Fs, directory: &Path) -> Result<Vec<SnapshotId>, IoError> {
     Ok(ids)
 }
 
-fn parse_name(name: &str) -> Option<SnapshotId> {
+/// The snapshot that a file of that name is.
+pub(super) fn parse_name(name: &str) -> Option<SnapshotId> {
     let (offset, epoch) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(offset, 20) || !digits(epoch, 10) {
@@ -213,13 +214,14 @@ impl<E> From<DecodeBatchError> for VisitError<E> {
     }
 }
 
-enum BatchFileError {
+/// A batch that cannot be read out of a file.
+pub(super) enum BatchFileError {
     Io(IoError),
     Decode(DecodeBatchError),
 }
 
 /// The batch at `position`, of which `left` bytes are in the file.
-fn read_batch(file: &dyn File, position: u64, left: u64) -> Result<Vec<u8>, BatchFileError> {
+pub(super) fn read_batch(file: &dyn File, position: u64, left: u64) -> Result<Vec<u8>, BatchFileError> {
     let mut header = [0; BATCH_HEADER_BYTES];
     let available = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH_HEADER_BYTES);
     let head = header.get_mut(..available).unwrap_or_default();
