@@ -5,11 +5,12 @@ use std::io::Read;
 use super::*;
 use crate::header::Codec;
 
-const ALL: [Compression; 5] = [
+const ALL: [Compression; 6] = [
     Compression::None,
     Compression::Gzip { level: 9 },
     Compression::Snappy,
     Compression::Lz4,
+    Compression::Lz4High { level: 12 },
     Compression::Zstd { level: -5 },
 ];
 
@@ -163,6 +164,9 @@ fn levels_outside_the_codec_are_refused() {
         (Compression::Gzip { level: 0 }, false),
         (Compression::Gzip { level: 10 }, false),
         (Compression::Gzip { level: 1 }, true),
+        (Compression::Lz4High { level: 0 }, false),
+        (Compression::Lz4High { level: 18 }, false),
+        (Compression::Lz4High { level: 17 }, true),
         (Compression::Zstd { level: 23 }, false),
         (Compression::Zstd { level: 22 }, true),
         (Compression::Zstd { level: -131_072 }, true),

@@ -45,7 +45,7 @@ const CASES: &[(&str, Case)] = &[
     ("barnabas.durability", Seen(|topic| topic.durability().boxed_local())),
     ("cleanup.policy", Seen(|topic| topic.cleanup_policy().boxed_local())),
     ("compression.gzip.level", Seen(|topic| topic.compression_level("gzip", "1", "9").boxed_local())),
-    ("compression.lz4.level", Kept("12", "the encoder has one level; whatever it is, everybody can read the records")),
+    ("compression.lz4.level", Seen(|topic| topic.compression_level("lz4", "9", "12").boxed_local())),
     ("compression.type", Seen(|topic| topic.compression_type().boxed_local())),
     ("compression.zstd.level", Seen(|topic| topic.compression_level("zstd", "1", "19").boxed_local())),
     ("delete.retention.ms", Seen(|topic| topic.delete_retention_ms().boxed_local())),

@@ -193,7 +193,11 @@ impl Values<'_> {
             "uncompressed" => Some(Compression::None),
             "gzip" => Some(Compression::Gzip { level: self.number("compression.gzip.level")? }),
             "snappy" => Some(Compression::Snappy),
-            "lz4" => Some(Compression::Lz4),
+            "lz4" => Some(match self.number("compression.lz4.level")? {
+                // Kafka's default stands for its fast mode.
+                9 => Compression::Lz4,
+                level => Compression::Lz4High { level },
+            }),
             "zstd" => Some(Compression::Zstd { level: self.number("compression.zstd.level")? }),
             _ => None,
         })
@@ -273,6 +277,9 @@ mod tests {
         assert_eq!(compression(&[]), None);
         assert_eq!(compression(&[("compression.type", "uncompressed")]), Some(Compression::None));
         assert_eq!(compression(&[("compression.type", "gzip")]), Some(Compression::Gzip { level: -1 }));
+        assert_eq!(compression(&[("compression.type", "lz4")]), Some(Compression::Lz4));
+        let lz4 = [("compression.type", "lz4"), ("compression.lz4.level", "12")];
+        assert_eq!(compression(&lz4), Some(Compression::Lz4High { level: 12 }));
         let zstd = [("compression.type", "zstd"), ("compression.zstd.level", "19")];
         assert_eq!(compression(&zstd), Some(Compression::Zstd { level: 19 }));
     }

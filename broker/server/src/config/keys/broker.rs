@@ -33,7 +33,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("broker.session.timeout.ms", Int, Some("9000"), ReadOnly, Anything, Public, ""),
     key("client.quota.callback.class", Class, None, ReadOnly, Anything, Public, ""),
     key("compression.gzip.level", Int, Some("-1"), ClusterWide, GzipLevel, Public, "Level where the topic's compression.type is gzip."),
-    key("compression.lz4.level", Int, Some("9"), ClusterWide, Between(1, 17), Public, ""),
+    key("compression.lz4.level", Int, Some("9"), ClusterWide, Between(1, 17), Public, "Level where the topic's compression.type is lz4; 9 is its fast mode, every other a slower one."),
     key("compression.type", String, Some("producer"), ClusterWide, OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), Public, "Codec that batches are stored with; producer keeps the producer's own."),
     key("compression.zstd.level", Int, Some("3"), ClusterWide, Between(-131072, 22), Public, "Level where the topic's compression.type is zstd."),
     key("config.providers", List, Some(""), ClusterWide, Anything, Public, ""),

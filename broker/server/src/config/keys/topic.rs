@@ -13,7 +13,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("barnabas.durability", String, Some("fsync"), ClusterWide, OneOf(&["fsync", "replicated"]), Own, "When a record counts as kept: fsync once it is synced to disk, replicated once it is written on every in-sync replica."),
     key("cleanup.policy", List, Some("delete"), ClusterWide, EachOf(&["compact", "delete"]), Public, "delete drops old records, compact keeps the last record of each key and asks for keys, both do both, empty keeps all."),
     key("compression.gzip.level", Int, Some("-1"), ClusterWide, GzipLevel, Public, "Level where compression.type is gzip."),
-    key("compression.lz4.level", Int, Some("9"), ClusterWide, Between(1, 17), Public, ""),
+    key("compression.lz4.level", Int, Some("9"), ClusterWide, Between(1, 17), Public, "Level where compression.type is lz4; 9 is the fast mode, every other a slower one."),
     key("compression.type", String, Some("producer"), ClusterWide, OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), Public, "Codec that batches are stored with; producer keeps the producer's own."),
     key("compression.zstd.level", Int, Some("3"), ClusterWide, Between(-131072, 22), Public, "Level where compression.type is zstd."),
     key("delete.retention.ms", Long, Some("86400000"), ClusterWide, AtLeast(0), Public, "How long compaction keeps tombstones and transaction markers after it has first met them."),
