@@ -71,6 +71,14 @@ impl PartitionContext {
         Self { partition, flusher, thread, _directory: directory }
     }
 
+    /// Leads in epoch 3 and syncs nothing.
+    fn without_syncs(durability: Durability) -> Self {
+        let flusher = Arc::new(Flusher::default());
+        let (directory, partition) =
+            partition(Arc::clone(&flusher), PartitionConfig { durability, ..PartitionConfig::default() });
+        Self { partition, flusher, thread: None, _directory: directory }
+    }
+
     fn produce(&self, values: &[&str]) -> Result<Appended, AppendError> {
         let mut builder = BatchBuilder::new(Offset(0), Compression::None);
         for value in values {
@@ -119,8 +127,7 @@ async fn an_append_is_kept_once_it_is_synced_and_is_read_only_then() {
 
 #[tokio::test]
 async fn without_a_sync_nothing_is_read_and_acks_all_times_out() {
-    let context = PartitionContext::new(Durability::Fsync);
-    context.flusher.stop();
+    let context = PartitionContext::without_syncs(Durability::Fsync);
     let appended = context.produce(&["a"]).unwrap();
     assert!(!appended.replicated);
     assert!(context.fetch(0, -1).unwrap().region.is_none());
@@ -130,16 +137,14 @@ async fn without_a_sync_nothing_is_read_and_acks_all_times_out() {
 
 #[tokio::test]
 async fn the_replicated_policy_waits_for_no_sync() {
-    let context = PartitionContext::new(Durability::Replicated);
-    context.flusher.stop();
+    let context = PartitionContext::without_syncs(Durability::Replicated);
     assert!(context.produce(&["a"]).unwrap().replicated);
     assert!(context.fetch(0, -1).unwrap().region.is_some());
 }
 
 #[tokio::test]
 async fn who_waits_is_told_when_leadership_is_lost() {
-    let context = PartitionContext::new(Durability::Fsync);
-    context.flusher.stop();
+    let context = PartitionContext::without_syncs(Durability::Fsync);
     let end = context.produce(&["a"]).unwrap().end_offset;
     let waiting = tokio::spawn(Arc::clone(&context.partition).replicated(end, soon()));
     context.partition.follow(LeaderEpoch(4), BrokerId(9));

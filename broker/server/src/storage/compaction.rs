@@ -189,7 +189,7 @@ impl Cleaner {
                     self.failed(&partition, &error);
                     continue;
                 }
-            }
+            };
             let ratio = cleanable.dirty_ratio();
             choice.longest_overdue_ms = choice.longest_overdue_ms.max(overdue_ms);
             choice.largest_ratio = choice.largest_ratio.max(ratio);
@@ -282,12 +282,12 @@ fn tell(partition: &Partition, done: &Compacted) {
     );
 }
 
-/// Waits, unless the node stops first.
 /// True once the node stops, or nobody is left who could say so.
 fn has_stopped(stopping: &watch::Receiver<bool>) -> bool {
     *stopping.borrow() || stopping.has_changed().is_err()
 }
 
+/// Waits, unless the node stops first.
 fn wait(handle: &Handle, stopping: &watch::Receiver<bool>, time: Duration) {
     let mut stopping = stopping.clone();
     _ = handle.block_on(async { tokio::time::timeout(time, stopping.wait_for(|stop| *stop)).await.is_ok() });
