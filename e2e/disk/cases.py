@@ -342,6 +342,37 @@ def hanging_disk(disks):
     return f"noticed after {noticed:.1f} s (limit 1), all acknowledged {back:.1f} s after it answered again; the other directory took 1000 meanwhile"
 
 
+def hanging_writes(disks):
+    """The file system of one directory takes no write for a while: a write hangs where the other case lets a sync hang."""
+    sound = disks.root / "sound"
+    place = disks.ext4("frozen", disks.tmpfs("frozen-store", 128) / "image", 96)
+    data = place / "data"
+    with server_on([sound, data], **{"offsets.topic.num.partitions": 1, "barnabas.log.dir.sync.timeout.ms": 1000}) as server:
+        try:
+            admin = Admin(server)
+            make_topic(server, "t", 2)
+            here = next(partition for partition in range(2) if (data / f"t-{partition}").is_dir())
+            load = Load(server.bootstrap, "t", here)
+            load.send(1000)
+            load.finish()
+            kept = len(load.acknowledged)
+            disks.freeze(place)
+            began = time.monotonic()
+            load.send(100)
+            until("the disk is slow", lambda: load.producer.poll(0.01) is not None and "does not answer" in admin.get("/readyz"))
+            noticed = time.monotonic() - began
+            check(admin.figure("barnabas_log_directory_slow", data) == 1, "/metrics does not say that a disk does not answer")
+            check(len(load.acknowledged) == kept, "a record was acknowledged that no disk has taken")
+            disks.thaw()
+            until("the disk answers", lambda: admin.figure("barnabas_log_directory_slow", data) == 0)
+            load.send(100)
+            load.finish()
+            check_read(server.bootstrap, load)
+        finally:
+            disks.thaw()
+    return f"noticed after {noticed:.1f} s (limit 1); {len(load.acknowledged)} records acknowledged, all of them there in order"
+
+
 def missing_disk(disks):
     """A directory cannot be used when the broker starts."""
     first, second = disks.root / "first", disks.root / "second"
@@ -388,7 +419,7 @@ def log_dirs(server):
 
 def main():
     report = Report("disks")
-    for case in (full_disk, failing_disk, hanging_disk, missing_disk):
+    for case in (full_disk, failing_disk, hanging_disk, hanging_writes, missing_disk):
         began = time.monotonic()
         with Disks() as disks:
             try:

@@ -42,6 +42,8 @@ pub struct Admin {
     pub health: Arc<dyn Health>,
     /// The node's log level.
     pub log_level: LogLevel,
+    /// Threads.
+    pub runtime: Runtime,
 }
 
 /// Serves until the task is dropped. A connection beyond the limit waits to be accepted.
@@ -84,7 +86,7 @@ async fn serve_connection(admin: Arc<Admin>, stream: TcpStream) {
 impl Admin {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page(),
+            (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page().await,
             (&Method::GET | &Method::HEAD, "/livez") => probe(self.health.live()),
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready(),
             (&Method::GET | &Method::HEAD, "/startupz") => probe(self.health.started()),
@@ -107,10 +109,16 @@ impl Admin {
         }
     }
 
-    fn metrics_page(&self) -> Response<Full<Bytes>> {
-        match self.metrics.render() {
-            Ok(page) => response(StatusCode::OK, prometheus::TEXT_FORMAT, page.into()),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be rendered: {error}\n")),
+    /// On a thread of its own: a partition's lock may be held by a write that hangs.
+    async fn metrics_page(&self) -> Response<Full<Bytes>> {
+        let metrics = Arc::clone(&self.metrics);
+        let failed = |error: &dyn std::fmt::Display| {
+            text(StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be rendered: {error}\n"))
+        };
+        match self.runtime.spawn_blocking(move || metrics.render()).await {
+            Ok(Ok(page)) => response(StatusCode::OK, prometheus::TEXT_FORMAT, page.into()),
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
         }
     }
 
@@ -172,7 +180,12 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let log_level = LogLevel::detached("info").unwrap();
-        let admin = Admin { metrics: Arc::new(Metrics::new().unwrap()), health: Arc::new(NotReady), log_level };
+        let admin = Admin {
+            metrics: Arc::new(Metrics::new().unwrap()),
+            health: Arc::new(NotReady),
+            log_level,
+            runtime: Runtime::current(),
+        };
         let server = tokio::spawn(serve(Arc::new(admin), socket, Runtime::current()));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();

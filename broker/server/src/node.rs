@@ -292,7 +292,7 @@ async fn serve_admin(
         .with_context(|| format!("cannot listen on {address} (barnabas.admin.listener; empty switches it off)"))?;
     tracing::info!("admin port: http://{}/metrics", listening.address);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let admin = Arc::new(Admin { metrics, health, log_level });
+    let admin = Arc::new(Admin { metrics, health, log_level, runtime: runtime.clone() });
     Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
 }
 
@@ -386,7 +386,8 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
     }
     let timeout = milliseconds(storage.log_dir_sync_timeout_ms);
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
-    runtime.spawn_control(watchdog::watch_syncs(runtime.clone(), directories, replicas, timeout, stop.clone()));
+    let watchdog = watchdog::Watchdog::new(directories, replicas, timeout);
+    runtime.spawn_control(watchdog.run(runtime.clone(), stop.clone()));
 }
 
 fn cleaner(node: &Node) -> Cleaner {

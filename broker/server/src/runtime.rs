@@ -1,14 +1,44 @@
 //! The only seam to threads, clocks, randomness and blocking work. Everything else in this crate takes them from here,
 //! so that a whole node can run under another clock.
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barnabas_types::{Now, Timestamp, Uuid};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+/// A number of the thread that asks, the same each time, and no other living thread's: the lowest that was free.
+#[must_use]
+pub fn thread_number() -> usize {
+    thread_local!(static NUMBER: ThreadNumber = ThreadNumber::take());
+    NUMBER.try_with(|number| number.0).unwrap_or_default()
+}
+
+struct ThreadNumber(usize);
+
+/// Of threads that have ended, and the lowest that no thread ever had.
+static FREE_NUMBERS: Mutex<(BTreeSet<usize>, usize)> = Mutex::new((BTreeSet::new(), 0));
+
+impl ThreadNumber {
+    fn take() -> Self {
+        let mut free = FREE_NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ended, next) = &mut *free;
+        Self(ended.pop_first().unwrap_or_else(|| {
+            *next += 1;
+            *next - 1
+        }))
+    }
+}
+
+impl Drop for ThreadNumber {
+    fn drop(&mut self) {
+        FREE_NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).0.insert(self.0);
+    }
+}
 
 /// Clocks, randomness and the two kinds of task a node has.
 #[derive(Clone, Debug)]

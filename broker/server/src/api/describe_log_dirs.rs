@@ -43,15 +43,16 @@ fn offline(path: &Path) -> DescribeLogDirsResult<'static> {
 }
 
 fn describe(directory: &LogDirectory, hosted: &[Arc<Partition>]) -> DescribeLogDirsResult<'static> {
+    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition<'static>>> = BTreeMap::new();
     for partition in hosted.iter().filter(|partition| partition.directory == directory.id) {
         topics.entry(&partition.name.topic).or_default().push(DescribeLogDirsPartition {
             partition_index: partition.name.partition,
-            partition_size: i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX),
+            // 0 while a write to it hangs.
+            partition_size: partition.figures().map_or(0, |(_, size_bytes)| bytes(size_bytes)),
             ..Default::default()
         });
     }
-    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     // As of the last look, a second ago: a disk that hangs must not hold back the answer about the others.
     let space = directory.condition.space();
     DescribeLogDirsResult {

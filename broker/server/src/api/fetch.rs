@@ -71,7 +71,11 @@ async fn read_until_enough(
     loop {
         // Registered before reading, so that what is appended meanwhile is not missed.
         let _parked: Vec<_> = (hosted.iter().flatten())
-            .map(|partition| partition.watermark_list().park(partition.marks().high_watermark, &waiter))
+            .map(|partition| {
+                // One that cannot say is an error when it is read, and nobody waits.
+                let past = partition.marks_in(-1).map_or(Offset(i64::MAX), |marks| marks.high_watermark);
+                partition.watermark_list().park(past, &waiter)
+            })
             .collect();
         let round = read_all(context, request, fetch, hosted);
         if round.urgent || round.bytes >= min_bytes {

@@ -38,8 +38,11 @@ impl Figures {
             online: gauge("barnabas_log_directory_online", "1, or 0 when the disk has failed.")?,
             full: gauge("barnabas_log_directory_full", "1 while Produce is refused for want of room.")?,
             full_total: counter("barnabas_log_directory_full_total", "How often the disk got full.")?,
-            slow: gauge("barnabas_log_directory_slow", "1 while a sync has not finished in time.")?,
-            slow_total: counter("barnabas_log_directory_slow_total", "How often a sync did not finish in time.")?,
+            slow: gauge("barnabas_log_directory_slow", "1 while a sync or a write has not finished in time.")?,
+            slow_total: counter(
+                "barnabas_log_directory_slow_total",
+                "How often a sync or a write did not finish in time.",
+            )?,
             total_bytes: gauge("barnabas_log_directory_total_bytes", "Size of the volume.")?,
             usable_bytes: gauge("barnabas_log_directory_usable_bytes", "Bytes of the volume that may be written.")?,
             partitions: gauge("barnabas_log_directory_partitions", "Partitions in the directory.")?,

@@ -70,11 +70,12 @@ impl Collector for PartitionCollector {
         for partition in partitions.iter().take(self.max_partitions) {
             let number = partition.name.partition.to_string();
             let labels = &[&*partition.name.topic, number.as_str()];
-            let marks = partition.marks();
+            // None while a write to it hangs.
+            let Some((marks, size_bytes)) = partition.figures() else { continue };
             gauges.log_start.with_label_values(labels).set(marks.log_start.0);
             gauges.log_end.with_label_values(labels).set(marks.log_end.0);
             gauges.high_watermark.with_label_values(labels).set(marks.high_watermark.0);
-            let size_bytes = i64::try_from(partition.size_bytes()).unwrap_or(i64::MAX);
+            let size_bytes = i64::try_from(size_bytes).unwrap_or(i64::MAX);
             gauges.size_bytes.with_label_values(labels).set(size_bytes);
         }
         let single = gauges.hosted.collect().into_iter().chain(gauges.left_out.collect());

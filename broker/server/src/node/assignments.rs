@@ -17,7 +17,7 @@ use super::{Node, hosting};
 use crate::config::{Layers, Settings, TopicConfig};
 use crate::coordinator::GroupCoordinators;
 use crate::metadata::{Change, Subscriber};
-use crate::replica::{PartitionConfig, Replicas};
+use crate::replica::{Partition as Hosted, PartitionConfig, Replicas};
 use crate::storage::Hosting;
 
 /// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
@@ -128,7 +128,7 @@ impl Assignments {
         assigning.finish().await;
         self.retry(&change.new).await;
         self.caught_up.store(true, Ordering::Relaxed);
-        self.reconfigure(change);
+        self.reconfigure(change).await;
     }
 
     async fn assign(
@@ -146,10 +146,11 @@ impl Assignments {
         match self.hosting.host(key, name, (partition.directory(self.broker), is_new), config).await {
             Ok(hosted) => {
                 self.waiting().remove(&key);
-                match partition.leader == self.broker {
-                    true => hosted.lead(partition.leader_epoch),
-                    false => hosted.follow(partition.leader_epoch, partition.leader),
-                }
+                let (leads, epoch, leader) =
+                    (partition.leader == self.broker, partition.leader_epoch, partition.leader);
+                let change =
+                    move |hosted: &Hosted| if leads { hosted.lead(epoch) } else { hosted.follow(epoch, leader) };
+                self.hosting.change(&hosted, change).await;
             }
             Err(error) => {
                 let waits = error.is_out_of_space();
@@ -170,7 +171,7 @@ impl Assignments {
     }
 
     /// Settings of topics that did not change otherwise: their own have changed, or what they inherit has.
-    fn reconfigure(&self, change: &Change) {
+    async fn reconfigure(&self, change: &Change) {
         let inherited_changed =
             change.delta.changed_configs.iter().any(|config| config.resource_type == ResourceType::Broker);
         let mut configs: BTreeMap<Arc<str>, Arc<PartitionConfig>> = BTreeMap::new();
@@ -189,7 +190,8 @@ impl Assignments {
             for &partition in topic.partitions.keys() {
                 let key = TopicIdPartition { topic_id: topic.id, partition };
                 if let Some(hosted) = self.hosting.replicas.get(key) {
-                    hosted.set_config(Arc::clone(&config));
+                    let config = Arc::clone(&config);
+                    self.hosting.change(&hosted, move |hosted| hosted.set_config(config)).await;
                 }
             }
         }

@@ -79,13 +79,16 @@ impl Partition {
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         let config = self.config.load();
-        let mut state = self.lock();
-        let epoch = state.leading()?;
+        // Before the lock, which a write that hangs holds.
         match origin {
             AppendOrigin::Client => self.condition().takes_clients()?,
             AppendOrigin::Internal => self.condition().takes_internal()?,
         }
+        let mut state = self.lock();
+        let epoch = state.leading()?;
+        let writing = self.condition().begin_write();
         let appended = state.log.append_as_leader(header, records, epoch, origin, now);
+        drop(writing);
         let appended = appended.inspect_err(|error| {
             if let LogError::Io(error) = error {
                 self.condition().noticed(error);

@@ -1,7 +1,7 @@
 //! One hosted partition: leadership and log under one lock, settings beside it, and the lists of those who wait for its
 //! marks. Appending and reading are in files of their own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -192,6 +192,21 @@ impl Partition {
         self.state.lock().unwrap_or_else(|poisoned| self.broken_off(poisoned))
     }
 
+    /// The lock for a request, which must not wait behind a write that hangs.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` while a write to the directory hangs and somebody holds the lock.
+    pub(super) fn lock_unless_hanging(&self) -> Result<MutexGuard<'_, State>, ErrorCode> {
+        if !self.condition().is_stalled() {
+            return Ok(self.lock());
+        }
+        match self.state.try_lock() {
+            Ok(state) => Ok(state),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(self.broken_off(poisoned)),
+            Err(TryLockError::WouldBlock) => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+        }
+    }
+
     /// A panic under the lock may have left log and memory in disagreement: the partition is offline until it is opened again.
     fn broken_off<'a>(&self, poisoned: PoisonError<MutexGuard<'a, State>>) -> MutexGuard<'a, State> {
         let mut state = poisoned.into_inner();
@@ -253,6 +268,13 @@ impl Partition {
         self.lock().marks()
     }
 
+    /// Its offsets and size for those who show them; none while a write to it hangs.
+    #[must_use]
+    pub fn figures(&self) -> Option<(Marks, u64)> {
+        let state = self.lock_unless_hanging().ok()?;
+        Some((state.marks(), state.log.size()))
+    }
+
     /// Bytes of all its segments.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -276,7 +298,9 @@ impl Partition {
         loop {
             let _parked = self.past_watermark.park(Offset(end.0.saturating_sub(1)), &waiter);
             {
-                let state = self.lock();
+                let Ok(state) = self.lock_unless_hanging() else {
+                    return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+                };
                 if state.high_watermark >= end {
                     return Ok(());
                 }
@@ -303,9 +327,12 @@ impl Partition {
         self.past_watermark.wake_all();
     }
 
-    /// Runs `change` on the log under the partition's lock, for retention, checkpoints and shutdown. It must not block long.
+    /// Runs `change` on the log under the partition's lock, for retention, checkpoints and shutdown. It must not block long: if it does,
+    /// that counts as a write that hangs.
     pub fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
-        change(&mut self.lock().log)
+        let mut state = self.lock();
+        let _writing = self.condition().begin_write();
+        change(&mut state.log)
     }
 
     /// What must be synced now.
@@ -353,7 +380,7 @@ impl Partition {
         if config.durability == Durability::Replicated && config.flush_messages == i64::MAX {
             return;
         }
-        let state = self.lock();
+        let Ok(state) = self.lock_unless_hanging() else { return };
         let is_waited_for = config.durability == Durability::Fsync || state.is_flush_due(&config);
         let is_missing = is_waited_for && state.log.has_unsynced_records();
         drop(state);

@@ -159,7 +159,7 @@ impl Partition {
     }
 
     fn prepare_fetch(&self, from: FetchFrom) -> Result<Prepared, ErrorCode> {
-        let state = self.lock();
+        let state = self.lock_unless_hanging()?;
         state.leading_in(from.current_leader_epoch)?;
         let marks = state.marks();
         if from.last_fetched_epoch >= 0 {
@@ -187,7 +187,7 @@ impl Partition {
     /// # Errors
     /// Not leading, or an epoch that does not fit.
     pub fn epoch_end(&self, current_leader_epoch: i32, epoch: LeaderEpoch) -> Result<Option<EpochEnd>, ErrorCode> {
-        let state = self.lock();
+        let state = self.lock_unless_hanging()?;
         state.leading_in(current_leader_epoch)?;
         let found = state.log.leader_epochs().end_offset_for(epoch, state.log.log_end());
         Ok(found.map(|(epoch, end_offset)| EpochEnd { epoch, end_offset }))
@@ -198,7 +198,7 @@ impl Partition {
     /// # Errors
     /// Not leading, or an epoch that does not fit.
     pub fn marks_in(&self, current_leader_epoch: i32) -> Result<Marks, ErrorCode> {
-        let state = self.lock();
+        let state = self.lock_unless_hanging()?;
         state.leading_in(current_leader_epoch)?;
         Ok(state.marks())
     }
@@ -220,7 +220,7 @@ impl Partition {
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>, ErrorCode> {
         loop {
-            let state = self.lock();
+            let state = self.lock_unless_hanging()?;
             state.leading_in(current_leader_epoch)?;
             let marks = state.marks();
             let ticket = match sought {
@@ -241,7 +241,7 @@ impl Partition {
     /// # Errors
     /// Not leading, or an offset beyond the high watermark.
     pub fn delete_records(self: &Arc<Self>, before: Offset) -> Result<Offset, ErrorCode> {
-        let mut state = self.lock();
+        let mut state = self.lock_unless_hanging()?;
         state.leading()?;
         let high_watermark = state.marks().high_watermark;
         let before = if before.0 == -1 { high_watermark } else { before };

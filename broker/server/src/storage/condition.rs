@@ -9,12 +9,16 @@ use barnabas_log::fs::{IoError, Operation, Space};
 use rustix::io::Errno;
 use tokio::sync::{Notify, watch};
 
+use super::writes::{Writes, Writing};
+
 /// Below its reserve: clients' records are refused.
 const FULL: u8 = 1;
-/// A sync has not finished in time: nobody's records are taken.
+/// A sync or a write has not finished in time: nobody's records are taken.
 const SLOW: u8 = 2;
 /// The disk has failed, for good.
 const OFFLINE: u8 = 4;
+/// A write has been under way for so long that nobody should wait for the lock under which it is made.
+const STALLED: u8 = 8;
 /// No figure yet.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -49,6 +53,7 @@ pub struct Condition {
     out_of_space: AtomicBool,
     look_now: Notify,
     offline: watch::Sender<bool>,
+    writes: Writes,
 }
 
 impl Default for Condition {
@@ -71,6 +76,7 @@ impl Condition {
             out_of_space: AtomicBool::new(false),
             look_now: Notify::new(),
             offline: watch::Sender::new(false),
+            writes: Writes::default(),
         }
     }
 
@@ -92,7 +98,7 @@ impl Condition {
     /// # Errors
     /// Why not.
     pub fn takes_clients(&self) -> Result<(), Refusal> {
-        match self.flags() {
+        match self.flags() & !STALLED {
             0 => Ok(()),
             flags if flags & (OFFLINE | SLOW) == 0 => Err(Refusal::Full),
             _ => self.takes_internal(),
@@ -117,10 +123,32 @@ impl Condition {
         self.flags() & FULL != 0
     }
 
-    /// True while a sync has not finished in time.
+    /// This thread begins to write into the directory, or to change names in it.
+    pub fn begin_write(&self) -> Writing<'_> {
+        self.writes.begin()
+    }
+
+    /// The writes under way.
+    #[must_use]
+    pub fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    /// True while a sync or a write has not finished in time.
     #[must_use]
     pub fn is_slow(&self) -> bool {
         self.flags() & SLOW != 0
+    }
+
+    /// True while a write may hang, long before that gives up the leaderships.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.flags() & (STALLED | SLOW) != 0
+    }
+
+    /// Notes whether a write has been under way for long.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.set(STALLED, stalled);
     }
 
     /// True once the disk has failed.
@@ -137,7 +165,7 @@ impl Condition {
         (usable_bytes != UNKNOWN).then_some(Space { total_bytes, usable_bytes })
     }
 
-    /// How often it was full, and how often a sync took too long.
+    /// How often it was full, and how often a sync or a write took too long.
     #[must_use]
     pub fn times(&self) -> (u64, u64) {
         (self.times_full.load(Ordering::Relaxed), self.times_slow.load(Ordering::Relaxed))
@@ -187,10 +215,10 @@ impl Condition {
             self.times_slow.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 %directory, seconds,
-                "a sync does not finish: the directory's leaderships are given up until it does; look at the volume (iostat, dmesg)"
+                "a sync or a write does not finish: the directory's leaderships are given up until it does; look at the volume (iostat, dmesg)"
             );
         } else if !self.is_offline() {
-            tracing::info!(%directory, "the sync has finished: the directory's partitions are led again");
+            tracing::info!(%directory, "the disk answers again: the directory's partitions are led again");
         }
         true
     }

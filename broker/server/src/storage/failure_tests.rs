@@ -21,6 +21,8 @@ use crate::runtime::Runtime;
 
 const NODE: BrokerId = BrokerId(1);
 const NOW: Timestamp = Timestamp(1_000_000);
+/// How long a sync or a write may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 /// Of the directories that a context has; the parts of paths by which faults find them.
@@ -38,6 +40,8 @@ struct Run {
     hosting: Hosting,
     threads: Vec<std::thread::JoinHandle<()>>,
     watches: tokio::task::JoinSet<()>,
+    /// Looks only when it is told to, so that a machine that is slow is not taken for a disk that is.
+    watchdog: watchdog::Watchdog,
     stopping: watch::Sender<bool>,
 }
 
@@ -64,7 +68,7 @@ impl DiskContext {
         LogDirectories::open(Arc::new(self.disk()), &self.paths(), NODE, || Uuid::from_u128(99))
     }
 
-    /// Everything that looks after the directories runs; a sync may take 100 ms, and 1 MiB is kept in reserve.
+    /// Everything that looks after the directories runs, but for the watchdog; 1 MiB is kept in reserve.
     async fn start(&self) -> Run {
         let directories = Arc::new(self.open().unwrap());
         let (runtime, replicas) = (Runtime::current(), Arc::default());
@@ -80,13 +84,12 @@ impl DiskContext {
             let (directory, hosted) = (Arc::clone(directory), Arc::clone(&replicas));
             watches.spawn(watchdog::await_failure(runtime.clone(), directory, hosted, stop.clone()));
         }
-        let timeout = Duration::from_millis(100);
-        let (watched, hosted) = (Arc::clone(&directories), Arc::clone(&replicas));
-        watches.spawn(watchdog::watch_syncs(runtime.clone(), watched, hosted, timeout, stop));
+        let watchdog = watchdog::Watchdog::new(Arc::clone(&directories), Arc::clone(&replicas), TIMEOUT);
         Run {
             hosting: Hosting { runtime, directories, replicas, progress: Arc::default() },
             threads,
             watches,
+            watchdog,
             stopping,
         }
     }
@@ -111,6 +114,17 @@ impl Run {
             assert_eq!(partition.directory, Uuid::from_u128(number as u128 % 2 + 1));
         }
         partitions
+    }
+
+    /// The watchdog looks when so much more time has passed.
+    fn look_after(&mut self, time: Duration) {
+        self.watchdog.look(self.hosting.runtime.now().monotonic + time);
+    }
+
+    /// Waits until the first directory's flusher syncs, or has stopped doing so.
+    async fn until_it_syncs(&self, syncs: bool) {
+        let flusher = &self.hosting.directories.all()[0].flusher;
+        until("the flusher syncs or not", || flusher.syncing_since().is_some() == syncs).await;
     }
 
     async fn join(self) -> Hosting {
@@ -286,37 +300,101 @@ async fn a_write_that_fails_takes_the_directory_offline_and_a_read_that_fails_do
 #[tokio::test]
 async fn a_sync_that_hangs_gives_up_the_leaderships_and_they_come_back_with_it() {
     let context = DiskContext::new();
-    let run = context.start().await;
+    let mut run = context.start().await;
     let partitions = run.host_four().await;
     for partition in &partitions {
         produce(partition).await;
     }
     context.fs.hold(Operation::Sync, "disk-a");
     let end = append(&partitions[0]).unwrap().end_offset;
+    run.until_it_syncs(true).await;
+    run.look_after(TIMEOUT / 2);
+    produce(&partitions[1]).await;
+    append(&partitions[2]).unwrap();
+    run.look_after(TIMEOUT);
     assert_eq!(kept(&partitions[0], end).await, Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND));
     assert!(matches!(append(&partitions[2]), Err(AppendError::Refused(Refusal::Slow))));
     partitions[2].append_internal(&batch(), NOW).unwrap_err();
     assert!(fetch(&partitions[0]).unwrap(), "what is kept is still read");
     produce(&partitions[1]).await;
     context.fs.release();
-    until("the leaderships are back", || append(&partitions[2]).is_ok()).await;
+    run.until_it_syncs(false).await;
+    run.look_after(Duration::ZERO);
+    append(&partitions[2]).unwrap();
     kept(&partitions[0], end).await.unwrap();
     assert_eq!(partitions[0].condition().times(), (0, 1));
     run.join().await;
 }
 
 #[tokio::test]
+async fn who_waits_for_a_sync_that_hangs_is_answered() {
+    let context = DiskContext::new();
+    let mut run = context.start().await;
+    let partition = run.try_host(0, true).await.unwrap();
+    produce(&partition).await;
+    context.fs.hold(Operation::Sync, "disk-a");
+    let end = append(&partition).unwrap().end_offset;
+    let mut waiting = std::pin::pin!(kept(&partition, end));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    run.until_it_syncs(true).await;
+    run.look_after(TIMEOUT);
+    assert_eq!(waiting.await, Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND));
+    context.fs.release();
+    run.join().await;
+}
+
+#[tokio::test]
 async fn a_sync_that_hangs_and_then_fails_is_final() {
     let context = DiskContext::new();
-    let run = context.start().await;
+    let mut run = context.start().await;
     let partition = run.try_host(0, true).await.unwrap();
     produce(&partition).await;
     context.fs.inject(Fault::always(Operation::Sync, "disk-a", EIO));
     context.fs.hold(Operation::Sync, "disk-a");
     let end = append(&partition).unwrap().end_offset;
+    run.until_it_syncs(true).await;
+    run.look_after(TIMEOUT);
     assert_eq!(kept(&partition, end).await, Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND));
     context.fs.release();
     until("it is offline", || fetch(&partition) == Err(ErrorCode::KAFKA_STORAGE_ERROR)).await;
+    run.join().await;
+}
+
+#[tokio::test]
+async fn a_write_that_hangs_gives_up_the_leaderships_and_holds_up_nobody_but_who_writes() {
+    let context = DiskContext::new();
+    let mut run = context.start().await;
+    let partitions = run.host_four().await;
+    for partition in &partitions {
+        produce(partition).await;
+    }
+    context.fs.hold(Operation::Write, "disk-a/t-0/");
+    let written = Arc::clone(&partitions[0]);
+    let writing = std::thread::spawn(move || append(&written));
+    until("it writes", || partitions[0].condition().writes().are_under_way()).await;
+    run.look_after(Duration::ZERO);
+    run.look_after(TIMEOUT / 2);
+    append(&partitions[2]).unwrap();
+    assert_eq!(fetch(&partitions[0]), Err(ErrorCode::KAFKA_STORAGE_ERROR), "nobody waits until it has timed out");
+    run.look_after(TIMEOUT);
+    for partition in [&partitions[0], &partitions[2]] {
+        assert!(matches!(append(partition), Err(AppendError::Refused(Refusal::Slow))));
+    }
+    // Its lock is held: whatever needs it is refused and does not wait.
+    let hangs = Err(ErrorCode::KAFKA_STORAGE_ERROR);
+    assert_eq!(fetch(&partitions[0]), hangs);
+    assert_eq!(partitions[0].marks_in(-1).map(|_| ()), hangs.map(|_| ()));
+    assert_eq!(partitions[0].delete_records(Offset(0)).map(|_| ()), hangs.map(|_| ()));
+    assert!(partitions[0].figures().is_none());
+    assert_eq!(kept(&partitions[0], Offset(2)).await, Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND));
+    assert!(fetch(&partitions[2]).unwrap(), "what is kept elsewhere is still read");
+    produce(&partitions[1]).await;
+    context.fs.release();
+    let appended = writing.join().unwrap().unwrap();
+    run.look_after(Duration::ZERO);
+    kept(&partitions[0], appended.end_offset).await.unwrap();
+    produce(&partitions[2]).await;
+    assert_eq!(partitions[0].condition().times(), (0, 1));
     run.join().await;
 }
 

@@ -68,7 +68,7 @@ impl Hosting {
     ) -> Result<Arc<Partition>, HostError> {
         let config = config.into();
         if let Some(hosted) = self.replicas.get(key) {
-            hosted.set_config(config);
+            self.change(&hosted, move |hosted| hosted.set_config(config)).await;
             return Ok(hosted);
         }
         let (directories, partition, now) = (Arc::clone(&self.directories), name.clone(), self.runtime.wall());
@@ -98,6 +98,18 @@ impl Hosting {
         Ok(partition)
     }
 
+    /// Changes a partition's role or settings: at once or, while its disk does not answer, on a thread that may wait for a write
+    /// that hangs.
+    pub async fn change(&self, partition: &Arc<Partition>, change: impl FnOnce(&Partition) + Send + 'static) {
+        if !partition.condition().is_stalled() {
+            return change(partition);
+        }
+        let changed = Arc::clone(partition);
+        if let Err(error) = self.runtime.spawn_blocking(move || change(&changed)).await {
+            tracing::error!(partition = %partition.name, %error, "a change of its role or settings broke off");
+        }
+    }
+
     /// Stops the partition and deletes its log; the files go after the topic's `file.delete.delay.ms`. Requests that wait for it
     /// are answered that it is gone. One whose log did not open goes too. Does nothing if it does not belong here.
     ///
@@ -107,9 +119,14 @@ impl Hosting {
         if let Some(name) = self.replicas.forget_offline(key) {
             return self.delete_unopened(key, name).await;
         }
-        let Some(partition) = self.replicas.remove(key) else { return Ok(()) };
-        // Another partition of its name may be made where it was: a compaction under way must not put its files there.
-        partition.with_log(barnabas_log::Log::take_offline);
+        let Some(partition) = self.replicas.get(key) else { return Ok(()) };
+        let replicas = Arc::clone(&self.replicas);
+        let remove = move |removed: &Partition| {
+            _ = replicas.remove(key);
+            // Another partition of its name may be made where it was: a compaction under way must not put its files there.
+            removed.with_log(barnabas_log::Log::take_offline);
+        };
+        self.change(&partition, remove).await;
         let Some(directory) = self.directories.get(partition.directory).map(Arc::clone) else { return Ok(()) };
         let (directories, unique, name) =
             (Arc::clone(&self.directories), self.runtime.random_uuid(), partition.name.clone());

@@ -15,6 +15,7 @@ pub mod space;
 mod take;
 mod upkeep;
 pub mod watchdog;
+pub mod writes;
 
 pub use condition::{Condition, Refusal};
 pub use dirs::{DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition};

@@ -1,6 +1,6 @@
-//! Sees that a disk hangs, and carries out that one has failed: a sync that has not finished in time gives up its directory's
-//! leaderships, a directory that has failed takes its partitions with it. The first part runs beside the quorum and touches neither a
-//! disk nor a partition's lock, which a hung write may hold.
+//! Sees that a disk hangs, and carries out that one has failed: a sync or a write that has not finished in time gives up its
+//! directory's leaderships, a directory that has failed takes its partitions with it. The first part runs beside the quorum and
+//! touches neither a disk nor a partition's lock, which a hung write holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use barnabas_types::Uuid;
 use tokio::sync::watch;
 
+use super::writes::Seen;
 use super::{LogDirectories, LogDirectory};
 use crate::replica::{Partition, Replicas};
 use crate::runtime::Runtime;
@@ -15,31 +16,53 @@ use crate::runtime::Runtime;
 /// How often somebody looks, at most.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+/// A write that takes longer is not waited for by others.
+const STALL: Duration = Duration::from_secs(1);
 
-/// Looks at every directory's syncs until `stopping` turns true. One that takes longer than `timeout` gives up the directory's
-/// leaderships: no record is taken, and who waits for records to be kept is answered. They come back with the sync.
+/// Looks at the syncs and writes of every directory. One that takes too long gives up the directory's leaderships: no record is
+/// taken, and who waits for records to be kept is answered. They come back with the disk.
 ///
 /// With a single broker nobody else can lead, so that metadata stays as it is; clients are told to try again.
-pub async fn watch_syncs(
-    runtime: Runtime,
+#[derive(Debug)]
+pub struct Watchdog {
     directories: Arc<LogDirectories>,
     replicas: Arc<Replicas>,
     timeout: Duration,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let interval = (timeout / 8).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
-    loop {
-        for directory in directories.all() {
-            let took = directory.flusher.syncing_since().map(|since| runtime.now().monotonic.saturating_sub(since));
-            let took = took.unwrap_or_default();
-            let changed = directory.condition.set_slow(took >= timeout, took);
-            if changed && directory.condition.is_slow() {
-                of_directory(&replicas, directory.id).for_each(|partition| partition.watermark_list().wake_all());
+    /// Of each directory.
+    seen: Vec<Seen>,
+}
+
+impl Watchdog {
+    /// One that lets a sync or a write take `timeout`.
+    #[must_use]
+    pub fn new(directories: Arc<LogDirectories>, replicas: Arc<Replicas>, timeout: Duration) -> Self {
+        let seen = directories.all().iter().map(|_| Seen::default()).collect();
+        Self { directories, replicas, timeout, seen }
+    }
+
+    /// Looks again and again until `stopping` turns true.
+    pub async fn run(mut self, runtime: Runtime, mut stopping: watch::Receiver<bool>) {
+        let interval = (self.timeout / 8).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        loop {
+            self.look(runtime.now().monotonic);
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(interval) => {}
             }
         }
-        tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(interval) => {}
+    }
+
+    /// Looks at `time`, by the flushers' clock.
+    pub fn look(&mut self, time: Duration) {
+        for (directory, seen) in self.directories.all().iter().zip(&mut self.seen) {
+            let syncing = directory.flusher.syncing_since().map(|since| time.saturating_sub(since));
+            let writing = seen.look(directory.condition.writes(), time);
+            directory.condition.set_stalled(writing >= STALL);
+            let took = syncing.unwrap_or_default().max(writing);
+            let changed = directory.condition.set_slow(took >= self.timeout, took);
+            if changed && directory.condition.is_slow() {
+                of_directory(&self.replicas, directory.id).for_each(|partition| partition.watermark_list().wake_all());
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("barnabas.admin.listener", String, Some("0.0.0.0:9644"), ReadOnly, Anything, Own, "Address and port of metrics and probes; empty for none."),
     key("barnabas.durability", String, Some("fsync"), ClusterWide, OneOf(&["fsync", "replicated"]), Own, "When a record counts as kept: fsync once it is synced to disk, replicated once it is written on every in-sync replica."),
     key("barnabas.log.dir.reserve.bytes", Long, Some("-1"), ReadOnly, AtLeast(-1), Own, "Free bytes below which a log directory takes no more records from clients: they are kept for offsets, metadata, and for what frees space. -1: a twentieth of the volume, at most 1 GiB."),
-    key("barnabas.log.dir.sync.timeout.ms", Long, Some("10000"), ReadOnly, AtLeast(1), Own, "A log directory whose sync takes longer than this takes no records until it has finished, and who waits for acknowledgement is told to try again."),
+    key("barnabas.log.dir.sync.timeout.ms", Long, Some("10000"), ReadOnly, AtLeast(1), Own, "A log directory where a sync or a write takes longer than this takes no records until it has finished, and who waits for acknowledgement is told to try again."),
     key("barnabas.log.format", String, Some("text"), ReadOnly, OneOf(&["text", "json"]), Own, "How the broker writes its own log."),
     key("barnabas.log.level", String, Some("info"), ReadOnly, Anything, Own, "How much the broker writes to its own log: a level, or levels by module."),
     key("barnabas.log.scrub.bytes.per.second", Long, Some("4194304"), ReadOnly, AtLeast(0), Own, "How fast sealed segments are read again and checked for damage; 0 for not at all."),
