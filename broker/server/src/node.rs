@@ -287,8 +287,11 @@ async fn serve_admin(
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
         .with_context(|| format!("barnabas.admin.listener {address}: expected host:port"))?;
-    let listening = barnabas_net::bind(host, port)
-        .await
+    // There, so that it is told of connections there, even when the data threads wait for a disk.
+    let host = host.to_owned();
+    let bound = runtime.spawn_control(async move { barnabas_net::bind(&host, port).await });
+    let listening = bound
+        .await?
         .with_context(|| format!("cannot listen on {address} (barnabas.admin.listener; empty switches it off)"))?;
     tracing::info!("admin port: http://{}/metrics", listening.address);
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
