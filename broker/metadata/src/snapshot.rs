@@ -75,7 +75,7 @@ pub(crate) fn partition(topic_id: Uuid, partition_id: PartitionId, state: &Parti
         },
         leader_epoch: state.leader_epoch.0,
         partition_epoch: state.partition_epoch,
-        directories: state.directories.clone(),
+        directories: state.directories.to_vec(),
         eligible_leader_replicas: some_ids(&state.eligible_leader_replicas),
         last_known_elr: some_ids(&state.last_known_elr),
         ..PartitionRecord::default()

@@ -338,12 +338,12 @@ impl Controller {
         let leader = *isr.first()?;
         Some(Partition {
             directories: replicas.iter().map(|&broker| self.default_directory(broker)).collect(),
-            replicas,
-            isr,
-            removing_replicas: Vec::new(),
-            adding_replicas: Vec::new(),
-            eligible_leader_replicas: Vec::new(),
-            last_known_elr: Vec::new(),
+            replicas: replicas.into(),
+            isr: isr.into(),
+            removing_replicas: Box::default(),
+            adding_replicas: Box::default(),
+            eligible_leader_replicas: Box::default(),
+            last_known_elr: Box::default(),
             leader,
             leader_recovery_state: RecoveryState::Recovered,
             leader_epoch: LeaderEpoch(0),

@@ -178,8 +178,8 @@ fn a_topic_gets_the_defaults_it_does_not_name_and_a_leader_at_once() {
     assert_eq!((created.partitions, created.replication_factor), (2, 1));
     let partition = context.partition("a", 1);
     assert_eq!((partition.leader, partition.leader_epoch), (BrokerId(1), LeaderEpoch(0)));
-    assert_eq!(partition.isr, [BrokerId(1)]);
-    assert_eq!(partition.directories, [Uuid::from_u128(1001)]);
+    assert_eq!(*partition.isr, [BrokerId(1)]);
+    assert_eq!(*partition.directories, [Uuid::from_u128(1001)]);
 }
 
 #[test]
@@ -233,9 +233,9 @@ fn a_manual_assignment_is_kept_and_led_by_its_first_active_broker() {
     let mut context = ControllerContext::with_brokers(3);
     context.apply(&context.controller.fence_broker(BrokerId(2)).records);
     assert_eq!(codes(&context.create(vec![assigned("a", &[(1, &[2, 3]), (0, &[3, 1])])])), [ErrorCode::NONE]);
-    assert_eq!(context.partition("a", 1).replicas, [BrokerId(2), BrokerId(3)]);
+    assert_eq!(*context.partition("a", 1).replicas, [BrokerId(2), BrokerId(3)]);
     assert_eq!(context.partition("a", 1).leader, BrokerId(3));
-    assert_eq!(context.partition("a", 1).isr, [BrokerId(3)]);
+    assert_eq!(*context.partition("a", 1).isr, [BrokerId(3)]);
     assert_eq!(codes(&context.create(vec![assigned("b", &[(0, &[2])])])), [ErrorCode::INVALID_REPLICA_ASSIGNMENT]);
 }
 
@@ -409,9 +409,9 @@ fn a_broker_that_stops_hands_over_what_it_leads_and_gets_it_back() {
     let (_, reply) = context.beat(&stopping);
     assert!(!reply.should_shut_down, "it may stop only once the handover is committed");
     assert_eq!(context.partition("a", 0).leader, BrokerId(2));
-    assert_eq!(context.partition("a", 0).isr, [BrokerId(2)]);
+    assert_eq!(*context.partition("a", 0).isr, [BrokerId(2)]);
     assert_eq!(context.partition("b", 0).leader, BrokerId::NONE, "nobody else has it");
-    assert_eq!(context.partition("b", 0).isr, [BrokerId(1)], "the last member stays");
+    assert_eq!(*context.partition("b", 0).isr, [BrokerId(1)], "the last member stays");
     let (_, reply) = context.beat(&stopping);
     assert!(reply.should_shut_down);
     context.start_broker(1, 77);

@@ -15,23 +15,24 @@ pub enum RecoveryState {
     Recovering,
 }
 
-/// A partition as the controller last decided it.
+/// A partition as the controller last decided it. There may be very many: its lists have no room to grow, and the same
+/// ones are there once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     /// The brokers that hold it, the preferred leader first.
-    pub replicas: Vec<BrokerId>,
+    pub replicas: Arc<[BrokerId]>,
     /// The log directory of each replica, in the order of `replicas`; zero where it is not assigned.
-    pub directories: Vec<Uuid>,
+    pub directories: Arc<[Uuid]>,
     /// The replicas that count for the high watermark.
-    pub isr: Vec<BrokerId>,
+    pub isr: Arc<[BrokerId]>,
     /// Replicas that a reassignment removes.
-    pub removing_replicas: Vec<BrokerId>,
+    pub removing_replicas: Box<[BrokerId]>,
     /// Replicas that a reassignment adds.
-    pub adding_replicas: Vec<BrokerId>,
+    pub adding_replicas: Box<[BrokerId]>,
     /// Replicas outside the ISR that may still be elected without loss (KIP-966).
-    pub eligible_leader_replicas: Vec<BrokerId>,
+    pub eligible_leader_replicas: Box<[BrokerId]>,
     /// The last members of an ISR that became empty (KIP-966).
-    pub last_known_elr: Vec<BrokerId>,
+    pub last_known_elr: Box<[BrokerId]>,
     /// Who leads, or [`BrokerId::NONE`].
     pub leader: BrokerId,
     /// Whether the leader was elected cleanly.
@@ -47,6 +48,21 @@ impl Partition {
     #[must_use]
     pub fn is_reassigning(&self) -> bool {
         !self.removing_replicas.is_empty() || !self.adding_replicas.is_empty()
+    }
+
+    /// Takes the lists of `other` that are the same: mostly partitions that follow each other lie on the same brokers, or all
+    /// replicas are in sync.
+    fn share(&mut self, other: Option<&Self>) {
+        fn share<T: PartialEq>(list: &mut Arc<[T]>, with: &Arc<[T]>) {
+            if list == with {
+                *list = Arc::clone(with);
+            }
+        }
+        if let Some(other) = other {
+            share(&mut self.replicas, &other.replicas);
+            share(&mut self.directories, &other.directories);
+        }
+        share(&mut self.isr, &self.replicas);
     }
 
     /// The directory that holds the replica of `broker`, if it has one and it is assigned.
@@ -153,9 +169,17 @@ impl Topics {
         Some(topic)
     }
 
-    pub(crate) fn insert_partition(&mut self, key: TopicIdPartition, partition: Partition) -> bool {
+    /// The partition, to be changed where it is; copied first if another image shares it.
+    pub(crate) fn partition_mut(&mut self, key: TopicIdPartition) -> Option<&mut Partition> {
+        let topic = Arc::make_mut(self.by_id.get_mut(&key.topic_id)?);
+        topic.partitions.get_mut(&key.partition).map(Arc::make_mut)
+    }
+
+    pub(crate) fn insert_partition(&mut self, key: TopicIdPartition, mut partition: Partition) -> bool {
         let Some(topic) = self.by_id.get_mut(&key.topic_id) else { return false };
-        Arc::make_mut(topic).partitions.insert(key.partition, Arc::new(partition));
+        let partitions = &mut Arc::make_mut(topic).partitions;
+        partition.share(key.partition.checked_sub(1).and_then(|before| partitions.get(&before)).map(AsRef::as_ref));
+        partitions.insert(key.partition, Arc::new(partition));
         true
     }
 }
@@ -193,6 +217,50 @@ mod tests {
         let names: Vec<_> = topics.by_name_from("b").map(|topic| topic.name.to_string()).collect();
         assert_eq!(names, ["b", "c"]);
         assert_eq!(topics.by_name().count(), 3);
+    }
+
+    fn partition_on(brokers: [i32; 2]) -> Partition {
+        let brokers = brokers.map(BrokerId);
+        Partition {
+            replicas: brokers.into(),
+            directories: Arc::default(),
+            isr: brokers.into(),
+            removing_replicas: Box::default(),
+            adding_replicas: Box::default(),
+            eligible_leader_replicas: Box::default(),
+            last_known_elr: Box::default(),
+            leader: brokers[0],
+            leader_recovery_state: RecoveryState::Recovered,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: 0,
+        }
+    }
+
+    #[test]
+    fn partitions_on_the_same_brokers_have_one_list_of_them_in_memory() {
+        let topic_id = Uuid::from_u128(1);
+        let mut topics = topics(&["t"]);
+        for (partition, brokers) in (0..).zip([[1, 2], [1, 2], [2, 1]]) {
+            assert!(topics.insert_partition(TopicIdPartition { topic_id, partition }, partition_on(brokers)));
+        }
+        let at = |partition| topics.partition(TopicIdPartition { topic_id, partition }).unwrap();
+        assert!(Arc::ptr_eq(&at(0).replicas, &at(1).replicas) && Arc::ptr_eq(&at(1).replicas, &at(1).isr));
+        assert_eq!(*at(2).replicas, [BrokerId(2), BrokerId(1)]);
+        assert!(Arc::ptr_eq(&at(2).replicas, &at(2).isr));
+    }
+
+    #[test]
+    fn a_partition_changed_in_one_image_stays_as_it_was_in_a_copy() {
+        let key = TopicIdPartition { topic_id: Uuid::from_u128(1), partition: 0 };
+        let mut now = topics(&["t"]);
+        now.insert_partition(key, partition_on([1, 2]));
+        let before = now.clone();
+        now.partition_mut(key).unwrap().partition_epoch = 7;
+        assert_eq!(
+            (before.partition(key).unwrap().partition_epoch, now.partition(key).unwrap().partition_epoch),
+            (0, 7)
+        );
+        assert!(now.partition_mut(TopicIdPartition { partition: 1, ..key }).is_none());
     }
 
     #[test]

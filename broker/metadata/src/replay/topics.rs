@@ -52,43 +52,43 @@ pub(super) fn partition(topics: &mut Topics, record: &PartitionRecord) -> Result
 
 pub(super) fn change(topics: &mut Topics, record: &PartitionChangeRecord) -> Result<(), ReplayError> {
     let key = TopicIdPartition { topic_id: record.topic_id, partition: record.partition_id };
+    let recovery = match record.leader_recovery_state {
+        -1 => None,
+        state => Some(recovery_state("PartitionChangeRecord", state)?),
+    };
     let unknown = ReplayError::UnknownPartition { record: "PartitionChangeRecord", partition: key };
-    let Some(old) = topics.partition(key) else { return Err(unknown) };
-    let mut new = Partition::clone(old);
-    replace(&mut new.isr, record.isr.as_deref());
-    replace(&mut new.replicas, record.replicas.as_deref());
-    replace(&mut new.removing_replicas, record.removing_replicas.as_deref());
-    replace(&mut new.adding_replicas, record.adding_replicas.as_deref());
-    replace(&mut new.eligible_leader_replicas, record.eligible_leader_replicas.as_deref());
-    replace(&mut new.last_known_elr, record.last_known_elr.as_deref());
+    let changed = topics.partition_mut(key).ok_or(unknown)?;
+    replace(&mut changed.isr, record.isr.as_deref());
+    replace(&mut changed.replicas, record.replicas.as_deref());
+    replace(&mut changed.removing_replicas, record.removing_replicas.as_deref());
+    replace(&mut changed.adding_replicas, record.adding_replicas.as_deref());
+    replace(&mut changed.eligible_leader_replicas, record.eligible_leader_replicas.as_deref());
+    replace(&mut changed.last_known_elr, record.last_known_elr.as_deref());
     if record.directories.is_some() || record.replicas.is_some() {
-        let assigned = record.directories.as_deref().unwrap_or(&new.directories);
-        new.directories = directories(assigned, new.replicas.len());
+        let assigned = record.directories.as_deref().unwrap_or(&changed.directories);
+        changed.directories = directories(assigned, changed.replicas.len());
     }
-    if record.leader_recovery_state != -1 {
-        new.leader_recovery_state = recovery_state("PartitionChangeRecord", record.leader_recovery_state)?;
-    }
+    changed.leader_recovery_state = recovery.unwrap_or(changed.leader_recovery_state);
     if record.leader != LEADER_UNCHANGED {
-        new.leader = BrokerId(record.leader);
-        new.leader_epoch = LeaderEpoch(new.leader_epoch.0.saturating_add(1));
+        changed.leader = BrokerId(record.leader);
+        changed.leader_epoch = LeaderEpoch(changed.leader_epoch.0.saturating_add(1));
     }
-    new.partition_epoch = new.partition_epoch.saturating_add(1);
-    topics.insert_partition(key, new);
+    changed.partition_epoch = changed.partition_epoch.saturating_add(1);
     Ok(())
 }
 
-fn replace(field: &mut Vec<BrokerId>, ids: Option<&[i32]>) {
+fn replace<T: FromIterator<BrokerId>>(field: &mut T, ids: Option<&[i32]>) {
     if let Some(ids) = ids {
         *field = broker_ids(ids);
     }
 }
 
-fn broker_ids(ids: &[i32]) -> Vec<BrokerId> {
+fn broker_ids<T: FromIterator<BrokerId>>(ids: &[i32]) -> T {
     ids.iter().copied().map(BrokerId).collect()
 }
 
 /// One directory per replica: older records have none, which reads as not assigned.
-fn directories(given: &[Uuid], replicas: usize) -> Vec<Uuid> {
+fn directories(given: &[Uuid], replicas: usize) -> Arc<[Uuid]> {
     given.iter().copied().chain(std::iter::repeat(Uuid::ZERO)).take(replicas).collect()
 }
 

@@ -227,12 +227,18 @@ impl Owner {
             return Ok(());
         }
         let high_watermark = self.quorum.sync(self.runtime.wall())?;
+        let all = self.uncommitted.back().is_some_and(|last| last.end <= high_watermark);
+        // What was decided is what is committed then; replayed again it would be the same a second time in memory.
+        let same = all && !self.committed.in_transaction();
         let mut answers = Vec::new();
         while let Some(done) = self.uncommitted.pop_front_if(|next| next.end <= high_watermark) {
-            for record in &done.records {
+            for record in done.records.iter().filter(|_| !same) {
                 self.committed.replay(record)?;
             }
             answers.extend(done.completion.map(|completion| (completion, done.end)));
+        }
+        if same {
+            self.committed = History::new(self.controller.head().clone());
         }
         self.publish();
         for (completion, end) in answers {
