@@ -39,7 +39,8 @@ fn open(directory: &Path, clean: bool, end: Offset) -> Log {
     let disk = Arc::new(Disk::new(Arc::new(RealFs), 1024));
     let options = OpenOptions {
         directory: directory.to_path_buf(),
-        config: LogConfig { retention_bytes: 64 * MIB as i64, segment_bytes: 64 * MIB as u32, ..LogConfig::default() },
+        config: LogConfig { retention_bytes: 64 * MIB as i64, segment_bytes: 64 * MIB as u32, ..LogConfig::default() }
+            .into(),
         recovery_point: if clean { end } else { Offset(0) },
         log_start: Offset(0),
         clean,
@@ -126,7 +127,7 @@ fn syncing(criterion: &mut Criterion) {
         let mut logs: Vec<Log> = (0..count)
             .map(|number| {
                 let directory = directory.path().join(format!("{count}-{number}"));
-                let (config, recovery_point, log_start) = (LogConfig::default(), Offset(0), Offset(0));
+                let (config, recovery_point, log_start) = (Arc::default(), Offset(0), Offset(0));
                 let options = OpenOptions { directory, config, recovery_point, log_start, clean: false, now: NOW };
                 Log::open(&disk, &options).unwrap().0
             })

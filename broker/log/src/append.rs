@@ -67,7 +67,7 @@ impl Log {
         }
         let segment = self.active.base_offset;
         self.make_room(&header, now)?;
-        self.epochs.assign(self.disk.fs(), leader_epoch, log_end)?;
+        self.epochs.assign(self.disk.fs(), &self.directory, leader_epoch, log_end)?;
         let patched = header.encode();
         self.write(&header, records, &mut [IoSlice::new(&patched), IoSlice::new(records)], now)?;
         Ok(Appended {
@@ -98,7 +98,8 @@ impl Log {
                 return Err(AppendError::OffsetOverflow { log_end, last_offset_delta: header.last_offset_delta });
             }
             self.make_room(&header, now)?;
-            self.epochs.assign(self.disk.fs(), header.partition_leader_epoch, header.base_offset)?;
+            let (epoch, base_offset) = (header.partition_leader_epoch, header.base_offset);
+            self.epochs.assign(self.disk.fs(), &self.directory, epoch, base_offset)?;
             self.write(&header, batch.stored_records(), &mut [IoSlice::new(batch.bytes())], now)?;
         }
         Ok(self.log_end())

@@ -1,11 +1,12 @@
 //! Offset checkpoints: one text file per log directory that holds one offset per partition (recovery point, log start offset,
 //! high watermark, cleaner offset). Says nothing about when they are written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use barnabas_types::{Offset, TopicPartition};
+use barnabas_types::{Offset, PartitionId, TopicPartition};
 
 use crate::fs::{Fs, IoError};
 use crate::text::{TextFileError, read_entries, write_entries};
@@ -30,7 +31,7 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-fn parse(line: &str) -> Result<(TopicPartition, Offset), &'static str> {
+fn parse(line: &str) -> Result<(&str, PartitionId, Offset), &'static str> {
     let mut words = line.split_ascii_whitespace();
     let (Some(topic), Some(partition), Some(offset), None) = (words.next(), words.next(), words.next(), words.next())
     else {
@@ -39,12 +40,26 @@ fn parse(line: &str) -> Result<(TopicPartition, Offset), &'static str> {
     let partition = partition.parse::<i32>().ok().filter(|partition| *partition >= 0);
     let partition = partition.ok_or("the partition is not a number from 0")?;
     let offset = offset.parse::<i64>().ok().filter(|offset| *offset >= 0).ok_or("the offset is not a number from 0")?;
-    Ok((TopicPartition::new(topic, partition), Offset(offset)))
+    Ok((topic, partition, Offset(offset)))
 }
 
 /// Reads the checkpoint at `path`; a missing file holds no offsets.
 pub fn read(fs: &dyn Fs, path: &Path) -> Result<Offsets, TextFileError> {
-    Ok(read_entries(fs, path, parse)?.unwrap_or_default().into_iter().collect())
+    // The partitions of a topic share its name.
+    let mut topics: BTreeSet<Arc<str>> = BTreeSet::new();
+    let entries = read_entries(fs, path, |line| {
+        let (topic, partition, offset) = parse(line)?;
+        let topic = match topics.get(topic) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let topic: Arc<str> = topic.into();
+                topics.insert(Arc::clone(&topic));
+                topic
+            }
+        };
+        Ok((TopicPartition { topic, partition }, offset))
+    })?;
+    Ok(entries.unwrap_or_default().into_iter().collect())
 }
 
 /// Replaces the checkpoint at `path`; it survives a power cut when this returns.

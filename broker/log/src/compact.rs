@@ -196,7 +196,7 @@ impl Log {
         segments.truncate(count);
         (dirty_bytes > 0).then(|| Cleanable {
             disk: Arc::clone(&self.disk),
-            config: self.config,
+            config: *self.config,
             segments,
             first_dirty,
             now,

@@ -163,13 +163,13 @@ impl Log {
         if self.offline {
             return Err(ChangeError::Offline);
         }
-        self.epochs.save(self.disk.fs())?;
+        self.epochs.save(self.disk.fs(), &self.directory)?;
         self.active.trim(&self.disk)?;
         if self.opened == Some(self.shape()) {
             return Ok(());
         }
         self.active.write_indexes(self.disk.fs())?;
-        if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
+        if let Some(path) = self.producers.write_snapshot(self.disk.fs(), &self.directory)? {
             self.unsynced.add(Dirty::Path(path));
         }
         self.unsynced.add_all(self.active.dirty());

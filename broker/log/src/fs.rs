@@ -150,9 +150,9 @@ pub struct DirectoryEntry {
     pub name: String,
     /// True for a directory.
     pub is_directory: bool,
-    /// Bytes, for a file.
+    /// Bytes of a file; 0 for a directory.
     pub length: u64,
-    /// When it was last written.
+    /// When a file was last written; none for a directory.
     pub modified: Timestamp,
 }
 

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use barnabas_types::{LeaderEpoch, Offset};
 
@@ -29,9 +28,8 @@ impl fmt::Display for EpochEntry {
 }
 
 /// The epochs of one log, both epochs and offsets growing from entry to entry.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LeaderEpochs {
-    directory: Arc<Path>,
     entries: Vec<EpochEntry>,
     /// The file says something else.
     changed: bool,
@@ -49,8 +47,8 @@ fn parse(line: &str) -> Result<EpochEntry, &'static str> {
 
 impl LeaderEpochs {
     /// Reads the epochs of the partition in `directory`; a missing file holds none.
-    pub fn load(fs: &dyn Fs, directory: &Arc<Path>) -> Result<Self, TextFileError> {
-        let mut epochs = Self { directory: Arc::clone(directory), entries: Vec::new(), changed: false };
+    pub fn load(fs: &dyn Fs, directory: &Path) -> Result<Self, TextFileError> {
+        let mut epochs = Self::default();
         for entry in read_entries(fs, &directory.join(FILE_NAME), parse)?.unwrap_or_default() {
             epochs.insert(entry);
         }
@@ -85,8 +83,14 @@ impl LeaderEpochs {
         }
     }
 
-    /// Notes that `epoch` began at `start_offset`; durable when this returns.
-    pub fn assign(&mut self, fs: &dyn Fs, epoch: LeaderEpoch, start_offset: Offset) -> Result<(), IoError> {
+    /// Notes that `epoch` began at `start_offset`; durable in `directory`, the partition's, when this returns.
+    pub fn assign(
+        &mut self,
+        fs: &dyn Fs,
+        directory: &Path,
+        epoch: LeaderEpoch,
+        start_offset: Offset,
+    ) -> Result<(), IoError> {
         let entry = EpochEntry { epoch, start_offset };
         if self.says_nothing_new(entry) {
             return Ok(());
@@ -94,7 +98,7 @@ impl LeaderEpochs {
         let before = self.entries.clone();
         self.insert(entry);
         // What is not in the file must not be taken for known the next time.
-        self.save(fs).inspect_err(|_| self.entries = before)
+        self.save(fs, directory).inspect_err(|_| self.entries = before)
     }
 
     /// As [`LeaderEpochs::assign`] but only in memory: recovery notes many and saves once.
@@ -104,10 +108,10 @@ impl LeaderEpochs {
         }
     }
 
-    /// Writes the file, if it does not say the same already.
-    pub(crate) fn save(&mut self, fs: &dyn Fs) -> Result<(), IoError> {
+    /// Writes the file in `directory`, if it does not say the same already.
+    pub(crate) fn save(&mut self, fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
         if self.changed {
-            write_entries(fs, &self.directory.join(FILE_NAME), self.entries.iter())?;
+            write_entries(fs, &directory.join(FILE_NAME), self.entries.iter())?;
             self.changed = false;
         }
         Ok(())
@@ -167,7 +171,7 @@ mod tests {
     use crate::fs::{Fault, FaultyFs, Operation, RealFs};
 
     fn epochs(entries: &[(i32, i64)]) -> LeaderEpochs {
-        let mut epochs = LeaderEpochs { directory: Path::new("").into(), entries: Vec::new(), changed: false };
+        let mut epochs = LeaderEpochs::default();
         for &(epoch, offset) in entries {
             epochs.insert(EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(offset) });
         }
@@ -213,26 +217,25 @@ mod tests {
     #[test]
     fn what_is_assigned_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let directory: Arc<Path> = dir.path().into();
-        let mut written = LeaderEpochs::load(&RealFs, &directory).unwrap();
-        written.assign(&RealFs, LeaderEpoch(0), Offset(0)).unwrap();
-        written.assign(&RealFs, LeaderEpoch(3), Offset(12)).unwrap();
+        let mut written = LeaderEpochs::load(&RealFs, dir.path()).unwrap();
+        written.assign(&RealFs, dir.path(), LeaderEpoch(0), Offset(0)).unwrap();
+        written.assign(&RealFs, dir.path(), LeaderEpoch(3), Offset(12)).unwrap();
         let text = std::fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
         assert_eq!(text, "0\n2\n0 0\n3 12\n");
-        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, &directory).unwrap()), [(0, 0), (3, 12)]);
+        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap()), [(0, 0), (3, 12)]);
     }
 
     #[test]
     fn an_epoch_that_could_not_be_written_is_not_taken_for_known() {
         let dir = tempfile::tempdir().unwrap();
         let fs = FaultyFs::default();
-        let mut written = LeaderEpochs::load(&fs, &dir.path().into()).unwrap();
+        let mut written = LeaderEpochs::load(&fs, dir.path()).unwrap();
         fs.inject(Fault::always(Operation::Rename, FILE_NAME, 5));
-        written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap_err();
+        written.assign(&fs, dir.path(), LeaderEpoch(3), Offset(12)).unwrap_err();
         assert_eq!(written.latest(), None);
         fs.heal();
-        written.assign(&fs, LeaderEpoch(3), Offset(12)).unwrap();
-        assert_eq!(pairs(&LeaderEpochs::load(&fs, &dir.path().into()).unwrap()), [(3, 12)]);
+        written.assign(&fs, dir.path(), LeaderEpoch(3), Offset(12)).unwrap();
+        assert_eq!(pairs(&LeaderEpochs::load(&fs, dir.path()).unwrap()), [(3, 12)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use barnabas_types::{Offset, Timestamp};
 
 use crate::files;
 use crate::fs::{DirectoryEntry, Fs, IoError, OpenMode, TEMPORARY_SUFFIX};
+use crate::leader_epochs;
 use crate::segment::{SEQUENTIAL_BYTES, Scanner};
 
 /// A segment's file.
@@ -30,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) segments: Vec<FoundSegment>,
     /// Ascending.
     pub(crate) snapshots: Vec<Offset>,
+    /// There is a file of leader epochs.
+    pub(crate) has_epochs: bool,
 }
 
 /// Makes the directory if it is missing, removes leftovers, finishes an interrupted compaction, and says what is there.
@@ -45,32 +48,29 @@ pub(crate) fn clear(fs: &dyn Fs, directory: &Path) -> Result<Found, IoError> {
         }
         Err(error) => return Err(error),
     };
-    let names: BTreeSet<&str> =
-        entries.iter().filter(|entry| !entry.is_directory).map(|entry| entry.name.as_str()).collect();
-    let mut swaps = Vec::new();
-    let mut useless = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.is_directory) {
-        let name = entry.name.as_str();
-        // Snapshots of the metadata log are deleted by whoever keeps them.
-        let deleted = name.ends_with(files::DELETED) && !name.ends_with(".checkpoint.deleted");
-        if deleted || name.ends_with(files::CLEANED) || name.ends_with(TEMPORARY_SUFFIX) {
-            useless.push(name);
-        } else if let Some(log) = name.strip_suffix(files::SWAP) {
-            if is_complete_swap(log, &names) {
-                swaps.push((log, entry.length));
-            } else {
-                // While the files that show it to be incomplete are still there.
-                fs.remove_file(&directory.join(name))?;
-            }
-        }
+    let files = || entries.iter().filter(|entry| !entry.is_directory);
+    // Snapshots of the metadata log are deleted by whoever keeps them.
+    let is_deleted = |name: &str| name.ends_with(files::DELETED) && !name.ends_with(".checkpoint.deleted");
+    let is_useless =
+        |name: &str| is_deleted(name) || name.ends_with(files::CLEANED) || name.ends_with(TEMPORARY_SUFFIX);
+    let useless: Vec<&str> = files().map(|entry| entry.name.as_str()).filter(|name| is_useless(name)).collect();
+    let swaps: Vec<(&str, u64)> =
+        files().filter_map(|entry| Some((entry.name.strip_suffix(files::SWAP)?, entry.length))).collect();
+    if useless.is_empty() && swaps.is_empty() {
+        return found(fs, directory, &entries);
     }
-    if !swaps.is_empty() {
-        finish_swaps(fs, directory, &entries, &swaps)?;
+    let names: BTreeSet<&str> = files().map(|entry| entry.name.as_str()).collect();
+    let (complete, incomplete): (Vec<_>, Vec<_>) =
+        swaps.into_iter().partition(|(name, _)| is_complete_swap(name, &names));
+    // While the files that show it to be incomplete are still there.
+    for (name, _) in incomplete {
+        fs.remove_file(&directory.join(format!("{name}{}", files::SWAP)))?;
+    }
+    if !complete.is_empty() {
+        finish_swaps(fs, directory, &entries, &complete)?;
     }
     useless.iter().try_for_each(|name| fs.remove_file(&directory.join(name)))?;
-    if names.iter().any(|name| name.ends_with(files::SWAP)) || !useless.is_empty() {
-        fs.sync_directory(directory)?;
-    }
+    fs.sync_directory(directory)?;
     found(fs, directory, &fs.list(directory)?)
 }
 
@@ -145,7 +145,8 @@ fn found(fs: &dyn Fs, directory: &Path, entries: &[DirectoryEntry]) -> Result<Fo
             }
         }
     }
-    Ok(Found { segments, snapshots: files_with(files::SNAPSHOT).map(|(offset, _)| offset).collect() })
+    let has_epochs = entries.iter().any(|entry| entry.name == leader_epochs::FILE_NAME);
+    Ok(Found { segments, snapshots: files_with(files::SNAPSHOT).map(|(offset, _)| offset).collect(), has_epochs })
 }
 
 /// Removes every segment's files.

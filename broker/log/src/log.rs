@@ -17,7 +17,8 @@ use crate::segment::{ActiveSegment, SealedSegment};
 pub struct Log {
     pub(crate) disk: Arc<Disk>,
     pub(crate) directory: Arc<Path>,
-    pub(crate) config: LogConfig,
+    /// Shared by the logs of a topic: there may be very many that rest.
+    pub(crate) config: Arc<LogConfig>,
     /// By base offset, ascending.
     pub(crate) sealed: Vec<Arc<SealedSegment>>,
     pub(crate) active: ActiveSegment,
@@ -109,8 +110,8 @@ impl Log {
     }
 
     /// Puts other settings in force, for all that comes.
-    pub fn set_config(&mut self, config: LogConfig) {
-        self.config = config;
+    pub fn set_config(&mut self, config: impl Into<Arc<LogConfig>>) {
+        self.config = config.into();
     }
 
     /// Gives the next `bytes` bytes, or at least `needed` of them, their place on the disk, for a caller that must know before it appends

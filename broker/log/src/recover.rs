@@ -31,7 +31,7 @@ pub struct OpenOptions {
     /// The partition's directory; made when it is missing.
     pub directory: PathBuf,
     /// The settings in force.
-    pub config: LogConfig,
+    pub config: Arc<LogConfig>,
     /// From the recovery point checkpoint: everything below was synced.
     pub recovery_point: Offset,
     /// From the log start offset checkpoint, 0 when it names no other.
@@ -84,7 +84,10 @@ impl Log {
         let fs = disk.fs();
         let directory: Arc<Path> = options.directory.as_path().into();
         let found = leftovers::clear(fs, &directory)?;
-        let epochs = LeaderEpochs::load(fs, &directory)?;
+        let epochs = match found.has_epochs {
+            true => LeaderEpochs::load(fs, &directory)?,
+            false => LeaderEpochs::default(),
+        };
         let mut opening = Opening {
             disk,
             directory: Arc::clone(&directory),
@@ -105,13 +108,13 @@ impl Log {
         let mut log = Self {
             disk: Arc::clone(disk),
             directory: Arc::clone(&directory),
-            config: options.config,
+            config: Arc::clone(&options.config),
             sealed: segments.sealed,
             log_start: options.log_start.max(first),
             durable_end: active.next_offset,
             active,
             epochs,
-            producers: ProducerState::new(&directory, found.snapshots),
+            producers: ProducerState::new(found.snapshots),
             unsynced: segments.unsynced,
             cuts: 0,
             offline: false,
@@ -120,7 +123,7 @@ impl Log {
             opened: None,
         };
         // Compaction may have made the hole, or lost batches: a snapshot from behind it would have their repetition taken for known.
-        log.producers.remove_snapshots(disk.fs(), |offset| hole.is_some_and(|hole| offset > hole))?;
+        log.producers.remove_snapshots(disk.fs(), &directory, |offset| hole.is_some_and(|hole| offset > hole))?;
         let recovery = log.finish_opening(options, recovery)?;
         Ok((log, recovery))
     }
@@ -130,10 +133,10 @@ impl Log {
         let fs = self.disk.fs();
         self.epochs.truncate_from_end(self.log_end());
         self.epochs.truncate_from_start(self.log_start);
-        self.epochs.save(fs)?;
+        self.epochs.save(fs, &self.directory)?;
         let bases: BTreeSet<Offset> = self.segment_base_offsets().collect();
         let last = self.active.base_offset;
-        self.producers.remove_snapshots(fs, |offset| offset < last && !bases.contains(&offset))?;
+        self.producers.remove_snapshots(fs, &self.directory, |offset| offset < last && !bases.contains(&offset))?;
         recovery.replayed_batches = self.reload_producers(options.now)?;
         self.flush()?;
         if recovery.scanned_segments == 0 {
@@ -389,11 +392,11 @@ fn headers_below(span: Span<'_>, hint: u64, end: Offset) -> Result<Vec<BatchHead
 /// segments that were read anew; returns how many batches there were.
 pub(crate) fn replay_producers(log: &mut Log, now: Timestamp) -> Result<u64, ReadError> {
     let from = log.producers.end();
-    let Log { disk, sealed, active, producers, unsynced, .. } = log;
+    let Log { disk, directory, sealed, active, producers, unsynced, .. } = log;
     let mut replayed = 0;
     for segment in sealed.iter_mut().filter(|segment| segment.end_offset > from) {
         if segment.transactions.incomplete {
-            unsynced.add_all(producers.snapshot_at(disk.fs(), segment.base_offset)?.map(Dirty::Path));
+            unsynced.add_all(producers.snapshot_at(disk.fs(), directory, segment.base_offset)?.map(Dirty::Path));
         }
         let file = segment.open_file(disk)?;
         let hint = segment.hint(disk, from)?;
@@ -410,7 +413,7 @@ pub(crate) fn replay_producers(log: &mut Log, now: Timestamp) -> Result<u64, Rea
         return Ok(replayed);
     }
     if active.transactions.incomplete {
-        unsynced.add_all(producers.snapshot_at(disk.fs(), active.base_offset)?.map(Dirty::Path));
+        unsynced.add_all(producers.snapshot_at(disk.fs(), directory, active.base_offset)?.map(Dirty::Path));
     }
     let file = active.file(disk)?;
     let hint = active.hint(from);

@@ -128,7 +128,7 @@ impl Log {
         self.disk.forget(segment.owner);
         self.sealed.retain(|kept| kept.base_offset != segment.base_offset);
         self.raise_log_start(segment.end_offset);
-        self.producers.remove_snapshots(self.disk.fs(), |offset| offset <= segment.base_offset)?;
+        self.producers.remove_snapshots(self.disk.fs(), &self.directory, |offset| offset <= segment.base_offset)?;
         Ok(Doomed::new(&self.disk, renamed, segment, reason))
     }
 }

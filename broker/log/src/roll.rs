@@ -23,7 +23,7 @@ impl Log {
         self.active.write_indexes(self.disk.fs())?;
         // A log opened from here on replays producers from this snapshot, not through the sealed segments.
         self.producers.skip_to(base_offset);
-        if let Some(path) = self.producers.write_snapshot(self.disk.fs())? {
+        if let Some(path) = self.producers.write_snapshot(self.disk.fs(), &self.directory)? {
             self.unsynced.add(Dirty::Path(path));
         }
         let next = match ActiveSegment::create(&self.disk, &self.directory, base_offset, now) {

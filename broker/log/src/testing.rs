@@ -82,7 +82,7 @@ impl LogContext {
         let root = tempfile::tempdir().unwrap();
         let options = OpenOptions {
             directory: root.path().join("topic-0"),
-            config,
+            config: Arc::new(config),
             recovery_point: Offset(0),
             log_start: Offset(0),
             clean: false,

@@ -32,7 +32,7 @@ pub enum TextFileError {
 pub(crate) fn read_entries<T>(
     fs: &dyn Fs,
     path: &Path,
-    parse: impl Fn(&str) -> Result<T, &'static str>,
+    mut parse: impl FnMut(&str) -> Result<T, &'static str>,
 ) -> Result<Option<Vec<T>>, TextFileError> {
     let Some(contents) = read_bounded(fs, path, LIMIT_BYTES)? else {
         return Ok(None);

@@ -76,7 +76,7 @@ impl Log {
         self.log_start = self.log_start.min(next);
         self.unsynced.add_all(self.active.dirty());
         self.epochs.truncate_from_end(next);
-        self.epochs.save(self.disk.fs())?;
+        self.epochs.save(self.disk.fs(), &self.directory)?;
         self.reload_producers(now)?;
         Ok(next)
     }
@@ -110,7 +110,8 @@ impl Log {
         let incomplete = self.sealed.iter().find(|segment| segment.transactions.incomplete);
         let from = incomplete.map(|segment| segment.base_offset);
         let from = from.or(self.active.transactions.incomplete.then_some(self.active.base_offset));
-        self.producers.load(self.disk.fs(), self.log_start, from.unwrap_or(self.log_end()))?;
+        let end = from.unwrap_or(self.log_end());
+        self.producers.load(self.disk.fs(), &self.directory, self.log_start, end)?;
         recover::recall_producers(self)?;
         let replayed = recover::replay_producers(self, now)?;
         self.producers.skip_to(self.log_end());
@@ -148,8 +149,8 @@ impl Log {
         self.durable_end = offset;
         self.cleaned_to = offset;
         self.epochs.clear();
-        self.epochs.save(self.disk.fs())?;
-        self.producers.reset(self.disk.fs(), offset)?;
+        self.epochs.save(self.disk.fs(), &self.directory)?;
+        self.producers.reset(self.disk.fs(), &self.directory, offset)?;
         self.unsynced.add(Dirty::Directory);
         Ok(())
     }

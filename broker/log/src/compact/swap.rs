@@ -97,7 +97,8 @@ impl Log {
         self.sealed.splice(from..from + replaces.len(), [Arc::new(segment)]);
         self.swapping = None;
         self.opened = None;
-        let snapshots = self.producers.remove_snapshots(disk.fs(), |offset| offset != base && bases.contains(&offset));
+        let replaced = |offset| offset != base && bases.contains(&offset);
+        let snapshots = self.producers.remove_snapshots(disk.fs(), &directory, replaced);
         match renamed.and_then(|doomed| snapshots.map(|()| doomed)) {
             Ok(doomed) => Ok(Some(doomed)),
             Err(error) => {

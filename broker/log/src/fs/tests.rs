@@ -35,6 +35,17 @@ fn an_error_names_operation_path_and_what_to_do() {
 }
 
 #[test]
+fn a_listing_tells_files_with_their_lengths_from_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("b"), "four").unwrap();
+    std::fs::create_dir(dir.path().join("a")).unwrap();
+    let listed = RealFs.list(dir.path()).unwrap();
+    let seen: Vec<_> = listed.iter().map(|entry| (entry.name.as_str(), entry.is_directory, entry.length)).collect();
+    assert_eq!(seen, [("a", true, 0), ("b", false, 4)]);
+    assert!(listed[1].modified > Timestamp(0) && listed[0].modified == Timestamp::NONE);
+}
+
+#[test]
 fn a_power_cut_takes_what_was_not_synced() {
     let dir = tempfile::tempdir().unwrap();
     let fs = FaultyFs::default();

@@ -1,10 +1,9 @@
 //! The producers of one partition: checks sequences before an append, notes what was appended, and writes and loads snapshots.
 //! Bounded: producers silent for too long are forgotten, and beyond a limit those silent the longest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use barnabas_records::BatchHeader;
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
@@ -64,8 +63,7 @@ pub enum SequenceError {
 /// The producers of one partition.
 #[derive(Debug)]
 pub struct ProducerState {
-    directory: Arc<Path>,
-    producers: HashMap<ProducerId, ProducerEntry>,
+    producers: BTreeMap<ProducerId, ProducerEntry>,
     /// First offset of each open transaction.
     open_transactions: BTreeMap<Offset, ProducerId>,
     /// First offset and marker's offset of transactions that have ended, until the high watermark has passed the marker: before, the
@@ -79,11 +77,10 @@ pub struct ProducerState {
 }
 
 impl ProducerState {
-    /// Empty, for the partition in `directory`, where snapshots lie at `snapshots`.
-    pub(crate) fn new(directory: &Arc<Path>, snapshots: Vec<Offset>) -> Self {
+    /// Empty, for a partition in whose directory snapshots lie at `snapshots`.
+    pub(crate) fn new(snapshots: Vec<Offset>) -> Self {
         Self {
-            directory: Arc::clone(directory),
-            producers: HashMap::new(),
+            producers: BTreeMap::new(),
             open_transactions: BTreeMap::new(),
             ended_transactions: BTreeMap::new(),
             snapshots,
@@ -252,10 +249,10 @@ impl ProducerState {
     }
 
     /// Forgets everything, as the log begins anew at `offset`, and removes all snapshots.
-    pub(crate) fn reset(&mut self, fs: &dyn Fs, offset: Offset) -> Result<(), IoError> {
+    pub(crate) fn reset(&mut self, fs: &dyn Fs, directory: &Path, offset: Offset) -> Result<(), IoError> {
         self.clear();
         self.end = offset;
-        self.remove_snapshots(fs, |_| true)
+        self.remove_snapshots(fs, directory, |_| true)
     }
 
     fn clear(&mut self) {
@@ -266,19 +263,25 @@ impl ProducerState {
 
     /// Loads the newest sound snapshot not past `end` (removing those past it and unsound ones), so that the log from
     /// [`ProducerState::end`] on remains to be noted; that is `log_start` when there is none.
-    pub(crate) fn load(&mut self, fs: &dyn Fs, log_start: Offset, end: Offset) -> Result<(), IoError> {
-        self.remove_snapshots(fs, |offset| offset > end)?;
+    pub(crate) fn load(
+        &mut self,
+        fs: &dyn Fs,
+        directory: &Path,
+        log_start: Offset,
+        end: Offset,
+    ) -> Result<(), IoError> {
+        self.remove_snapshots(fs, directory, |offset| offset > end)?;
         self.clear();
         self.end = log_start;
         while let Some(&offset) = self.snapshots.last() {
-            match snapshot::read(fs, &self.path(offset)) {
+            match snapshot::read(fs, &path(directory, offset)) {
                 Ok(entries) => {
                     self.take_in(entries);
                     self.end = offset;
                     return Ok(());
                 }
                 Err(SnapshotError::Io(error)) => return Err(error),
-                Err(SnapshotError::Corrupt { .. }) => self.remove_snapshots(fs, |other| other == offset)?,
+                Err(SnapshotError::Corrupt { .. }) => self.remove_snapshots(fs, directory, |other| other == offset)?,
             }
         }
         Ok(())
@@ -293,17 +296,13 @@ impl ProducerState {
         }
     }
 
-    fn path(&self, offset: Offset) -> PathBuf {
-        files::path(&self.directory, offset, files::SNAPSHOT)
-    }
-
     /// Writes a snapshot at [`ProducerState::end`] and returns its path, not yet synced: a torn one fails its CRC and the log
     /// is replayed from the one before. None when there is one already.
-    pub(crate) fn write_snapshot(&mut self, fs: &dyn Fs) -> Result<Option<PathBuf>, IoError> {
+    pub(crate) fn write_snapshot(&mut self, fs: &dyn Fs, directory: &Path) -> Result<Option<PathBuf>, IoError> {
         if self.snapshots.contains(&self.end) {
             return Ok(None);
         }
-        let path = self.path(self.end);
+        let path = path(directory, self.end);
         let bytes = snapshot::encode(self.producers.iter().map(|(id, entry)| (*id, entry)));
         let file = fs.open(&path, OpenMode::Truncate)?;
         write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
@@ -314,23 +313,37 @@ impl ProducerState {
 
     /// As [`ProducerState::write_snapshot`], where replaying has come to `base_offset`, so that the next crash need not go back
     /// further. None, too, where nobody is known yet.
-    pub(crate) fn snapshot_at(&mut self, fs: &dyn Fs, base_offset: Offset) -> Result<Option<PathBuf>, IoError> {
+    pub(crate) fn snapshot_at(
+        &mut self,
+        fs: &dyn Fs,
+        directory: &Path,
+        base_offset: Offset,
+    ) -> Result<Option<PathBuf>, IoError> {
         if self.is_empty() || self.end > base_offset {
             return Ok(None);
         }
         self.skip_to(base_offset);
-        self.write_snapshot(fs)
+        self.write_snapshot(fs, directory)
     }
 
     /// Removes the snapshots whose offset `goes` says so of.
-    pub(crate) fn remove_snapshots(&mut self, fs: &dyn Fs, goes: impl Fn(Offset) -> bool) -> Result<(), IoError> {
+    pub(crate) fn remove_snapshots(
+        &mut self,
+        fs: &dyn Fs,
+        directory: &Path,
+        goes: impl Fn(Offset) -> bool,
+    ) -> Result<(), IoError> {
         let doomed: Vec<Offset> = self.snapshots.iter().copied().filter(|offset| goes(*offset)).collect();
         for offset in doomed {
-            fs.remove_file(&self.path(offset))?;
+            fs.remove_file(&path(directory, offset))?;
             self.snapshots.retain(|kept| *kept != offset);
         }
         Ok(())
     }
+}
+
+fn path(directory: &Path, offset: Offset) -> PathBuf {
+    files::path(directory, offset, files::SNAPSHOT)
 }
 
 #[cfg(test)]

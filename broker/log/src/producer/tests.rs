@@ -22,8 +22,8 @@ fn header(producer: i64, epoch: i16, base_sequence: i32, base_offset: i64, count
     }
 }
 
-fn state(dir: &Path) -> ProducerState {
-    ProducerState::new(&dir.into(), Vec::new())
+fn state() -> ProducerState {
+    ProducerState::new(Vec::new())
 }
 
 fn note(state: &mut ProducerState, header: &BatchHeader) {
@@ -32,7 +32,7 @@ fn note(state: &mut ProducerState, header: &BatchHeader) {
 
 #[test]
 fn batches_in_sequence_are_new_and_a_gap_is_refused() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     note(&mut state, &header(1, 0, 0, 0, 3));
     assert_eq!(state.check(&header(1, 0, 3, 3, 1)), Ok(SequenceCheck::New));
     let gap = SequenceError::OutOfOrder { producer_id: ProducerId(1), incoming: 4, expected: 3 };
@@ -41,7 +41,7 @@ fn batches_in_sequence_are_new_and_a_gap_is_refused() {
 
 #[test]
 fn each_of_the_last_five_batches_is_known_again_and_the_sixth_is_not() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     for number in 0..6 {
         note(&mut state, &header(1, 0, number * 2, 100 + i64::from(number) * 2, 2));
     }
@@ -62,11 +62,11 @@ fn each_of_the_last_five_batches_is_known_again_and_the_sixth_is_not() {
 
 #[test]
 fn sequences_wrap_from_the_largest_number_to_zero() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     note(&mut state, &header(1, 0, i32::MAX - 1, 0, 2));
     assert_eq!(state.check(&header(1, 0, 0, 2, 1)), Ok(SequenceCheck::New));
     // A batch that wraps in its middle: MAX, 0, 1.
-    let mut state = self::state(Path::new(""));
+    let mut state = self::state();
     note(&mut state, &header(1, 0, i32::MAX, 0, 3));
     assert_eq!(state.check(&header(1, 0, 2, 3, 1)), Ok(SequenceCheck::New));
     let repeated = state.check(&header(1, 0, i32::MAX, 3, 3));
@@ -75,7 +75,7 @@ fn sequences_wrap_from_the_largest_number_to_zero() {
 
 #[test]
 fn an_older_epoch_is_fenced_and_a_newer_one_starts_at_zero() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     note(&mut state, &header(1, 3, 0, 0, 1));
     let stale =
         SequenceError::StaleEpoch { producer_id: ProducerId(1), incoming: ProducerEpoch(2), current: ProducerEpoch(3) };
@@ -88,12 +88,12 @@ fn an_older_epoch_is_fenced_and_a_newer_one_starts_at_zero() {
 
 #[test]
 fn an_unknown_producer_may_start_at_any_sequence() {
-    assert_eq!(state(Path::new("")).check(&header(9, 0, 77, 0, 1)), Ok(SequenceCheck::New));
+    assert_eq!(state().check(&header(9, 0, 77, 0, 1)), Ok(SequenceCheck::New));
 }
 
 #[test]
 fn silent_producers_expire_unless_a_transaction_is_open() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     note(&mut state, &header(1, 0, 0, 0, 1));
     let mut open = header(2, 0, 0, 1, 1);
     open.attributes = Attributes::default().with_transactional(true);
@@ -114,7 +114,7 @@ fn silent_producers_expire_unless_a_transaction_is_open() {
 
 #[test]
 fn a_producer_that_writes_old_timestamps_does_not_expire_while_it_writes() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     state.note(&header(1, 0, 0, 0, 1), None, Timestamp(1_000_000));
     state.expire(Timestamp(1_000_050), 100);
     assert_eq!(state.producers().count(), 1);
@@ -122,7 +122,7 @@ fn a_producer_that_writes_old_timestamps_does_not_expire_while_it_writes() {
 
 #[test]
 fn beyond_the_limit_those_silent_the_longest_are_forgotten() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     state.limit = 16;
     for id in 0..100 {
         let mut batch = header(id, 0, 0, id, 1);
@@ -137,18 +137,18 @@ fn beyond_the_limit_those_silent_the_longest_are_forgotten() {
 #[test]
 fn a_snapshot_restores_each_producers_last_batch_and_transaction() {
     let dir = tempfile::tempdir().unwrap();
-    let mut written = state(dir.path());
+    let mut written = state();
     note(&mut written, &header(1, 2, 5, 10, 3));
     note(&mut written, &header(1, 2, 8, 13, 2));
     let mut open = header(7, 1, 0, 15, 1);
     open.attributes = Attributes::default().with_transactional(true);
     note(&mut written, &open);
-    let path = written.write_snapshot(&RealFs).unwrap().unwrap();
+    let path = written.write_snapshot(&RealFs, dir.path()).unwrap().unwrap();
     assert_eq!(path, dir.path().join("00000000000000000016.snapshot"));
-    assert_eq!(written.write_snapshot(&RealFs).unwrap(), None);
+    assert_eq!(written.write_snapshot(&RealFs, dir.path()).unwrap(), None);
 
-    let mut read = ProducerState::new(&dir.path().into(), vec![Offset(16)]);
-    read.load(&RealFs, Offset(0), Offset(20)).unwrap();
+    let mut read = ProducerState::new(vec![Offset(16)]);
+    read.load(&RealFs, dir.path(), Offset(0), Offset(20)).unwrap();
     assert_eq!(read.end(), Offset(16));
     assert_eq!(read.first_open_transaction(), Some(Offset(15)));
     assert!(matches!(read.check(&header(1, 2, 8, 16, 2)), Ok(SequenceCheck::Duplicate(_))));
@@ -157,7 +157,7 @@ fn a_snapshot_restores_each_producers_last_batch_and_transaction() {
 
 #[test]
 fn the_snapshot_format_is_kafkas_to_the_byte() {
-    let mut state = state(Path::new(""));
+    let mut state = state();
     note(&mut state, &header(1, 2, 5, 10, 3));
     let bytes = snapshot::encode(state.producers.iter().map(|(id, entry)| (*id, entry)));
     let body = [
@@ -173,11 +173,11 @@ fn the_snapshot_format_is_kafkas_to_the_byte() {
 #[test]
 fn a_snapshot_with_any_byte_changed_or_cut_is_passed_over_for_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
-    let mut written = state(dir.path());
+    let mut written = state();
     note(&mut written, &header(1, 0, 0, 0, 1));
-    written.write_snapshot(&RealFs).unwrap();
+    written.write_snapshot(&RealFs, dir.path()).unwrap();
     note(&mut written, &header(1, 0, 1, 1, 1));
-    let newest = written.write_snapshot(&RealFs).unwrap().unwrap();
+    let newest = written.write_snapshot(&RealFs, dir.path()).unwrap().unwrap();
     let sound = std::fs::read(&newest).unwrap();
     let mut damaged: Vec<Vec<u8>> = (0..sound.len()).map(|length| sound[..length].to_vec()).collect();
     for index in 0..sound.len() {
@@ -187,8 +187,8 @@ fn a_snapshot_with_any_byte_changed_or_cut_is_passed_over_for_the_one_before() {
     }
     for bytes in damaged {
         std::fs::write(&newest, &bytes).unwrap();
-        let mut read = ProducerState::new(&dir.path().into(), vec![Offset(1), Offset(2)]);
-        read.load(&RealFs, Offset(0), Offset(2)).unwrap();
+        let mut read = ProducerState::new(vec![Offset(1), Offset(2)]);
+        read.load(&RealFs, dir.path(), Offset(0), Offset(2)).unwrap();
         assert_eq!(read.end(), Offset(1));
         assert!(!newest.exists());
     }

@@ -45,7 +45,8 @@ pub(crate) struct ActiveSegment {
     pub(crate) transactions: TransactionIndex,
     bytes_since_index_entry: u64,
     padding: Padding,
-    recent: Recent,
+    /// None while nothing was appended: most segments rest.
+    recent: Option<Box<Recent>>,
 }
 
 /// What made [`ActiveSegment::rebuild`] stop before the end of the file.
@@ -97,7 +98,7 @@ impl ActiveSegment {
             transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
-            recent: Recent::default(),
+            recent: None,
         })
     }
 
@@ -125,7 +126,7 @@ impl ActiveSegment {
             transactions: TransactionIndex::default(),
             bytes_since_index_entry: 0,
             padding: Padding::default(),
-            recent: Recent::default(),
+            recent: None,
         })
     }
 
@@ -374,7 +375,7 @@ impl ActiveSegment {
     pub(crate) fn note(&mut self, config: &LogConfig, header: &BatchHeader) {
         let (position, size) = (self.size, header.size_bytes() as u64);
         let (base_offset, last_offset) = (header.base_offset, header.last_offset());
-        self.recent.push(Place { base_offset, last_offset, position, bytes: size });
+        self.recent.get_or_insert_default().push(Place { base_offset, last_offset, position, bytes: size });
         self.size += size;
         self.next_offset = header.next_offset();
         self.first_timestamp.get_or_insert(header.max_timestamp);
@@ -401,7 +402,7 @@ impl ActiveSegment {
 
     /// Where the batch with `offset` lies, if it is one of the newest.
     pub(crate) fn place(&self, offset: Offset) -> Option<Place> {
-        self.recent.holding(offset)
+        self.recent.as_ref()?.holding(offset)
     }
 
     /// Where to start looking for `offset`.
@@ -479,7 +480,7 @@ impl ActiveSegment {
         let (relative, fs, file) = (self.relative(next_offset), disk.fs(), self.file(disk)?);
         file.set_length(position)?;
         self.padding = Padding::default();
-        self.recent.clear();
+        self.recent = None;
         self.size = position;
         self.next_offset = next_offset;
         let kept = self.offsets.entries().partition_point(|entry| entry.relative_offset < relative);

@@ -34,11 +34,6 @@ impl Recent {
         self.0.push_back(place);
     }
 
-    /// Some were taken away.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     /// The batch that holds `offset`, if it is among the last.
     pub(crate) fn holding(&self, offset: Offset) -> Option<Place> {
         let after = self.0.partition_point(|place| place.base_offset <= offset);
@@ -67,7 +62,5 @@ mod tests {
         assert_eq!(recent.holding(Offset(24)), Some(place(8)));
         assert_eq!(recent.holding(Offset(23)), None, "forgotten");
         assert_eq!(recent.holding(Offset(120)), None, "not yet there");
-        recent.clear();
-        assert_eq!(recent.holding(Offset(119)), None);
     }
 }

@@ -539,15 +539,17 @@ fn a_text_file_cut_at_any_byte_is_refused_or_says_the_same() {
     checkpoint::write(&RealFs, &directory.join(checkpoint::RECOVERY_POINT), &offsets).unwrap();
     meta.write(&RealFs, directory).unwrap();
     identity::write_topic_id(&RealFs, directory, Uuid::from_u128(78)).unwrap();
-    let mut epochs = LeaderEpochs::load(&RealFs, &directory.into()).unwrap();
-    (0..9).for_each(|epoch| epochs.assign(&RealFs, LeaderEpoch(epoch), Offset(1000 * i64::from(epoch))).unwrap());
+    let mut epochs = LeaderEpochs::load(&RealFs, directory).unwrap();
+    for epoch in 0..9 {
+        epochs.assign(&RealFs, directory, LeaderEpoch(epoch), Offset(1000 * i64::from(epoch))).unwrap();
+    }
     let reads: [(&str, Reader<'_>); 4] = [
         (checkpoint::RECOVERY_POINT, &|| {
             Ok(format!("{:?}", checkpoint::read(&RealFs, &directory.join(checkpoint::RECOVERY_POINT))?))
         }),
         (identity::META_PROPERTIES, &|| Ok(format!("{:?}", MetaProperties::read(&RealFs, directory)?))),
         (identity::PARTITION_METADATA, &|| Ok(format!("{:?}", identity::read_topic_id(&RealFs, directory)?))),
-        (leader_epochs::FILE_NAME, &|| Ok(format!("{:?}", LeaderEpochs::load(&RealFs, &directory.into())?.entries()))),
+        (leader_epochs::FILE_NAME, &|| Ok(format!("{:?}", LeaderEpochs::load(&RealFs, directory)?.entries()))),
     ];
     let mut cuts = 0;
     for (name, read) in reads {

@@ -49,6 +49,19 @@ fn a_log_that_was_never_written_needs_no_recovery_and_no_close() {
 }
 
 #[test]
+fn a_log_that_nobody_wrote_to_opens_with_one_look_at_its_directory() {
+    use crate::fs::Operation;
+
+    let mut context = LogContext::small();
+    context.close();
+    let operations = [Operation::List, Operation::Open, Operation::Read, Operation::Stat, Operation::Sync];
+    let before = operations.map(|operation| context.fs.count(operation));
+    context.open().unwrap();
+    let after = operations.map(|operation| context.fs.count(operation));
+    assert_eq!(std::array::from_fn(|index| after[index] - before[index]), [1, 0, 0, 0, 0]);
+}
+
+#[test]
 fn a_log_that_is_closed_as_it_was_opened_stays_as_it_is() {
     let mut context = LogContext::small();
     context.fill(40);

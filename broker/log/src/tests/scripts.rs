@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use barnabas_types::{Offset, Timestamp};
 
@@ -82,7 +83,7 @@ impl Scenario {
         config.segment_ms = command.number("segment.ms", config.segment_ms);
         config.retention_ms = command.number("retention.ms", -1);
         config.retention_bytes = command.number("retention.bytes", -1);
-        self.context.options.config = config;
+        self.context.options.config = Arc::new(config);
         self.context.log().set_config(config);
         String::new()
     }

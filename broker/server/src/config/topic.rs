@@ -1,6 +1,7 @@
 //! A topic's configuration in force: its own settings over what the broker gives it, as types.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use barnabas_log::LogConfig;
 use barnabas_metadata::ResourceConfigs;
@@ -113,7 +114,7 @@ impl TopicConfig {
     #[must_use]
     pub fn partition_config(&self) -> PartitionConfig {
         PartitionConfig {
-            log: self.log_config(),
+            log: Arc::new(self.log_config()),
             rules: self.append_rules(),
             durability: self.durability,
             flush_messages: self.flush_messages,

@@ -2,7 +2,7 @@
 //! coordinators. Decides nothing: what to host and who leads is in the metadata.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::storage::Hosting;
 
 /// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
 const WORKED_ON_AT_ONCE: usize = 8;
+/// As many threads for each processor open partitions; each has a piece of the heap of its own.
+const OPENERS_PER_PROCESSOR: usize = 2;
 /// How long until a partition is tried again for which there was no room.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
@@ -31,11 +33,9 @@ pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
     vec![
         Arc::new(CurrentImage { published: Arc::clone(&node.published) }),
         Arc::new(Assignments {
-            hosting: hosting(node),
-            broker,
+            assigner: Assigner { hosting: hosting(node), broker, waiting: Arc::default() },
             settings: Arc::clone(&node.settings),
             caught_up: AtomicBool::new(false),
-            waiting: Mutex::default(),
         }),
         Arc::new(Coordinators { groups: Arc::clone(&node.groups), replicas: Arc::clone(&node.replicas), broker }),
     ]
@@ -59,13 +59,10 @@ impl Subscriber for CurrentImage {
 
 /// Which partitions this broker hosts, leads, and with which settings.
 struct Assignments {
-    hosting: Hosting,
-    broker: BrokerId,
+    assigner: Assigner,
     settings: Arc<Settings>,
     /// What was there when the broker started is carried out: a partition that comes from now on was never here.
     caught_up: AtomicBool,
-    /// Partitions that found no room on the disk, and whether they are new.
-    waiting: Mutex<BTreeMap<TopicIdPartition, bool>>,
 }
 
 impl Subscriber for Assignments {
@@ -78,83 +75,75 @@ impl Subscriber for Assignments {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        (!self.waiting().is_empty()).then_some(ROOM_RETRY)
+        (!self.assigner.waiting().is_empty()).then_some(ROOM_RETRY)
     }
 }
 
-impl Assignments {
+/// A partition that comes to this broker.
+struct Assigned {
+    topic: Arc<Topic>,
+    id: PartitionId,
+    partition: Arc<Partition>,
+    is_new: bool,
+    config: Arc<PartitionConfig>,
+}
+
+impl Assigned {
+    fn key(&self) -> TopicIdPartition {
+        TopicIdPartition { topic_id: self.topic.id, partition: self.id }
+    }
+}
+
+/// Brings partitions here, on several threads.
+#[derive(Clone)]
+struct Assigner {
+    hosting: Hosting,
+    broker: BrokerId,
+    /// Partitions that found no room on the disk, and whether they are new.
+    waiting: Arc<Mutex<BTreeMap<TopicIdPartition, bool>>>,
+}
+
+impl Assigner {
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<TopicIdPartition, bool>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tries those again that had found no room, until one finds none again.
-    async fn retry(&self, image: &Image) {
-        let waiting: Vec<_> = self.waiting().iter().map(|(key, is_new)| (*key, *is_new)).collect();
-        for (key, is_new) in waiting {
-            let topic = image.topics.get(key.topic_id);
-            if let Some((topic, partition)) = topic.zip(image.topics.partition(key)) {
-                self.assign(topic, key.partition, (partition, is_new), self.config(image, topic)).await;
-                if self.waiting().contains_key(&key) {
-                    return;
+    /// Hosts all of them. A thread takes one after the other: to hand over each by itself costs more than to open a log that is empty.
+    async fn assign_all(&self, all: Vec<Assigned>) {
+        let runtime = &self.hosting.runtime;
+        let opening = Arc::new(self.hosting.progress.begin(all.len(), runtime.now().monotonic));
+        let threads =
+            (OPENERS_PER_PROCESSOR.saturating_mul(runtime.processors())).min(WORKED_ON_AT_ONCE).min(all.len());
+        let (all, next) = (Arc::new(all), Arc::new(AtomicUsize::new(0)));
+        let work = |_| {
+            let (assigner, all, next) = (self.clone(), Arc::clone(&all), Arc::clone(&next));
+            let opening = Arc::clone(&opening);
+            runtime.spawn_blocking(move || {
+                while let Some(assigned) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    assigner.assign(assigned);
+                    opening.one_more(assigner.hosting.runtime.now().monotonic);
                 }
+            })
+        };
+        for worked in (0..threads).map(work).collect::<Vec<_>>() {
+            if let Err(error) = worked.await {
+                tracing::error!(%error, "opening partitions broke off; those that are not open are offline until restart");
             }
-            self.waiting().remove(&key);
         }
     }
 
-    async fn carry_out(&self, change: &Change) {
-        let mut deleting = AtOnce::default();
-        for topic in &change.delta.removed_topics {
-            for &partition in topic.partitions.keys() {
-                deleting.begin(self.delete(topic, partition).boxed()).await;
-            }
-        }
-        deleting.finish().await;
-        let count = change.delta.changed_topics.iter().map(|delta| delta.partitions.len()).sum();
-        let opening = &self.hosting.progress.begin(count, self.hosting.runtime.now().monotonic);
-        let mut assigning = AtOnce::default();
-        for delta in &change.delta.changed_topics {
-            let config = self.config(&change.new, &delta.topic);
-            for (id, partition) in &delta.partitions {
-                let key = TopicIdPartition { topic_id: delta.topic.id, partition: *id };
-                let was_here = |before: &Arc<Partition>| before.replicas.contains(&self.broker);
-                let is_new =
-                    self.caught_up.load(Ordering::Relaxed) && !change.old.topics.partition(key).is_some_and(was_here);
-                let assigned = self.assign(&delta.topic, *id, (partition, is_new), Arc::clone(&config));
-                let told = assigned.map(|()| opening.one_more(self.hosting.runtime.now().monotonic));
-                assigning.begin(told.boxed()).await;
-            }
-        }
-        assigning.finish().await;
-        self.retry(&change.new).await;
-        self.caught_up.store(true, Ordering::Relaxed);
-        self.reconfigure(change).await;
-    }
-
-    async fn assign(
-        &self,
-        topic: &Topic,
-        id: PartitionId,
-        (partition, is_new): (&Partition, bool),
-        config: Arc<PartitionConfig>,
-    ) {
-        if !partition.replicas.contains(&self.broker) {
-            return self.delete(topic, id).await;
-        }
-        let key = TopicIdPartition { topic_id: topic.id, partition: id };
-        let name = TopicPartition { topic: Arc::clone(&topic.name), partition: id };
-        match self.hosting.host(key, name, (partition.directory(self.broker), is_new), config).await {
+    /// Hosts the partition and gives it its role. Blocks.
+    fn assign(&self, assigned: &Assigned) {
+        let Assigned { topic, id, partition, is_new, config } = assigned;
+        let (key, name) = (assigned.key(), TopicPartition { topic: Arc::clone(&topic.name), partition: *id });
+        match self.hosting.host(key, name, (partition.directory(self.broker), *is_new), Arc::clone(config)) {
             Ok(hosted) => {
                 self.waiting().remove(&key);
-                let (leads, epoch, leader) =
-                    (partition.leader == self.broker, partition.leader_epoch, partition.leader);
-                let change =
-                    move |hosted: &Hosted| if leads { hosted.lead(epoch) } else { hosted.follow(epoch, leader) };
-                self.hosting.change(&hosted, change).await;
+                self.role(partition)(&hosted);
             }
             Err(error) => {
                 let waits = error.is_out_of_space();
-                let waited = if waits { self.waiting().insert(key, is_new) } else { self.waiting().remove(&key) };
+                let waited = if waits { self.waiting().insert(key, *is_new) } else { self.waiting().remove(&key) };
                 // Told once, however often it is tried.
                 if !waits || waited.is_none() {
                     tracing::error!(%error, "a partition cannot be opened");
@@ -163,9 +152,76 @@ impl Assignments {
         }
     }
 
+    /// What gives a hosted partition the role that the metadata says.
+    fn role(&self, partition: &Partition) -> impl FnOnce(&Hosted) + Send + use<> {
+        let (leads, epoch, leader) = (partition.leader == self.broker, partition.leader_epoch, partition.leader);
+        move |hosted| if leads { hosted.lead(epoch) } else { hosted.follow(epoch, leader) }
+    }
+}
+
+impl Assignments {
+    /// Tries those again that had found no room, until one finds none again.
+    async fn retry(&self, image: &Image) {
+        let waiting: Vec<_> = self.assigner.waiting().iter().map(|(key, is_new)| (*key, *is_new)).collect();
+        for (key, is_new) in waiting {
+            let topic = image.topics.get(key.topic_id);
+            let assigned = image.topics.partition(key).filter(|one| one.replicas.contains(&self.assigner.broker));
+            if let Some((topic, partition)) = topic.zip(assigned) {
+                let (topic, partition) = (Arc::clone(topic), Arc::clone(partition));
+                let config = self.config(image, &topic);
+                self.assigner.assign_all(vec![Assigned { topic, id: key.partition, partition, is_new, config }]).await;
+                if self.assigner.waiting().contains_key(&key) {
+                    return;
+                }
+            }
+            self.assigner.waiting().remove(&key);
+        }
+    }
+
+    async fn carry_out(&self, change: &Change) {
+        let broker = self.assigner.broker;
+        let mut leaving = AtOnce::default();
+        for topic in &change.delta.removed_topics {
+            for &partition in topic.partitions.keys() {
+                leaving.begin(self.delete(topic, partition).boxed()).await;
+            }
+        }
+        leaving.finish().await;
+        let (mut coming, mut leaving) = (Vec::new(), AtOnce::default());
+        for delta in &change.delta.changed_topics {
+            let config = self.config(&change.new, &delta.topic);
+            for (id, partition) in &delta.partitions {
+                if !partition.replicas.contains(&broker) {
+                    leaving.begin(self.delete(&delta.topic, *id).boxed()).await;
+                    continue;
+                }
+                let key = TopicIdPartition { topic_id: delta.topic.id, partition: *id };
+                if let Some(hosted) = self.assigner.hosting.replicas.get(key) {
+                    let (config, give_role) = (Arc::clone(&config), self.assigner.role(partition));
+                    let change = move |hosted: &Hosted| {
+                        hosted.set_config(config);
+                        give_role(hosted);
+                    };
+                    self.assigner.hosting.change(&hosted, change).await;
+                    continue;
+                }
+                let was_here = |before: &Arc<Partition>| before.replicas.contains(&broker);
+                let is_new =
+                    self.caught_up.load(Ordering::Relaxed) && !change.old.topics.partition(key).is_some_and(was_here);
+                let (topic, partition) = (Arc::clone(&delta.topic), Arc::clone(partition));
+                coming.push(Assigned { topic, id: *id, partition, is_new, config: Arc::clone(&config) });
+            }
+        }
+        leaving.finish().await;
+        self.assigner.assign_all(coming).await;
+        self.retry(&change.new).await;
+        self.caught_up.store(true, Ordering::Relaxed);
+        self.reconfigure(change).await;
+    }
+
     async fn delete(&self, topic: &Topic, partition: PartitionId) {
         let key = TopicIdPartition { topic_id: topic.id, partition };
-        if let Err(error) = self.hosting.delete(key).await {
+        if let Err(error) = self.assigner.hosting.delete(key).await {
             tracing::error!(topic = %topic.name, partition, %error, "a deleted partition's directory cannot be set aside");
         }
     }
@@ -189,16 +245,16 @@ impl Assignments {
             let Some(topic) = change.new.topics.named(&name) else { continue };
             for &partition in topic.partitions.keys() {
                 let key = TopicIdPartition { topic_id: topic.id, partition };
-                if let Some(hosted) = self.hosting.replicas.get(key) {
+                if let Some(hosted) = self.assigner.hosting.replicas.get(key) {
                     let config = Arc::clone(&config);
-                    self.hosting.change(&hosted, move |hosted| hosted.set_config(config)).await;
+                    self.assigner.hosting.change(&hosted, move |hosted| hosted.set_config(config)).await;
                 }
             }
         }
     }
 
     fn config(&self, image: &Image, topic: &Topic) -> Arc<PartitionConfig> {
-        let layers = Layers::of(image, self.broker, &self.settings);
+        let layers = Layers::of(image, self.assigner.broker, &self.settings);
         let resolved = TopicConfig::resolve(image.configs.topic(&topic.name), layers).or_else(|error| {
             // The controller accepts no such value: it was written by another release.
             tracing::error!(topic = %topic.name, %error, "a topic's configuration is not understood; its defaults are in force");

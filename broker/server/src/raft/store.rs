@@ -125,7 +125,7 @@ impl MetadataStore {
         let recovery_point = snapshot.end_offset;
         let options = OpenOptions {
             directory: directory.clone(),
-            config,
+            config: config.into(),
             recovery_point,
             log_start: Offset(0),
             clean: false,

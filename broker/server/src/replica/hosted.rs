@@ -1,7 +1,7 @@
 //! One hosted partition: leadership and log under one lock, settings beside it, and the lists of those who wait for its
 //! marks. Appending and reading are in files of their own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,10 +25,10 @@ pub enum Durability {
 }
 
 /// A topic's settings as its partitions need them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PartitionConfig {
     /// Segments, indexes, retention.
-    pub log: LogConfig,
+    pub log: Arc<LogConfig>,
     /// What a produced batch must keep to.
     pub rules: AppendRules,
     /// When a record counts as kept.
@@ -45,7 +45,7 @@ impl Default for PartitionConfig {
     /// Kafka's defaults, and every acknowledged record on disk.
     fn default() -> Self {
         Self {
-            log: LogConfig::default(),
+            log: Arc::default(),
             rules: AppendRules::default(),
             durability: Durability::Fsync,
             flush_messages: i64::MAX,
@@ -81,7 +81,8 @@ pub struct Partition {
     pub directory: Uuid,
     pub(super) config: ArcSwap<PartitionConfig>,
     pub(super) flusher: Arc<Flusher>,
-    past_watermark: Arc<WaitList>,
+    /// Made when somebody waits for the first time.
+    past_watermark: OnceLock<Arc<WaitList>>,
     /// The sync that is asked for and has not begun.
     pub(crate) sync_asked: SyncAsked,
     state: Mutex<State>,
@@ -182,7 +183,7 @@ impl Partition {
             directory,
             config: ArcSwap::new(config.into()),
             flusher,
-            past_watermark: Arc::new(WaitList::default()),
+            past_watermark: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             state: Mutex::new(State { log, leadership, high_watermark }),
         })
@@ -242,7 +243,7 @@ impl Partition {
         }
         state.leadership = leadership;
         drop(state);
-        self.past_watermark.wake_all();
+        self.wake_all();
     }
 
     /// Puts other settings in force; the partitions of a topic share them.
@@ -250,16 +251,16 @@ impl Partition {
         let config = config.into();
         self.config.store(Arc::clone(&config));
         let mut state = self.lock();
-        state.log.set_config(config.log);
+        state.log.set_config(Arc::clone(&config.log));
         let watermark = state.advance(&config);
         drop(state);
-        self.past_watermark.moved_to(watermark);
+        self.moved_to(watermark);
     }
 
     /// The settings in force.
     #[must_use]
-    pub fn config(&self) -> PartitionConfig {
-        **self.config.load()
+    pub fn config(&self) -> Arc<PartitionConfig> {
+        self.config.load_full()
     }
 
     /// Its offsets now.
@@ -284,7 +285,23 @@ impl Partition {
     /// Those who wait for the high watermark.
     #[must_use]
     pub fn watermark_list(&self) -> &Arc<WaitList> {
-        &self.past_watermark
+        self.past_watermark.get_or_init(Arc::default)
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.past_watermark.get().is_some_and(|list| !list.is_empty())
+    }
+
+    fn moved_to(&self, watermark: Offset) {
+        if let Some(list) = self.past_watermark.get() {
+            list.moved_to(watermark);
+        }
+    }
+
+    fn wake_all(&self) {
+        if let Some(list) = self.past_watermark.get() {
+            list.wake_all();
+        }
     }
 
     /// Waits until every record below `end` is kept as the topic's durability asks.
@@ -296,7 +313,7 @@ impl Partition {
     pub async fn replicated(self: Arc<Self>, end: Offset, deadline: Instant) -> Result<(), ErrorCode> {
         let waiter = Arc::new(Notify::new());
         loop {
-            let _parked = self.past_watermark.park(Offset(end.0.saturating_sub(1)), &waiter);
+            let _parked = self.watermark_list().park(Offset(end.0.saturating_sub(1)), &waiter);
             {
                 let Ok(state) = self.lock_unless_hanging() else {
                     return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
@@ -324,7 +341,7 @@ impl Partition {
     /// Its disk has failed: no request is served from here on, and those that wait are answered.
     pub fn take_offline(&self) {
         self.lock().log.take_offline();
-        self.past_watermark.wake_all();
+        self.wake_all();
     }
 
     /// Runs `change` on the log under the partition's lock, for retention, checkpoints and shutdown. It must not block long: if it does,
@@ -347,10 +364,10 @@ impl Partition {
         let watermark = state.advance(&self.config.load());
         drop(state);
         match result {
-            Ok(_) => self.past_watermark.moved_to(watermark),
+            Ok(_) => self.moved_to(watermark),
             Err(error) => {
                 self.condition().fail(&error);
-                self.past_watermark.wake_all();
+                self.wake_all();
             }
         }
     }
@@ -359,14 +376,14 @@ impl Partition {
     pub(super) fn appended(self: &Arc<Self>, watermark: Offset, config: &PartitionConfig, is_flush_due: bool) {
         match config.durability {
             Durability::Replicated => {
-                self.past_watermark.moved_to(watermark);
+                self.moved_to(watermark);
                 if is_flush_due {
                     self.flusher.ask(self);
                 } else if let Some(within) = milliseconds_unless_never(config.flush_ms) {
                     self.flusher.ask_within(self, within);
                 }
             }
-            Durability::Fsync if self.past_watermark.is_empty() && config.flush_ms >= UNHURRIED_MS => {
+            Durability::Fsync if !self.is_waited_for() && config.flush_ms >= UNHURRIED_MS => {
                 self.flusher.ask_unhurried(self);
             }
             Durability::Fsync => self.flusher.ask(self),

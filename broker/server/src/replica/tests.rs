@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::{Disk, RealFs};
-use barnabas_log::{Log, LogConfig, OpenOptions};
+use barnabas_log::{Log, OpenOptions};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
@@ -32,7 +32,7 @@ pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (Temp
     let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
     let options = OpenOptions {
         directory: directory.path().join("orders-0"),
-        config: LogConfig::default(),
+        config: Arc::default(),
         recovery_point: Offset(0),
         log_start: Offset(0),
         clean: false,
@@ -291,9 +291,9 @@ async fn with_flush_messages_nobody_is_answered_while_so_many_records_are_not_sy
 async fn flush_messages_may_be_set_while_the_topic_is_in_use() {
     let (_directory, partition, _flusher) = replicated(PartitionConfig::default());
     assert!(partition.append(&one_record(), NOW).unwrap().replicated);
-    partition.set_config(PartitionConfig { flush_messages: 1, ..partition.config() });
+    partition.set_config(PartitionConfig { flush_messages: 1, ..(*partition.config()).clone() });
     assert!(!partition.append(&one_record(), NOW).unwrap().replicated);
-    partition.set_config(PartitionConfig { flush_messages: i64::MAX, ..partition.config() });
+    partition.set_config(PartitionConfig { flush_messages: i64::MAX, ..(*partition.config()).clone() });
     assert_eq!(partition.marks().high_watermark, Offset(2));
 }
 

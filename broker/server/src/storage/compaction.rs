@@ -173,7 +173,7 @@ impl Cleaner {
         let all = self.replicas.all();
         self.claims().uncleanable.retain(|key, _| all.iter().any(|partition| partition.key == *key));
         for partition in all {
-            let config = partition.config().log;
+            let config = Arc::clone(&partition.config().log);
             if !config.compact {
                 continue;
             }
@@ -256,7 +256,7 @@ impl Cleaner {
                 tracing::warn!(partition = %name, %error, "no room to compact; tried again with the next round");
             }
             CompactionError::Io(_) | CompactionError::Damaged(_) | CompactionError::Unbuildable { .. } => {
-                let config = partition.config().log;
+                let config = *partition.config().log;
                 if self.claims().uncleanable.insert(partition.key, config).is_none() {
                     self.metrics.failed();
                 }

@@ -63,7 +63,8 @@ pub(super) struct Checkpoints {
     pub(super) cuts: u64,
 }
 
-/// One checkpoint file's offsets, and whether the file holds others.
+/// One checkpoint file's offsets, and whether the file holds others. Offset 0 is what a partition without a line has: that of one that
+/// was never written to needs no place.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     offsets: Offsets,
@@ -79,7 +80,7 @@ impl Default for Checkpoint {
 impl Checkpoint {
     /// Counts as changed, so that the file is there after the first write.
     pub(super) fn read(offsets: Offsets) -> Self {
-        Self { offsets, changed: true }
+        Self { offsets: offsets.into_iter().filter(|(_, offset)| offset.0 > 0).collect(), changed: true }
     }
 
     pub(super) fn get(&self, partition: &TopicPartition) -> Offset {
@@ -88,6 +89,7 @@ impl Checkpoint {
 
     /// Puts `offset` in the partition's line, or takes the line out.
     pub(super) fn set(&mut self, partition: &TopicPartition, offset: Option<Offset>) {
+        let offset = offset.filter(|offset| offset.0 > 0);
         let before = match offset {
             Some(offset) => self.offsets.insert(partition.clone(), offset),
             None => self.offsets.remove(partition),
@@ -243,7 +245,7 @@ impl LogDirectories {
         topic_id: Uuid,
         preferred: Option<Uuid>,
         is_new: bool,
-        (config, now): (LogConfig, Timestamp),
+        (config, now): (Arc<LogConfig>, Timestamp),
     ) -> Result<OpenedPartition, OpenPartitionError> {
         let name = names::directory_of(partition);
         let mut failure = None;
@@ -323,7 +325,7 @@ impl LogDirectories {
         &self,
         directory: &Arc<LogDirectory>,
         partition: &TopicPartition,
-        config: LogConfig,
+        config: Arc<LogConfig>,
         now: Timestamp,
     ) -> Result<OpenedPartition, OpenPartitionError> {
         let (recovery_point, log_start, high_watermark, cleaned_to) = {

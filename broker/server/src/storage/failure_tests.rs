@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_log::LogConfig;
 use barnabas_log::fs::{Disk, Fault, FaultyFs, Operation, Space};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::{BatchBuilder, Compression};
@@ -99,7 +98,7 @@ impl Run {
     async fn try_host(&self, number: i32, is_new: bool) -> Result<Arc<Partition>, HostError> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: number };
         let name = TopicPartition::new("t", number);
-        let partition = self.hosting.host(key, name, (None, is_new), config()).await?;
+        let partition = self.hosting.host(key, name, (None, is_new), config())?;
         partition.lead(LeaderEpoch(0));
         Ok(partition)
     }
@@ -137,7 +136,7 @@ impl Run {
 }
 
 fn config() -> PartitionConfig {
-    PartitionConfig { log: LogConfig::default(), durability: Durability::Fsync, ..PartitionConfig::default() }
+    PartitionConfig { durability: Durability::Fsync, ..PartitionConfig::default() }
 }
 
 fn batch() -> Vec<u8> {
@@ -442,7 +441,7 @@ fn new_partitions_go_where_records_are_taken_and_found_ones_are_opened_where_the
     let directories = context.open().unwrap();
     let open = |number| {
         let name = TopicPartition::new("t", number);
-        directories.open_partition(&name, Uuid::from_u128(5), None, true, (LogConfig::default(), NOW)).unwrap()
+        directories.open_partition(&name, Uuid::from_u128(5), None, true, (Arc::default(), NOW)).unwrap()
     };
     let [first, second] = [1, 2].map(Uuid::from_u128);
     let place = |number| open(number).directory.id;

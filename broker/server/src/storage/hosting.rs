@@ -1,6 +1,8 @@
 //! Brings partitions onto this broker and takes them off it, as the metadata says: opens or makes the log, hosts it, stops it,
 //! deletes it. Leadership is the partition's own matter.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barnabas_log::fs::IoError;
@@ -39,8 +41,8 @@ pub enum HostError {
     BrokeOff {
         /// The partition.
         partition: TopicPartition,
-        /// What the task said.
-        reason: tokio::task::JoinError,
+        /// What the panic said.
+        reason: Box<str>,
     },
 }
 
@@ -54,37 +56,30 @@ impl HostError {
 
 impl Hosting {
     /// Hosts the partition, in directory `preferred` if it has no log yet and that exists here; `is_new` when it cannot have one. It
-    /// takes no requests before it leads.
-    /// One that is hosted already is returned as it is, with `config` in force.
+    /// takes no requests before it leads. Blocks, for long where a log is recovered.
     ///
     /// # Errors
     /// Its log does not open: the disk failed, or the log is damaged. Requests for it are answered so.
-    pub async fn host(
+    pub fn host(
         &self,
         key: TopicIdPartition,
         name: TopicPartition,
         (preferred, is_new): (Option<Uuid>, bool),
         config: impl Into<Arc<PartitionConfig>>,
     ) -> Result<Arc<Partition>, HostError> {
-        let config = config.into();
-        if let Some(hosted) = self.replicas.get(key) {
-            self.change(&hosted, move |hosted| hosted.set_config(config)).await;
-            return Ok(hosted);
-        }
-        let (directories, partition, now) = (Arc::clone(&self.directories), name.clone(), self.runtime.wall());
-        let log_config = config.log;
-        let opening = self.runtime.spawn_blocking(move || {
-            directories.open_partition(&partition, key.topic_id, preferred, is_new, (log_config, now))
-        });
-        let opened = match opening.await {
+        let (config, now) = (config.into(), self.runtime.wall());
+        let open =
+            || self.directories.open_partition(&name, key.topic_id, preferred, is_new, (Arc::clone(&config.log), now));
+        // Nothing of what was under way is used again.
+        let opened = match catch_unwind(AssertUnwindSafe(open)) {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
                 self.replicas.set_offline(key, name.clone());
                 return Err(HostError::Open { partition: name, error });
             }
-            Err(reason) => {
+            Err(panic) => {
                 self.replicas.set_offline(key, name.clone());
-                return Err(HostError::BrokeOff { partition: name, reason });
+                return Err(HostError::BrokeOff { partition: name, reason: said(&*panic).into() });
             }
         };
         self.progress.opened(&opened.recovery);
@@ -194,4 +189,10 @@ impl Hosting {
     fn remove_later(&self, doomed: DoomedDirectory, file_delete_delay_ms: i64) {
         retention::remove_directory_later(&self.runtime, doomed, file_delete_delay_ms);
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }

@@ -1,6 +1,7 @@
 //! How far this broker has come with opening its partitions: a line in the log now and then while it takes long, and figures for whoever
 //! asks. Opens nothing itself.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -43,24 +44,24 @@ impl OpeningProgress {
     }
 
     /// `count` partitions are to be opened, beginning at the time `now`.
-    pub fn begin(&self, count: usize, now: Duration) -> Opening<'_> {
+    pub fn begin(self: &Arc<Self>, count: usize, now: Duration) -> Opening {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.left.store(count, Ordering::Relaxed);
-        Opening { progress: self, all: count, began: now, told_ms: AtomicU64::new(milliseconds(now)) }
+        Opening { progress: Arc::clone(self), all: count, began: now, told_ms: AtomicU64::new(milliseconds(now)) }
     }
 }
 
 /// One go at opening partitions.
 #[derive(Debug)]
-pub struct Opening<'a> {
-    progress: &'a OpeningProgress,
+pub struct Opening {
+    progress: Arc<OpeningProgress>,
     all: u64,
     began: Duration,
     /// When the last line was written, in ms.
     told_ms: AtomicU64,
 }
 
-impl Opening<'_> {
+impl Opening {
     /// One more is open, or will not open, at the time `now`.
     pub fn one_more(&self, now: Duration) {
         let left = self.progress.left.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_left_and_what_was_read_is_counted() {
-        let progress = OpeningProgress::default();
+        let progress = Arc::new(OpeningProgress::default());
         let opening = progress.begin(2, Duration::ZERO);
         progress.opened(&Recovery { scanned_segments: 2, scanned_bytes: 100, ..Recovery::default() });
         opening.one_more(Duration::from_secs(9));

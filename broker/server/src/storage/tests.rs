@@ -66,7 +66,7 @@ impl StorageContext {
 impl Run {
     async fn host(&self, topic: &str, number: i32, topic_id: u128, config: PartitionConfig) -> Arc<Partition> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(topic_id), partition: number };
-        let partition = self.hosting.host(key, TopicPartition::new(topic, number), (None, true), config).await.unwrap();
+        let partition = self.hosting.host(key, TopicPartition::new(topic, number), (None, true), config).unwrap();
         partition.lead(LeaderEpoch(0));
         partition
     }
@@ -87,7 +87,7 @@ fn disk() -> Disk {
 }
 
 fn config(log: LogConfig) -> PartitionConfig {
-    PartitionConfig { log, file_delete_delay_ms: 0, ..PartitionConfig::default() }
+    PartitionConfig { log: Arc::new(log), file_delete_delay_ms: 0, ..PartitionConfig::default() }
 }
 
 async fn produce(partition: &Arc<Partition>, timestamp: i64, count: usize) -> Offset {
@@ -273,12 +273,28 @@ async fn what_is_cut_off_no_checkpoint_knows_of_any_more() {
     assert_eq!(read("replication-offset-checkpoint"), "0\n1\nt 0 4\n");
     assert_eq!(read("log-start-offset-checkpoint"), "0\n1\nt 0 2\n");
     cut(1);
-    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\nt 0 0\n");
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n0\n");
     run.stop(false);
     drop((directories, all, partition));
     let run = context.start();
     let partition = run.host("t", 0, 5, config(LogConfig::default())).await;
     assert_eq!((partition.marks().log_start, partition.marks().log_end), (Offset(1), Offset(1)));
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn a_partition_that_was_never_written_to_needs_no_line_in_a_checkpoint() {
+    let context = StorageContext::new(1);
+    let path = context.paths[0].join("recovery-point-offset-checkpoint");
+    // As Kafka writes it.
+    std::fs::write(&path, "0\n2\na 0 0\na 1 0\n").unwrap();
+    let run = context.start();
+    let empty = run.host("a", 0, 5, config(LogConfig::default())).await;
+    let used = run.host("a", 1, 5, config(LogConfig::default())).await;
+    produce(&used, 1000, 3).await;
+    checkpoints::write(&run.hosting.directories, &run.hosting.replicas.all()).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n1\na 1 3\n");
+    assert_eq!(empty.marks().log_end, Offset(0));
     run.stop(true);
 }
 
@@ -336,7 +352,7 @@ fn a_partitions_directory_without_an_id_is_taken_for_what_it_is_called() {
     std::fs::create_dir(&path).unwrap();
     let name = TopicPartition::new("t", 0);
     let now = Timestamp(0);
-    directories.open_partition(&name, Uuid::from_u128(8), None, true, (LogConfig::default(), now)).unwrap();
+    directories.open_partition(&name, Uuid::from_u128(8), None, true, (Arc::default(), now)).unwrap();
     assert_eq!(identity::read_topic_id(&RealFs, &path).unwrap(), Some(Uuid::from_u128(8)));
 }
 
@@ -356,7 +372,7 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
         let run = context.start();
         let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
         let name = TopicPartition::new("t", 0);
-        let refused = run.hosting.host(key, name, (None, false), config(LogConfig::default())).await.unwrap_err();
+        let refused = run.hosting.host(key, name, (None, false), config(LogConfig::default())).unwrap_err();
         assert!(refused.to_string().contains("is damaged at byte 0"), "{refused}");
         assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::KAFKA_STORAGE_ERROR);
         assert_eq!(run.hosting.replicas.unopened(), 1);
@@ -368,7 +384,7 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
     let run = context.start();
     let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
     let name = TopicPartition::new("t", 0);
-    run.hosting.host(key, name, (None, false), config(LogConfig::default())).await.unwrap_err();
+    run.hosting.host(key, name, (None, false), config(LogConfig::default())).unwrap_err();
     run.hosting.delete(key).await.unwrap();
     assert!(!path.exists());
     assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);

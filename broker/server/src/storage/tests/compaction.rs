@@ -136,7 +136,7 @@ async fn what_cannot_be_compacted_is_counted_and_left_alone_until_its_settings_c
     std::fs::write(&path, &sound).unwrap();
     assert!(!round(&cleaner).await, "nobody looked at it again");
     let PartitionConfig { log, .. } = compacted();
-    partition.set_config(config(LogConfig { delete_retention_ms: 5, ..log }));
+    partition.set_config(config(LogConfig { delete_retention_ms: 5, ..*log }));
     assert!(round(&cleaner).await);
     assert!(read_values(&partition).len() < 50);
     run.stop(false);
