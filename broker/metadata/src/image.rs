@@ -13,7 +13,7 @@ pub use configs::{ConfigResource, Configs, ResourceConfigs, ResourceType};
 pub use controllers::{ControllerRegistration, Controllers};
 pub use features::{Features, METADATA_VERSION};
 pub use producer_ids::NextProducerId;
-pub use topics::{Partition, RecoveryState, Topic, Topics};
+pub use topics::{Partition, RecoveryState, Topic, Topics, UnusualReplicas};
 
 /// The cluster's metadata.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -61,13 +61,14 @@ pub(crate) fn feature(name: &str, feature_level: i16) -> MetadataRecord<'_> {
 pub(crate) fn partition(topic_id: Uuid, partition_id: PartitionId, state: &Partition) -> PartitionRecord<'static> {
     let ids = |brokers: &[BrokerId]| brokers.iter().map(|id| id.0).collect::<Vec<_>>();
     let some_ids = |brokers: &[BrokerId]| (!brokers.is_empty()).then(|| ids(brokers));
+    let unusual = state.unusual();
     PartitionRecord {
         partition_id,
         topic_id,
         replicas: ids(&state.replicas),
         isr: ids(&state.isr),
-        removing_replicas: ids(&state.removing_replicas),
-        adding_replicas: ids(&state.adding_replicas),
+        removing_replicas: ids(&unusual.removing),
+        adding_replicas: ids(&unusual.adding),
         leader: state.leader.0,
         leader_recovery_state: match state.leader_recovery_state {
             RecoveryState::Recovered => 0,
@@ -76,8 +77,8 @@ pub(crate) fn partition(topic_id: Uuid, partition_id: PartitionId, state: &Parti
         leader_epoch: state.leader_epoch.0,
         partition_epoch: state.partition_epoch,
         directories: state.directories.to_vec(),
-        eligible_leader_replicas: some_ids(&state.eligible_leader_replicas),
-        last_known_elr: some_ids(&state.last_known_elr),
+        eligible_leader_replicas: some_ids(&unusual.eligible_leaders),
+        last_known_elr: some_ids(&unusual.last_known_eligible_leaders),
         ..PartitionRecord::default()
     }
 }

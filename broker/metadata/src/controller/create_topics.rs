@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::{CreatableReplicaAssignment, CreatableTopic, CreateTopicsRequest};
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord, TopicRecord};
-use barnabas_types::{BrokerId, LeaderEpoch, Uuid};
+use barnabas_types::{BrokerId, Uuid};
 
 use super::{Context, Controller, InvalidConfig, MAX_RECORDS_PER_REQUEST, Outcome, twice};
 use crate::placement::{self, PlacementError};
 use crate::topic_name::{self, TopicNameError};
-use crate::{ConfigResource, Partition, RecoveryState, ResourceType, snapshot};
+use crate::{ConfigResource, Partition, ResourceType, snapshot};
 
 /// A topic that was made, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -336,19 +336,8 @@ impl Controller {
     pub(super) fn new_partition(&self, replicas: Vec<BrokerId>) -> Option<Partition> {
         let isr = self.active(&replicas);
         let leader = *isr.first()?;
-        Some(Partition {
-            directories: replicas.iter().map(|&broker| self.default_directory(broker)).collect(),
-            replicas: replicas.into(),
-            isr: isr.into(),
-            removing_replicas: Box::default(),
-            adding_replicas: Box::default(),
-            eligible_leader_replicas: Box::default(),
-            last_known_elr: Box::default(),
-            leader,
-            leader_recovery_state: RecoveryState::Recovered,
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: 0,
-        })
+        let directories = replicas.iter().map(|&broker| self.default_directory(broker)).collect();
+        Some(Partition::new(replicas.into(), directories, isr.into(), leader))
     }
 }
 

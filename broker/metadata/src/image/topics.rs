@@ -25,14 +25,8 @@ pub struct Partition {
     pub directories: Arc<[Uuid]>,
     /// The replicas that count for the high watermark.
     pub isr: Arc<[BrokerId]>,
-    /// Replicas that a reassignment removes.
-    pub removing_replicas: Box<[BrokerId]>,
-    /// Replicas that a reassignment adds.
-    pub adding_replicas: Box<[BrokerId]>,
-    /// Replicas outside the ISR that may still be elected without loss (KIP-966).
-    pub eligible_leader_replicas: Box<[BrokerId]>,
-    /// The last members of an ISR that became empty (KIP-966).
-    pub last_known_elr: Box<[BrokerId]>,
+    /// None where all of these lists are empty, as of most partitions.
+    unusual: Option<Box<UnusualReplicas>>,
     /// Who leads, or [`BrokerId::NONE`].
     pub leader: BrokerId,
     /// Whether the leader was elected cleanly.
@@ -43,11 +37,46 @@ pub struct Partition {
     pub partition_epoch: i32,
 }
 
+/// Replicas of a partition with which something is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct UnusualReplicas {
+    /// Those that a reassignment removes.
+    pub removing: Box<[BrokerId]>,
+    /// Those that a reassignment adds.
+    pub adding: Box<[BrokerId]>,
+    /// Those outside the ISR that may still be elected without loss (KIP-966).
+    pub eligible_leaders: Box<[BrokerId]>,
+    /// The last members of an ISR that became empty (KIP-966).
+    pub last_known_eligible_leaders: Box<[BrokerId]>,
+}
+
 impl Partition {
+    /// Replicas with which something is under way.
+    #[must_use]
+    pub fn unusual(&self) -> UnusualReplicas {
+        self.unusual.as_deref().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn set_unusual(&mut self, replicas: UnusualReplicas) {
+        self.unusual = (replicas != UnusualReplicas::default()).then(|| Box::new(replicas));
+    }
+
+    /// A partition on `replicas`, in `directories`, with nothing under way.
+    pub(crate) fn new(
+        replicas: Arc<[BrokerId]>,
+        directories: Arc<[Uuid]>,
+        isr: Arc<[BrokerId]>,
+        leader: BrokerId,
+    ) -> Self {
+        let (leader_recovery_state, leader_epoch) = (RecoveryState::Recovered, LeaderEpoch(0));
+        let (unusual, partition_epoch) = (None, 0);
+        Self { replicas, directories, isr, unusual, leader, leader_recovery_state, leader_epoch, partition_epoch }
+    }
+
     /// True while a reassignment is under way.
     #[must_use]
     pub fn is_reassigning(&self) -> bool {
-        !self.removing_replicas.is_empty() || !self.adding_replicas.is_empty()
+        self.unusual.as_ref().is_some_and(|replicas| !replicas.removing.is_empty() || !replicas.adding.is_empty())
     }
 
     /// Takes the lists of `other` that are the same: mostly partitions that follow each other lie on the same brokers, or all
@@ -221,19 +250,7 @@ mod tests {
 
     fn partition_on(brokers: [i32; 2]) -> Partition {
         let brokers = brokers.map(BrokerId);
-        Partition {
-            replicas: brokers.into(),
-            directories: Arc::default(),
-            isr: brokers.into(),
-            removing_replicas: Box::default(),
-            adding_replicas: Box::default(),
-            eligible_leader_replicas: Box::default(),
-            last_known_elr: Box::default(),
-            leader: brokers[0],
-            leader_recovery_state: RecoveryState::Recovered,
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: 0,
-        }
+        Partition::new(brokers.into(), Arc::default(), brokers.into(), brokers[0])
     }
 
     #[test]
@@ -261,6 +278,25 @@ mod tests {
             (0, 7)
         );
         assert!(now.partition_mut(TopicIdPartition { partition: 1, ..key }).is_none());
+    }
+
+    #[test]
+    fn a_reassignment_is_replayed_from_a_snapshot_and_takes_memory_while_it_lasts() {
+        use barnabas_protocol::records::metadata::MetadataRecord;
+
+        let topic_id = Uuid::from_u128(1);
+        let key = TopicIdPartition { topic_id, partition: 0 };
+        let mut partition = partition_on([1, 2]);
+        let unusual = UnusualReplicas { adding: [BrokerId(3)].into(), ..UnusualReplicas::default() };
+        partition.set_unusual(unusual.clone());
+        let record = crate::snapshot::partition(topic_id, 0, &partition);
+        let mut image = crate::Image { topics: topics(&["t"]), ..crate::Image::default() };
+        image.replay(&MetadataRecord::Partition(record)).unwrap();
+        let replayed = image.topics.partition_mut(key).unwrap();
+        assert!(replayed.is_reassigning());
+        assert_eq!(replayed.unusual(), unusual);
+        replayed.set_unusual(UnusualReplicas::default());
+        assert!(replayed.unusual.is_none() && !replayed.is_reassigning());
     }
 
     #[test]

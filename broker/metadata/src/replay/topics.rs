@@ -6,7 +6,7 @@ use barnabas_protocol::records::metadata::{PartitionChangeRecord, PartitionRecor
 use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
 
 use super::ReplayError;
-use crate::{ConfigResource, Image, Partition, RecoveryState, Topics};
+use crate::{ConfigResource, Image, Partition, RecoveryState, Topics, UnusualReplicas};
 
 /// In a PartitionChangeRecord: the leader stays.
 pub(crate) const LEADER_UNCHANGED: i32 = -2;
@@ -29,19 +29,18 @@ pub(super) fn remove(image: &mut Image, record: &RemoveTopicRecord) -> Result<()
 }
 
 pub(super) fn partition(topics: &mut Topics, record: &PartitionRecord) -> Result<(), ReplayError> {
-    let partition = Partition {
-        replicas: broker_ids(&record.replicas),
-        directories: directories(&record.directories, record.replicas.len()),
-        isr: broker_ids(&record.isr),
-        removing_replicas: broker_ids(&record.removing_replicas),
-        adding_replicas: broker_ids(&record.adding_replicas),
-        eligible_leader_replicas: broker_ids(record.eligible_leader_replicas.as_deref().unwrap_or_default()),
-        last_known_elr: broker_ids(record.last_known_elr.as_deref().unwrap_or_default()),
-        leader: BrokerId(record.leader),
-        leader_recovery_state: recovery_state("PartitionRecord", record.leader_recovery_state)?,
-        leader_epoch: LeaderEpoch(record.leader_epoch),
-        partition_epoch: record.partition_epoch,
-    };
+    let directories = directories(&record.directories, record.replicas.len());
+    let (replicas, isr) = (broker_ids(&record.replicas), broker_ids(&record.isr));
+    let mut partition = Partition::new(replicas, directories, isr, BrokerId(record.leader));
+    partition.set_unusual(UnusualReplicas {
+        removing: broker_ids(&record.removing_replicas),
+        adding: broker_ids(&record.adding_replicas),
+        eligible_leaders: broker_ids(record.eligible_leader_replicas.as_deref().unwrap_or_default()),
+        last_known_eligible_leaders: broker_ids(record.last_known_elr.as_deref().unwrap_or_default()),
+    });
+    partition.leader_recovery_state = recovery_state("PartitionRecord", record.leader_recovery_state)?;
+    partition.leader_epoch = LeaderEpoch(record.leader_epoch);
+    partition.partition_epoch = record.partition_epoch;
     let key = TopicIdPartition { topic_id: record.topic_id, partition: record.partition_id };
     if topics.insert_partition(key, partition) {
         Ok(())
@@ -60,10 +59,12 @@ pub(super) fn change(topics: &mut Topics, record: &PartitionChangeRecord) -> Res
     let changed = topics.partition_mut(key).ok_or(unknown)?;
     replace(&mut changed.isr, record.isr.as_deref());
     replace(&mut changed.replicas, record.replicas.as_deref());
-    replace(&mut changed.removing_replicas, record.removing_replicas.as_deref());
-    replace(&mut changed.adding_replicas, record.adding_replicas.as_deref());
-    replace(&mut changed.eligible_leader_replicas, record.eligible_leader_replicas.as_deref());
-    replace(&mut changed.last_known_elr, record.last_known_elr.as_deref());
+    let mut unusual = changed.unusual();
+    replace(&mut unusual.removing, record.removing_replicas.as_deref());
+    replace(&mut unusual.adding, record.adding_replicas.as_deref());
+    replace(&mut unusual.eligible_leaders, record.eligible_leader_replicas.as_deref());
+    replace(&mut unusual.last_known_eligible_leaders, record.last_known_elr.as_deref());
+    changed.set_unusual(unusual);
     if record.directories.is_some() || record.replicas.is_some() {
         let assigned = record.directories.as_deref().unwrap_or(&changed.directories);
         changed.directories = directories(assigned, changed.replicas.len());

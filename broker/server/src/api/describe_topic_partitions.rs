@@ -84,6 +84,7 @@ fn describe(
     let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Int32List<'static>>();
     let partition = |id: PartitionId, partition: &Partition| {
         let has_leader = image.brokers.is_active(partition.leader);
+        let unusual = partition.unusual();
         DescribeTopicPartitionsResponsePartition {
             error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
             partition_index: id,
@@ -91,8 +92,8 @@ fn describe(
             leader_epoch: partition.leader_epoch.0,
             replica_nodes: ids(&partition.replicas),
             isr_nodes: ids(&partition.isr),
-            eligible_leader_replicas: Some(ids(&partition.eligible_leader_replicas)),
-            last_known_elr: Some(ids(&partition.last_known_elr)),
+            eligible_leader_replicas: Some(ids(&unusual.eligible_leaders)),
+            last_known_elr: Some(ids(&unusual.last_known_eligible_leaders)),
             offline_replicas: offline_replicas(image, partition),
             ..Default::default()
         }
