@@ -102,9 +102,15 @@ impl Log {
         !self.offline && self.durable_end < self.log_end()
     }
 
+    /// True when a sync would make something durable: records, or files beside them.
+    #[must_use]
+    pub fn is_unsynced(&self) -> bool {
+        !self.offline && (self.log_end() != self.durable_end || !self.unsynced.items.is_empty())
+    }
+
     /// What has to be synced for everything appended so far to be durable; none when it is.
     pub fn prepare_flush(&self) -> Option<FlushTicket> {
-        if self.offline || (self.log_end() == self.durable_end && self.unsynced.items.is_empty()) {
+        if !self.is_unsynced() {
             return None;
         }
         Some(FlushTicket {

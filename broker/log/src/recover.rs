@@ -81,6 +81,14 @@ struct Opening<'a> {
 impl Log {
     /// Opens the log, recovering it as needed; everything it then holds is durable.
     pub fn open(disk: &Arc<Disk>, options: &OpenOptions) -> Result<(Self, Recovery), OpenError> {
+        let (mut log, recovery) = Self::open_unsynced(disk, options)?;
+        log.flush()?;
+        Ok((log, recovery))
+    }
+
+    /// As [`Log::open`], but leaves the sync to the caller, who may have more logs to sync with it. What was read anew is durable up to the
+    /// recovery point, and beyond it once it was flushed.
+    pub fn open_unsynced(disk: &Arc<Disk>, options: &OpenOptions) -> Result<(Self, Recovery), OpenError> {
         let fs = disk.fs();
         let directory: Arc<Path> = options.directory.as_path().into();
         let found = leftovers::clear(fs, &directory)?;
@@ -111,7 +119,10 @@ impl Log {
             config: Arc::clone(&options.config),
             sealed: segments.sealed,
             log_start: options.log_start.max(first),
-            durable_end: active.next_offset,
+            durable_end: match recovery.scanned_segments {
+                0 => active.next_offset,
+                _ => active.next_offset.min(options.recovery_point.max(options.log_start)),
+            },
             active,
             epochs,
             producers: ProducerState::new(found.snapshots),
@@ -138,7 +149,6 @@ impl Log {
         let last = self.active.base_offset;
         self.producers.remove_snapshots(fs, &self.directory, |offset| offset < last && !bases.contains(&offset))?;
         recovery.replayed_batches = self.reload_producers(options.now)?;
-        self.flush()?;
         if recovery.scanned_segments == 0 {
             self.opened = Some(self.shape());
         }

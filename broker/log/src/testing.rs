@@ -71,6 +71,9 @@ fn lower(options: &mut OpenOptions, limit: Offset) -> Result<(), IoError> {
     Ok(())
 }
 
+/// One of the ways to open a log.
+type OpenLog = fn(&Arc<Disk>, &OpenOptions) -> Result<(Log, Recovery), OpenError>;
+
 impl LogContext {
     pub(crate) fn new(config: LogConfig) -> Self {
         let mut context = Self::unopened(config);
@@ -106,9 +109,14 @@ impl LogContext {
 
     /// Opens the log as `options` say, after whatever happened to its files.
     pub(crate) fn open(&mut self) -> Result<Recovery, OpenError> {
+        self.open_by(Log::open)
+    }
+
+    /// As [`LogContext::open`], by `open`.
+    pub(crate) fn open_by(&mut self, open: OpenLog) -> Result<Recovery, OpenError> {
         self.log = None;
         let disk = Arc::new(Disk::new(Arc::new(self.fs.clone()), 4));
-        let (log, recovery) = Log::open(&disk, &self.options)?;
+        let (log, recovery) = open(&disk, &self.options)?;
         self.log = Some(log);
         Ok(recovery)
     }

@@ -198,7 +198,7 @@ impl ActiveSegment {
             disk.fs().remove_file(&path(suffix))?;
         }
         let mut segment = Self::attach(disk, directory, found, [None; 2])?;
-        let file = segment.file(disk)?;
+        let file = segment.file.keep_open(disk, || path(files::LOG))?;
         let mut before_gap = None;
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
         loop {

@@ -6,7 +6,7 @@ use std::path::Path;
 use barnabas_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use crate::testing::{LogContext, Random, TestBatch, small_segments};
-use crate::{LogConfig, OpenError, Recovery};
+use crate::{Log, LogConfig, OpenError, Recovery};
 
 /// Copies of a directory's files, to try many damages on one log.
 pub(super) type Image = BTreeMap<String, Vec<u8>>;
@@ -59,6 +59,23 @@ fn a_log_that_nobody_wrote_to_opens_with_one_look_at_its_directory() {
     context.open().unwrap();
     let after = operations.map(|operation| context.fs.count(operation));
     assert_eq!(std::array::from_fn(|index| after[index] - before[index]), [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn what_was_read_anew_is_durable_once_it_was_synced_and_not_before() {
+    let mut context = LogContext::small();
+    context.fill(40);
+    context.options.recovery_point = context.log().flush().unwrap();
+    context.fill(40);
+    context.kill();
+    assert!(context.open_by(Log::open_unsynced).unwrap().scanned_segments > 0);
+    let log = context.log();
+    assert_eq!((log.durable_end(), log.log_end(), log.is_unsynced()), (Offset(40), Offset(80), true));
+    assert_eq!(log.flush().unwrap(), Offset(80));
+    assert!(!log.is_unsynced());
+    context.close();
+    assert_eq!(context.open_by(Log::open_unsynced).unwrap(), Recovery::default());
+    assert_eq!(context.log().durable_end(), Offset(80));
 }
 
 #[test]

@@ -24,6 +24,8 @@ use crate::storage::Hosting;
 const WORKED_ON_AT_ONCE: usize = 8;
 /// As many threads for each processor open partitions; each has a piece of the heap of its own.
 const OPENERS_PER_PROCESSOR: usize = 2;
+/// How many partitions a thread opens after a kill before it syncs what was read anew: their files are open until then.
+const SYNCED_TOGETHER: usize = 1_000;
 /// How long until a partition is tried again for which there was no room.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 
@@ -94,6 +96,9 @@ impl Assigned {
     }
 }
 
+/// A partition whose log has something to be synced, and what the metadata says of it.
+type Unsynced<'a> = (Arc<replica::Partition>, &'a Partition);
+
 /// Brings partitions here, on several threads.
 #[derive(Clone)]
 struct Assigner {
@@ -119,10 +124,15 @@ impl Assigner {
             let (assigner, all, next) = (self.clone(), Arc::clone(&all), Arc::clone(&next));
             let opening = Arc::clone(&opening);
             runtime.spawn_blocking(move || {
+                let mut unsynced = Vec::new();
                 while let Some(assigned) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    assigner.assign(assigned);
+                    unsynced.extend(assigner.assign(assigned));
+                    if unsynced.len() >= SYNCED_TOGETHER {
+                        assigner.sync(std::mem::take(&mut unsynced));
+                    }
                     opening.one_more(assigner.hosting.runtime.now().monotonic);
                 }
+                assigner.sync(unsynced);
             })
         };
         for worked in (0..threads).map(work).collect::<Vec<_>>() {
@@ -132,13 +142,16 @@ impl Assigner {
         }
     }
 
-    /// Hosts the partition and gives it its role. Blocks.
-    fn assign(&self, assigned: &Assigned) {
+    /// Hosts the partition and gives it its role; that of one whose log was read anew waits for a sync. Blocks.
+    fn assign<'a>(&self, assigned: &'a Assigned) -> Option<Unsynced<'a>> {
         let Assigned { topic, id, partition, is_new, config } = assigned;
         let (key, name) = (assigned.key(), TopicPartition { topic: Arc::clone(&topic.name), partition: *id });
         match self.hosting.host(key, name, (partition.directory(self.broker), *is_new), Arc::clone(config)) {
             Ok(hosted) => {
                 self.waiting().remove(&key);
+                if hosted.with_log(|log| log.is_unsynced()) {
+                    return Some((hosted, partition));
+                }
                 self.role(partition)(&hosted);
             }
             Err(error) => {
@@ -149,6 +162,16 @@ impl Assigner {
                     tracing::error!(%error, "a partition cannot be opened");
                 }
             }
+        }
+        None
+    }
+
+    /// Syncs what was read anew, then gives the roles. Blocks.
+    fn sync(&self, unsynced: Vec<Unsynced<'_>>) {
+        let (hosted, partitions): (Vec<_>, Vec<_>) = unsynced.into_iter().unzip();
+        self.hosting.sync(&hosted);
+        for (hosted, partition) in hosted.iter().zip(partitions) {
+            self.role(partition)(hosted);
         }
     }
 

@@ -165,7 +165,7 @@ impl State {
 }
 
 impl Partition {
-    /// Hosts `log`, everything in which is synced. It takes no writes before [`Partition::lead`].
+    /// Hosts `log`, whose watermark is what is synced of it. It takes no writes before [`Partition::lead`].
     #[must_use]
     pub fn new(
         key: TopicIdPartition,

@@ -342,7 +342,7 @@ impl LogDirectories {
             clean: directory.clean_shutdown.is_some(),
             now,
         };
-        let opened = Log::open(&self.disk, &options).map_err(OpenPartitionError::from);
+        let opened = Log::open_unsynced(&self.disk, &options).map_err(OpenPartitionError::from);
         let (mut log, recovery) = opened.inspect_err(|error| {
             directory.has_unopened.store(true, Ordering::Relaxed);
             directory.noticed(error);

@@ -110,6 +110,8 @@ pub struct Flusher {
     wake: Condvar,
     /// Where the partitions lie, if it can be synced as a whole.
     volume: Option<Arc<dyn Volume>>,
+    /// Whether the volume has told of a failed write. It tells once, and one of those who ask: nobody asks while another does.
+    distrusts_volume: Mutex<bool>,
     condition: Arc<Condition>,
     /// When the sync began that runs now, in milliseconds of the flusher's clock and one; 0 while none runs.
     syncing_since: AtomicU64,
@@ -184,20 +186,36 @@ impl Flusher {
     /// Syncs until [`Flusher::stop`]; what was asked for before is still synced. Ends as well when a sync or the directory has failed.
     /// Runs on a thread of its own; `monotonic` is its clock.
     pub fn run(&self, monotonic: impl Fn() -> Duration) {
-        let mut volume = self.volume.as_deref();
         let mut pace = Pace::default();
         while let Some(mut round) = self.next_round(&monotonic).filter(|_| !self.condition.is_offline()) {
             // Before the tickets are made: an append after it asks again.
             round.retain(|partition| partition.sync_asked.begin());
-            match volume.filter(|_| pace.is_together(round.len(), monotonic())) {
-                Some(whole) => {
-                    if let Some(error) = self.sync_together(&round, whole, &mut pace, &monotonic) {
-                        tracing::error!(%error, "a write to the volume has failed; from now on partitions are synced one by one");
-                        volume = None;
-                    }
-                }
-                None => round.iter().for_each(|partition| self.sync_one(partition, &mut pace, &monotonic)),
-            }
+            let together = pace.is_together(round.len(), monotonic());
+            self.sync_round(&round, together, &mut pace, &monotonic);
+        }
+    }
+
+    /// Syncs at once what was recovered of many partitions, if that is possible as one. Blocks; not the way for appends, which wait for each other.
+    pub fn sync_recovered(&self, partitions: &[Arc<Partition>], monotonic: impl Fn() -> Duration) {
+        self.sync_round(partitions, partitions.len() > 1, &mut Pace::default(), &monotonic);
+    }
+
+    fn sync_round(
+        &self,
+        round: &[Arc<Partition>],
+        together: bool,
+        pace: &mut Pace,
+        monotonic: &impl Fn() -> Duration,
+    ) {
+        let volume = self.volume.as_deref().filter(|_| together);
+        let mut distrusted = self.distrusts_volume.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(volume) = volume.filter(|_| !*distrusted) else {
+            drop(distrusted);
+            return round.iter().for_each(|partition| self.sync_one(partition, pace, monotonic));
+        };
+        if let Some(error) = self.sync_together(round, volume, pace, monotonic) {
+            tracing::error!(%error, "a write to the volume has failed; from now on partitions are synced one by one");
+            *distrusted = true;
         }
     }
 

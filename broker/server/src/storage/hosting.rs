@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use barnabas_log::fs::IoError;
@@ -102,6 +103,19 @@ impl Hosting {
         let changed = Arc::clone(partition);
         if let Err(error) = self.runtime.spawn_blocking(move || change(&changed)).await {
             tracing::error!(partition = %partition.name, %error, "a change of its role or settings broke off");
+        }
+    }
+
+    /// Syncs what was read anew of the partitions' logs, those of a directory together. Where that fails the directory is offline. Blocks.
+    pub fn sync(&self, partitions: &[Arc<Partition>]) {
+        let mut by_directory: BTreeMap<Uuid, Vec<Arc<Partition>>> = BTreeMap::new();
+        for partition in partitions {
+            by_directory.entry(partition.directory).or_default().push(Arc::clone(partition));
+        }
+        for (id, partitions) in by_directory {
+            if let Some(directory) = self.directories.get(id) {
+                directory.flusher.sync_recovered(&partitions, || self.runtime.now().monotonic);
+            }
         }
     }
 
