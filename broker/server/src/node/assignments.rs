@@ -97,7 +97,7 @@ impl Assigned {
 }
 
 /// A partition whose log has something to be synced, and what the metadata says of it.
-type Unsynced<'a> = (Arc<replica::Partition>, &'a Partition);
+type Unsynced<'a> = (Arc<Hosted>, &'a Partition);
 
 /// Brings partitions here, on several threads.
 #[derive(Clone)]

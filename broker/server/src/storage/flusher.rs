@@ -200,13 +200,7 @@ impl Flusher {
         self.sync_round(partitions, partitions.len() > 1, &mut Pace::default(), &monotonic);
     }
 
-    fn sync_round(
-        &self,
-        round: &[Arc<Partition>],
-        together: bool,
-        pace: &mut Pace,
-        monotonic: &impl Fn() -> Duration,
-    ) {
+    fn sync_round(&self, round: &[Arc<Partition>], together: bool, pace: &mut Pace, monotonic: &impl Fn() -> Duration) {
         let volume = self.volume.as_deref().filter(|_| together);
         let mut distrusted = self.distrusts_volume.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(volume) = volume.filter(|_| !*distrusted) else {

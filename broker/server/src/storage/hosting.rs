@@ -2,8 +2,8 @@
 //! deletes it. Leadership is the partition's own matter.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barnabas_log::fs::IoError;
@@ -57,7 +57,7 @@ impl HostError {
 
 impl Hosting {
     /// Hosts the partition, in directory `preferred` if it has no log yet and that exists here; `is_new` when it cannot have one. It
-    /// takes no requests before it leads. Blocks, for long where a log is recovered.
+    /// takes no requests before it leads, and is to be synced before that ([`Hosting::sync`]). Blocks, for long where a log is recovered.
     ///
     /// # Errors
     /// Its log does not open: the disk failed, or the log is damaged. Requests for it are answered so.

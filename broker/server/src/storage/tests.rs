@@ -67,6 +67,7 @@ impl Run {
     async fn host(&self, topic: &str, number: i32, topic_id: u128, config: PartitionConfig) -> Arc<Partition> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(topic_id), partition: number };
         let partition = self.hosting.host(key, TopicPartition::new(topic, number), (None, true), config).unwrap();
+        self.hosting.sync(&[Arc::clone(&partition)]);
         partition.lead(LeaderEpoch(0));
         partition
     }
