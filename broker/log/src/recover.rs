@@ -288,10 +288,13 @@ impl Opening<'_> {
                 self.recovery.missing_records += next.base_offset.0 - segment.next_offset.0;
             }
         }
-        segment.write_indexes(self.disk.fs())?;
-        segments.unsynced.add_all(segment.dirty());
         match next.filter(|_| !ends) {
-            Some(next) => segments.sealed.push(Arc::new(segment.seal(next.base_offset, found.modified))),
+            Some(next) => {
+                segment.write_indexes(self.disk.fs())?;
+                segments.unsynced.add_all(segment.dirty());
+                segments.sealed.push(Arc::new(segment.seal(next.base_offset, found.modified)));
+            }
+            // Its indexes are written when it is sealed or closed, as ever; a flush syncs its batches.
             None => segments.active = Some(segment),
         }
         Ok(ends)

@@ -194,10 +194,12 @@ impl ActiveSegment {
     ) -> Result<(Self, Option<Stop>), IoError> {
         let FoundSegment { base_offset, size, .. } = *found;
         let path = |suffix| files::path(directory, base_offset, suffix);
-        for suffix in [files::INDEX, files::TIME_INDEX, files::TRANSACTION_INDEX] {
-            disk.fs().remove_file(&path(suffix))?;
+        if found.has_transactions {
+            disk.fs().remove_file(&path(files::TRANSACTION_INDEX))?;
         }
-        let mut segment = Self::attach(disk, directory, found, [None; 2])?;
+        // Those of a segment that was never closed are there, and empty.
+        let empty = [found.index_bytes, found.time_index_bytes].map(|bytes| bytes.filter(|bytes| *bytes == 0));
+        let mut segment = Self::attach(disk, directory, found, empty)?;
         let file = segment.file.keep_open(disk, || path(files::LOG))?;
         let mut before_gap = None;
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
