@@ -166,6 +166,17 @@ impl Log {
     /// it was opened stays as it is.
     /// A log that is offline is not closed: it has to be recovered.
     pub fn close(&mut self) -> Result<(), ChangeError> {
+        self.close_unsynced()?;
+        self.flush()?;
+        Ok(())
+    }
+
+    /// As [`Log::close`], but leaves the sync to the caller, who may have more logs to sync with it: the log is closed once it was
+    /// flushed.
+    ///
+    /// # Errors
+    /// The disk failed, or the log is offline.
+    pub fn close_unsynced(&mut self) -> Result<(), ChangeError> {
         if self.offline {
             return Err(ChangeError::Offline);
         }
@@ -180,7 +191,6 @@ impl Log {
         }
         self.unsynced.add_all(self.active.dirty());
         self.unsynced.add(Dirty::Directory);
-        self.flush()?;
         Ok(())
     }
 }

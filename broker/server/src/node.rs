@@ -235,7 +235,7 @@ impl Running {
             }
             let partitions = node.replicas.all();
             partitions.iter().for_each(|partition| partition.stop());
-            checkpoints::close(&node.directories, &partitions, epoch)
+            checkpoints::close(&node.directories, &partitions, epoch, || node.runtime.now().monotonic)
         });
         let closed = closed.await?;
         self.admin.inspect(JoinHandle::abort);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use barnabas_log::checkpoint;
 use barnabas_log::fs::IoError;
@@ -13,6 +14,9 @@ use barnabas_types::{Offset, Uuid};
 use super::dirs::Checkpoints;
 use super::{LogDirectories, LogDirectory};
 use crate::replica::Partition;
+
+/// How many partitions are closed before they are synced.
+const CLOSED_TOGETHER: usize = 1_000;
 
 /// What a partition writes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +154,7 @@ pub fn write_cleaned(directories: &LogDirectories, partition: &Partition) -> Res
 }
 
 /// Closes the logs of `partitions`, which take no more writes, writes the checkpoints, and leaves the sign of a clean shutdown
-/// with `broker_epoch` (-1: none) in every directory all of whose logs were open and closed. Blocks.
+/// with `broker_epoch` (-1: none) in every directory all of whose logs were open and closed. Blocks; `monotonic` is the flushers' clock.
 ///
 /// # Errors
 /// A disk failed. What could be closed is closed, and the directories of the rest are recovered at the next start.
@@ -158,31 +162,53 @@ pub fn close(
     directories: &LogDirectories,
     partitions: &[Arc<Partition>],
     broker_epoch: i64,
+    monotonic: impl Fn() -> Duration,
 ) -> Result<(), ChangeError> {
-    let mut unclean = BTreeSet::new();
-    let mut closed = Ok(());
     let failed = directories.all().iter().filter(|directory| directory.condition.is_offline());
     let failed: BTreeSet<Uuid> = failed.map(|directory| directory.id).collect();
-    for partition in partitions {
-        if failed.contains(&partition.directory) {
-            closed = closed.and(Err(ChangeError::Offline));
+    let is_lost = partitions.iter().any(|partition| failed.contains(&partition.directory));
+    let mut closed = if is_lost { Err(ChangeError::Offline) } else { Ok(()) };
+    for (directory, partitions) in by_directory(directories, partitions) {
+        if failed.contains(&directory.id) {
             continue;
         }
-        if let Err(error) = partition.with_log(barnabas_log::Log::close) {
-            tracing::error!(partition = %partition.name, %error, "the log was not closed; the next start recovers it");
-            unclean.insert(partition.directory);
-            closed = closed.and(Err(error));
-        }
-    }
-    for (directory, partitions) in by_directory(directories, partitions) {
+        let all = partitions.chunks(CLOSED_TOGETHER).map(|some| close_some(directory, some, &monotonic));
+        let all = all.fold(Ok(()), Result::and);
         // Without checkpoints nobody would know what was synced, so that the directory is not clean.
         let left = write_one(directories, directory, &partitions).and_then(|()| {
-            if unclean.contains(&directory.id) || directory.has_unopened.load(Ordering::Relaxed) {
+            if all.is_err() || directory.has_unopened.load(Ordering::Relaxed) {
                 return Ok(());
             }
             identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)
         });
-        closed = closed.and(left.map_err(ChangeError::from));
+        closed = closed.and(all).and(left.map_err(ChangeError::from));
+    }
+    closed
+}
+
+/// Closes partitions of one directory and syncs them together. The first error is returned, all are told.
+fn close_some(
+    directory: &LogDirectory,
+    partitions: &[&Arc<Partition>],
+    monotonic: &impl Fn() -> Duration,
+) -> Result<(), ChangeError> {
+    let mut closed = Ok(());
+    let mut unsynced = Vec::new();
+    for &partition in partitions {
+        match partition.with_log(barnabas_log::Log::close_unsynced) {
+            Ok(()) => unsynced.push(Arc::clone(partition)),
+            Err(error) => {
+                tracing::error!(partition = %partition.name, %error, "the log was not closed; the next start recovers it");
+                closed = closed.and(Err(error));
+            }
+        }
+    }
+    directory.flusher.sync_all(&unsynced, monotonic);
+    for partition in unsynced {
+        if partition.with_log(|log| log.is_offline() || log.is_unsynced()) {
+            tracing::error!(partition = %partition.name, "the log was not synced; the next start recovers it");
+            closed = closed.and(Err(ChangeError::Offline));
+        }
     }
     closed
 }

@@ -225,7 +225,7 @@ async fn a_write_that_finds_no_room_leaves_nothing_behind_and_the_log_online() {
     produce(&partition).await;
     let hosting = run.join().await;
     let path = context.root.path().join("disk-a/t-0/00000000000000000000.log");
-    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7).unwrap();
+    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7, || Duration::ZERO).unwrap();
     assert_eq!(std::fs::metadata(path).unwrap().len(), partition.size_bytes());
 }
 
@@ -259,7 +259,7 @@ async fn a_failed_sync_takes_its_directory_offline_and_no_other() {
     let placed = run.try_host(4, true).await.unwrap();
     assert_eq!(placed.directory, Uuid::from_u128(2));
     let hosting = run.join().await;
-    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7).unwrap_err();
+    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7, || Duration::ZERO).unwrap_err();
     assert_eq!(checkpoint(), written);
     assert!(!context.root.path().join("disk-a/.kafka_cleanshutdown").exists());
     assert!(context.root.path().join("disk-b/.kafka_cleanshutdown").exists());
@@ -405,7 +405,7 @@ async fn a_directory_whose_disk_fails_at_start_is_left_out_and_its_partitions_ar
         produce(&partition).await;
     }
     let hosting = run.join().await;
-    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7).unwrap();
+    checkpoints::close(&hosting.directories, &hosting.replicas.all(), 7, || Duration::ZERO).unwrap();
     drop(hosting);
     context.fs.inject(Fault::always(Operation::Open, "disk-b", EIO));
     let run = context.start().await;

@@ -195,8 +195,8 @@ impl Flusher {
         }
     }
 
-    /// Syncs at once what was recovered of many partitions, if that is possible as one. Blocks; not the way for appends, which wait for each other.
-    pub fn sync_recovered(&self, partitions: &[Arc<Partition>], monotonic: impl Fn() -> Duration) {
+    /// Syncs partitions that were recovered or are being closed, as one if that is possible. Blocks; appends ask and wait for each other.
+    pub fn sync_all(&self, partitions: &[Arc<Partition>], monotonic: impl Fn() -> Duration) {
         self.sync_round(partitions, partitions.len() > 1, &mut Pace::default(), &monotonic);
     }
 

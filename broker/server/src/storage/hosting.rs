@@ -114,7 +114,7 @@ impl Hosting {
         }
         for (id, partitions) in by_directory {
             if let Some(directory) = self.directories.get(id) {
-                directory.flusher.sync_recovered(&partitions, || self.runtime.now().monotonic);
+                directory.flusher.sync_all(&partitions, || self.runtime.now().monotonic);
             }
         }
     }

@@ -78,7 +78,7 @@ impl Run {
         directories.all().iter().for_each(|directory| directory.flusher.stop());
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
         if clean {
-            checkpoints::close(directories, &self.hosting.replicas.all(), 77).unwrap();
+            checkpoints::close(directories, &self.hosting.replicas.all(), 77, || Duration::ZERO).unwrap();
         }
     }
 }
@@ -448,7 +448,7 @@ async fn a_change_that_breaks_off_takes_its_partition_offline_and_leaves_the_oth
     for directory in run.hosting.directories.all() {
         directory.flusher.stop();
     }
-    checkpoints::close(&run.hosting.directories, &run.hosting.replicas.all(), 7).unwrap_err();
+    checkpoints::close(&run.hosting.directories, &run.hosting.replicas.all(), 7, || Duration::ZERO).unwrap_err();
     assert!(!context.paths[0].join(".kafka_cleanshutdown").exists());
     drop((broken, sound));
     run.stop(false);
