@@ -17,6 +17,7 @@ import urllib.request
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
+from under_test.eventually import eventually
 from under_test.report import Report
 from under_test.server import Server
 
@@ -55,18 +56,6 @@ def until(what, happened, pause=0.02):
             raise RuntimeError(f"{what}: not within {DEADLINE_SECONDS} s")
         time.sleep(pause)
     return found
-
-
-def eventually(call):
-    """The result of a call that a client does not repeat by itself: connections and coordinators come back a moment after the server."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        try:
-            return call()
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 class Lane(threading.Thread):

@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from under_test.eventually import eventually
 from under_test.report import Report
 from under_test.server import Server
 
@@ -109,18 +110,6 @@ class Verifier:
                     return f"partition {partition}: {number} was acknowledged at {offset}, and is at {self.offsets[partition][number]}"
         self.checked = goals
         return ""
-
-
-def eventually(call):
-    """The result of a call that a client does not repeat by itself: connections and coordinators come back a moment after the server."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        try:
-            return call()
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 class Deeds:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource
 
+from under_test.eventually import eventually
+
 DEADLINE_SECONDS = 60
 TIMESTAMP_TYPES = {TIMESTAMP_CREATE_TIME: "CreateTime", TIMESTAMP_LOG_APPEND_TIME: "LogAppendTime"}
 UNCOMMITTED, COMMITTED = "read_uncommitted", "read_committed"
@@ -50,18 +52,6 @@ class View:
         """The same with the records of one topic only."""
         few = {level: {place: records for place, records in places.items() if place[0] == topic} for level, places in self.records.items()}
         return replace(self, records=few)
-
-
-def eventually(call):
-    """The result of a call that the client does not repeat by itself while a server comes up."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        try:
-            return call()
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def settings(bootstrap, **more):

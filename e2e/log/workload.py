@@ -11,7 +11,8 @@ import time
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
-from view import DEADLINE_SECONDS, eventually, settings
+from under_test.eventually import eventually
+from view import DEADLINE_SECONDS, settings
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 # The least that Kafka takes.
