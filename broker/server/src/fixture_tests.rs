@@ -100,14 +100,7 @@ fn values(partition: &Partition) -> Vec<(i64, String)> {
     let mut found = Vec::new();
     let mut offset = Offset(0);
     loop {
-        let from = FetchFrom {
-            offset,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes: 1 << 20,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
-        };
+        let from = FetchFrom::batches(offset, 1 << 20, Isolation::ReadUncommitted);
         let Some(region) = partition.fetch(from).unwrap().region else { return found };
         let bytes = region.bytes().unwrap();
         for batch in batches(&bytes) {

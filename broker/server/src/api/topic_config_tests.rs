@@ -173,14 +173,7 @@ impl Topic {
         let mut offset = self.partition.marks().log_start;
         let mut read = Vec::new();
         loop {
-            let from = FetchFrom {
-                offset,
-                current_leader_epoch: -1,
-                last_fetched_epoch: -1,
-                max_bytes: 1 << 20,
-                at_least_one_batch: true,
-                isolation: Isolation::ReadUncommitted,
-            };
+            let from = FetchFrom::batches(offset, 1 << 20, Isolation::ReadUncommitted);
             let Some(region) = self.partition.fetch(from).unwrap().region else { return read };
             let bytes = region.bytes().unwrap();
             for batch in barnabas_records::batches(&bytes).map_while(Result::ok) {

@@ -63,14 +63,7 @@ impl OffsetsPartition for Arc<Partition> {
     }
 
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
-        let from = FetchFrom {
-            offset,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
-        };
+        let from = FetchFrom::batches(offset, max_bytes, Isolation::ReadUncommitted);
         let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
             tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");

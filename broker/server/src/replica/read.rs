@@ -56,6 +56,15 @@ pub struct FetchFrom {
     pub isolation: Isolation,
 }
 
+impl FetchFrom {
+    /// For who knows no epochs: whole batches from `offset` on, at least one.
+    #[must_use]
+    pub fn batches(offset: Offset, max_bytes: u32, isolation: Isolation) -> Self {
+        let (current_leader_epoch, last_fetched_epoch) = (-1, -1);
+        Self { offset, current_leader_epoch, last_fetched_epoch, max_bytes, at_least_one_batch: true, isolation }
+    }
+}
+
 /// What a fetch found.
 #[derive(Debug)]
 pub struct Fetched {

@@ -89,12 +89,8 @@ impl PartitionContext {
 
     fn fetch(&self, offset: i64, epoch: i32) -> Result<Fetched, ErrorCode> {
         self.partition.fetch(FetchFrom {
-            offset: Offset(offset),
             current_leader_epoch: epoch,
-            last_fetched_epoch: -1,
-            max_bytes: 1 << 20,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
+            ..FetchFrom::batches(Offset(offset), 1 << 20, Isolation::ReadUncommitted)
         })
     }
 }
@@ -223,14 +219,7 @@ async fn read_committed_consumers_stop_before_an_open_transaction_and_hear_of_ab
     builder.append(NOW, None, Some(b"inside"), &[]).unwrap();
     context.partition.append(&builder.build().unwrap(), NOW).unwrap();
     let fetch = |isolation| {
-        let from = FetchFrom {
-            offset: Offset(0),
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes: 1 << 20,
-            at_least_one_batch: true,
-            isolation,
-        };
+        let from = FetchFrom::batches(Offset(0), 1 << 20, isolation);
         context.partition.fetch(from).unwrap()
     };
     let open = fetch(Isolation::ReadCommitted);

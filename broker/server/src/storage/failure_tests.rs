@@ -159,14 +159,7 @@ async fn produce(partition: &Arc<Partition>) {
 }
 
 fn fetch(partition: &Arc<Partition>) -> Result<bool, ErrorCode> {
-    let from = FetchFrom {
-        offset: Offset(0),
-        current_leader_epoch: -1,
-        last_fetched_epoch: -1,
-        max_bytes: 1 << 20,
-        at_least_one_batch: true,
-        isolation: Isolation::ReadUncommitted,
-    };
+    let from = FetchFrom::batches(Offset(0), 1 << 20, Isolation::ReadUncommitted);
     Ok(partition.fetch(from)?.region.is_some())
 }
 

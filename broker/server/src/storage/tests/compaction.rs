@@ -49,14 +49,7 @@ fn read_values(partition: &Partition) -> Vec<String> {
     let mut offset = partition.marks().log_start;
     let mut values = Vec::new();
     loop {
-        let from = FetchFrom {
-            offset,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            max_bytes: 1 << 20,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadCommitted,
-        };
+        let from = FetchFrom::batches(offset, 1 << 20, Isolation::ReadCommitted);
         let Some(region) = partition.fetch(from).unwrap().region else { return values };
         let bytes = region.bytes().unwrap();
         for batch in barnabas_records::batches(&bytes).map_while(Result::ok) {
