@@ -8,6 +8,7 @@ use barnabas_log::Compacted;
 use barnabas_types::{Timestamp, Uuid};
 use prometheus::{Gauge, GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::registered;
 use crate::replica::Partition;
 use crate::storage::LogDirectories;
 
@@ -31,28 +32,19 @@ pub struct CleanerMetrics {
 
 impl CleanerMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = Gauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
+        let counter = |name, help| registered(registry, IntCounter::new(name, help));
+        let gauge = |name, help| registered(registry, Gauge::new(name, help));
         let directory = &["log_directory"];
         let help =
             "Compacted partitions that failed and are not tried again before a restart or a change of their topic.";
-        let uncleanable_partitions =
-            IntGaugeVec::new(Opts::new("barnabas_log_cleaner_uncleanable_partitions", help), directory)?;
-        registry.register(Box::new(uncleanable_partitions.clone()))?;
+        let options = Opts::new("barnabas_log_cleaner_uncleanable_partitions", help);
+        let uncleanable_partitions = registered(registry, IntGaugeVec::new(options, directory))?;
         let help = "Bytes of those partitions that should be compacted.";
-        let uncleanable_bytes = GaugeVec::new(Opts::new("barnabas_log_cleaner_uncleanable_bytes", help), directory)?;
-        registry.register(Box::new(uncleanable_bytes.clone()))?;
+        let options = Opts::new("barnabas_log_cleaner_uncleanable_bytes", help);
+        let uncleanable_bytes = registered(registry, GaugeVec::new(options, directory))?;
         let help = "Compacted partitions that are dirty enough to be compacted now.";
-        let cleanable_partitions = IntGauge::new("barnabas_log_cleaner_cleanable_partitions", help)?;
-        registry.register(Box::new(cleanable_partitions.clone()))?;
+        let cleanable_partitions =
+            registered(registry, IntGauge::new("barnabas_log_cleaner_cleanable_partitions", help))?;
         Ok(Self {
             max_dirty_percent: gauge(
                 "barnabas_log_cleaner_max_dirty_percent",

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::registered;
+
 /// Resolved by each listener when it starts.
 #[derive(Debug)]
 pub struct ConnectionMetrics {
@@ -30,13 +32,9 @@ pub struct ListenerMetrics {
 impl ConnectionMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let label = &["listener"];
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), label)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let open = IntGaugeVec::new(Opts::new("barnabas_connections", "Open client connections."), label)?;
-        registry.register(Box::new(open.clone()))?;
+        let counter = |name, help| registered(registry, IntCounterVec::new(Opts::new(name, help), label));
+        let options = Opts::new("barnabas_connections", "Open client connections.");
+        let open = registered(registry, IntGaugeVec::new(options, label))?;
         Ok(Self {
             open,
             opened: counter("barnabas_connections_opened_total", "Connections accepted.")?,

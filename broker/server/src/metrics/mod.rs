@@ -38,6 +38,16 @@ pub struct Metrics {
     pub scrub: ScrubMetrics,
 }
 
+/// A metric that is shown from now on.
+fn registered<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: Result<M, prometheus::Error>,
+) -> Result<M, prometheus::Error> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
 impl Metrics {
     /// Registers everything, the figures of the process included.
     ///

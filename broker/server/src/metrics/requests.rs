@@ -5,6 +5,8 @@ use std::time::Duration;
 use barnabas_protocol::ApiKey;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
+use super::registered;
+
 /// Bounds of the time histogram, in seconds.
 const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -25,9 +27,7 @@ pub struct ApiMetrics {
 impl RequestMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
+            registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let requests = counter("barnabas_requests_total", "Requests read, by API.", &["api"])?;
         let help =
@@ -35,8 +35,7 @@ impl RequestMetrics {
         let errors = counter("barnabas_request_errors_total", help, &["api", "error"])?;
         let help = "From a request read whole until its reply can be sent, waits included.";
         let options = HistogramOpts::new("barnabas_request_seconds", help).buckets(SECONDS.to_vec());
-        let seconds = HistogramVec::new(options, &["api"])?;
-        registry.register(Box::new(seconds.clone()))?;
+        let seconds = registered(registry, HistogramVec::new(options, &["api"]))?;
         let mut by_key = Vec::new();
         for key in crate::api::SERVED {
             let index = usize::try_from(key.number()).unwrap_or(0);

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounter, Registry};
 
+use super::registered;
+
 /// Figures of the scrub.
 #[derive(Clone, Debug)]
 pub struct ScrubMetrics {
@@ -12,11 +14,7 @@ pub struct ScrubMetrics {
 
 impl ScrubMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
+        let counter = |name, help| registered(registry, IntCounter::new(name, help));
         Ok(Self {
             bytes: counter("barnabas_scrub_bytes_total", "Bytes of sealed segments read again and checked.")?,
             segments: counter("barnabas_scrub_segments_total", "Sealed segments found sound.")?,
