@@ -142,7 +142,15 @@ fn start(append: Way, sync: bool, send: Sender) -> (SocketAddr, PathBuf) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let directory = std::env::temp_dir().join(format!("floor-{}-{}", std::process::id(), address.port()));
-    let settings = Settings { port: address.port(), directory: directory.clone(), partitions: 1, sync, append, send };
+    let settings = Settings {
+        port: address.port(),
+        directory: directory.clone(),
+        partitions: 1,
+        sync,
+        keep_bytes: None,
+        append,
+        send,
+    };
     // It serves until the tests end.
     std::thread::spawn(move || run(&settings, &listener).unwrap());
     (address, directory)
