@@ -1,7 +1,7 @@
 //! Writes down, for every partition of a directory, up to where its log is durable and compacted, where it starts, and its high watermark:
 //! every minute, when records were deleted, and when the broker stops. Never forgets a partition that is not open now.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub fn write(directories: &LogDirectories, partitions: &[Arc<Partition>]) -> Res
 }
 
 /// The directories that have not failed, each with its own of `partitions`.
-fn by_directory<'a>(
+pub(super) fn by_directory<'a>(
     directories: &'a LogDirectories,
     partitions: &'a [Arc<Partition>],
 ) -> impl Iterator<Item = (&'a LogDirectory, Vec<&'a Arc<Partition>>)> {
@@ -164,14 +164,8 @@ pub fn close(
     broker_epoch: i64,
     monotonic: impl Fn() -> Duration,
 ) -> Result<(), ChangeError> {
-    let failed = directories.all().iter().filter(|directory| directory.condition.is_offline());
-    let failed: BTreeSet<Uuid> = failed.map(|directory| directory.id).collect();
-    let is_lost = partitions.iter().any(|partition| failed.contains(&partition.directory));
-    let mut closed = if is_lost { Err(ChangeError::Offline) } else { Ok(()) };
+    let mut closed = Ok(());
     for (directory, partitions) in by_directory(directories, partitions) {
-        if failed.contains(&directory.id) {
-            continue;
-        }
         let all = partitions.chunks(CLOSED_TOGETHER).map(|some| close_some(directory, some, &monotonic));
         let all = all.fold(Ok(()), Result::and);
         // Without checkpoints nobody would know what was synced, so that the directory is not clean.
@@ -183,7 +177,8 @@ pub fn close(
         });
         closed = closed.and(all).and(left.map_err(ChangeError::from));
     }
-    closed
+    let is_lost = partitions.iter().any(|partition| partition.condition().is_offline());
+    closed.and(if is_lost { Err(ChangeError::Offline) } else { Ok(()) })
 }
 
 /// Closes partitions of one directory and syncs them together. The first error is returned, all are told.

@@ -2,14 +2,13 @@
 //! deletes it. Leadership is the partition's own matter.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barnabas_log::fs::IoError;
 use barnabas_types::{TopicIdPartition, TopicPartition, Uuid};
 
-use super::{DoomedDirectory, LogDirectories, OpenPartitionError, OpeningProgress, retention};
+use super::{DoomedDirectory, LogDirectories, OpenPartitionError, OpeningProgress, checkpoints, retention};
 use crate::replica::{Partition, PartitionConfig, Replicas};
 use crate::runtime::Runtime;
 
@@ -108,14 +107,9 @@ impl Hosting {
 
     /// Syncs what was read anew of the partitions' logs, those of a directory together. Where that fails the directory is offline. Blocks.
     pub fn sync(&self, partitions: &[Arc<Partition>]) {
-        let mut by_directory: BTreeMap<Uuid, Vec<Arc<Partition>>> = BTreeMap::new();
-        for partition in partitions {
-            by_directory.entry(partition.directory).or_default().push(Arc::clone(partition));
-        }
-        for (id, partitions) in by_directory {
-            if let Some(directory) = self.directories.get(id) {
-                directory.flusher.sync_all(&partitions, || self.runtime.now().monotonic);
-            }
+        for (directory, partitions) in checkpoints::by_directory(&self.directories, partitions) {
+            let partitions: Vec<_> = partitions.into_iter().cloned().collect();
+            directory.flusher.sync_all(&partitions, || self.runtime.now().monotonic);
         }
     }
 
