@@ -305,6 +305,16 @@ def failing_disk(disks):
     return f"{acknowledged} records acknowledged before the disk failed; the other directory took 1000 more"
 
 
+def written_in(data, server):
+    """The partition of a new topic of two that lies in directory `data`, and the load that has written 1,000 records to it."""
+    make_topic(server, "t", 2)
+    here = next(partition for partition in range(2) if (data / f"t-{partition}").is_dir())
+    load = Load(server.bootstrap, "t", here)
+    load.send(1000)
+    load.finish()
+    return here, load
+
+
 def hanging_disk(disks):
     """The disk of one directory takes nothing for a while, and says nothing."""
     sound = disks.root / "sound"
@@ -313,12 +323,8 @@ def hanging_disk(disks):
     with server_on([sound, data], **{"offsets.topic.num.partitions": 1, "barnabas.log.dir.sync.timeout.ms": 1000}) as server:
         try:
             admin = Admin(server)
-            make_topic(server, "t", 2)
-            here = next(partition for partition in range(2) if (data / f"t-{partition}").is_dir())
-            load, other = Load(server.bootstrap, "t", here), Load(server.bootstrap, "t", 1 - here)
-            load.send(1000)
-            load.finish()
-            kept = len(load.acknowledged)
+            here, load = written_in(data, server)
+            other, kept = Load(server.bootstrap, "t", 1 - here), len(load.acknowledged)
             disks.freeze(below)
             began = time.monotonic()
             load.send(100)
@@ -350,11 +356,7 @@ def hanging_writes(disks):
     with server_on([sound, data], **{"offsets.topic.num.partitions": 1, "barnabas.log.dir.sync.timeout.ms": 1000}) as server:
         try:
             admin = Admin(server)
-            make_topic(server, "t", 2)
-            here = next(partition for partition in range(2) if (data / f"t-{partition}").is_dir())
-            load = Load(server.bootstrap, "t", here)
-            load.send(1000)
-            load.finish()
+            _, load = written_in(data, server)
             kept = len(load.acknowledged)
             disks.freeze(place)
             began = time.monotonic()
