@@ -9,6 +9,7 @@ import mmap
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import threading
 import time
@@ -37,6 +38,7 @@ def describe(directory):
         "kernel": platform.release(),
         "memory_gib": round(parse_status_bytes(read("/proc/meminfo"), "MemTotal") / 2**30, 1),
         "disk": " ".join(disk.stdout.splitlines()[-1].split()) if disk.returncode == 0 else "unknown",
+        "free_gib": shutil.disk_usage(directory).free // 2**30,
         "java": java[0] if java else "none",
         "load_before": round(os.getloadavg()[0], 2),
         "dirty_background_ratio": read("/proc/sys/vm/dirty_background_ratio").strip(),

@@ -64,7 +64,7 @@ class Measured:
 class Row:
     """`measure(rig, side)` is one timed run and answers Measured; `fixed` is printed above the figures; `finish(rig)` takes
     away what the runs left for each other. `headings` names what is divided by what; `costs_stand` keeps ratios of costs where the
-    generator was the limit."""
+    generator was the limit; `disk_gib` is what must be free before anything is measured."""
 
     name: str
     title: str
@@ -76,6 +76,7 @@ class Row:
     finish: Callable | None = None
     headings: tuple = ("ours", "kafka")
     costs_stand: bool = False
+    disk_gib: int = 8
 
     @property
     def floors_alone(self):
@@ -86,6 +87,8 @@ class Row:
 @dataclass(frozen=True)
 class LaterRow:
     """A row whose place is kept: what it will come with."""
+
+    disk_gib = 0
 
     name: str
     title: str
