@@ -2,33 +2,48 @@
 //! changes it only by replaying the records it returned. Who may ask is checked before; what becomes of the records is not its
 //! business.
 
-mod brokers;
+#[cfg(test)]
+mod broker_tests;
 mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod directories;
 mod elections;
+#[cfg(test)]
+mod feature_tests;
+mod features;
 mod format;
+mod heartbeat;
 mod producer_ids;
 #[cfg(test)]
 mod random_tests;
+mod registration;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
-pub use brokers::{Heartbeat, HeartbeatReply, Registration, RegistrationError, StaleBrokerEpoch};
 pub use configs::{AlterConfigsError, ConfigOperation, ConfigRules, InvalidConfig};
 pub use create_partitions::CreatePartitionsError;
 pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
 pub use delete_topics::{DeleteTopicError, TopicSelector};
-pub use format::{BOOTSTRAP_FEATURES, bootstrap_records, first_batch};
+pub use directories::{AssignReplicaError, AssignReplicasError};
+pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
+pub use format::{bootstrap_records, first_batch};
+pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};
 pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
+pub use registration::{
+    BrokerNotRegistered, ControllerRegistrationUnsupported, Registered, Registration, RegistrationError,
+};
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, Offset, Uuid};
 
 use crate::{BrokerRegistration, Image, ReplayError};
+use sessions::Sessions;
 
 /// One request makes no more records than this, so that they fit one batch.
 pub const MAX_RECORDS_PER_REQUEST: usize = 10_000;
@@ -45,6 +60,10 @@ pub struct Context<'a> {
     pub default_replication_factor: i16,
     /// The offset that the next record will get.
     pub next_offset: Offset,
+    /// The time, by a clock that never goes back.
+    pub now: Duration,
+    /// `broker.session.timeout.ms`.
+    pub broker_session_timeout: Duration,
 }
 
 impl Context<'_> {
@@ -77,13 +96,29 @@ pub struct Outcome<R> {
 #[derive(Clone, Debug, Default)]
 pub struct Controller {
     head: Image,
+    /// Soft: what only the active controller knows, and its successor learns anew.
+    sessions: Sessions,
 }
 
 impl Controller {
     /// Takes over from `head`, the committed image.
     #[must_use]
-    pub const fn new(head: Image) -> Self {
-        Self { head }
+    pub fn new(head: Image) -> Self {
+        Self { head, sessions: Sessions::default() }
+    }
+
+    /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of.
+    pub fn activate(&mut self, now: Duration) {
+        self.sessions = Sessions::default();
+        for broker in self.head.brokers.iter().filter(|broker| !broker.fenced) {
+            self.sessions.touch(broker.id, broker.epoch, now, None);
+        }
+    }
+
+    /// When to call [`Controller::fence_silent`], at the latest; None while there is nobody to fence.
+    #[must_use]
+    pub fn session_deadline(&self, broker_session_timeout: Duration) -> Option<Duration> {
+        self.sessions.deadline(broker_session_timeout)
     }
 
     /// The state with everything that was decided, committed or not.

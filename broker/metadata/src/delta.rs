@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use barnabas_types::{BrokerId, PartitionId, Uuid};
+use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 
-use crate::{ConfigResource, Image, Partition, Topic};
+use crate::{ConfigResource, Image, Partition, QuotaEntity, ScramMechanism, Topic};
 
 /// A topic that is new or has changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,20 +31,44 @@ pub struct Delta {
     pub changed_brokers: Vec<BrokerId>,
     /// Resources whose configuration is new, has changed or is gone.
     pub changed_configs: Vec<ConfigResource>,
+    /// Controllers that are new or have changed.
+    pub changed_controllers: Vec<BrokerId>,
+    /// Entities whose quotas are new, have changed or are gone.
+    pub changed_client_quotas: Vec<QuotaEntity>,
+    /// Access control entries that are new or gone.
+    pub changed_acls: Vec<Uuid>,
+    /// Users whose credential for a mechanism is new, has changed or is gone.
+    pub changed_scram_credentials: Vec<(ScramMechanism, Arc<str>)>,
+    /// Delegation tokens that are new, have changed or are gone.
+    pub changed_delegation_tokens: Vec<Arc<str>>,
     /// True when a feature's level has changed.
     pub features_changed: bool,
+    /// True when a block of producer ids was given out.
+    pub producer_ids_changed: bool,
 }
 
 impl Delta {
     /// What changed from `old` to `new`.
     #[must_use]
     pub fn between(old: &Image, new: &Image) -> Self {
-        let mut delta = Self { features_changed: old.features != new.features, ..Self::default() };
+        fn changed<K: Clone + Ord, V: PartialEq>(old: &OrdMap<K, V>, new: &OrdMap<K, V>) -> Vec<K> {
+            old.diff(new).map(|item| key(&item).clone()).collect()
+        }
+        let mut delta = Self {
+            changed_brokers: changed(&old.brokers.by_id, &new.brokers.by_id),
+            changed_controllers: changed(&old.controllers.by_id, &new.controllers.by_id),
+            changed_configs: changed(&old.configs.by_resource, &new.configs.by_resource),
+            changed_client_quotas: changed(&old.client_quotas.by_entity, &new.client_quotas.by_entity),
+            changed_acls: changed(&old.acls.by_id, &new.acls.by_id),
+            changed_scram_credentials: changed(&old.scram_credentials.by_user, &new.scram_credentials.by_user),
+            changed_delegation_tokens: changed(&old.delegation_tokens.by_id, &new.delegation_tokens.by_id),
+            features_changed: old.features != new.features,
+            producer_ids_changed: old.producer_ids != new.producer_ids,
+            ..Self::default()
+        };
         for item in old.topics.by_id().diff(new.topics.by_id()) {
             delta.topic(&item);
         }
-        delta.changed_brokers = old.brokers.0.diff(&new.brokers.0).map(|item| *key(&item)).collect();
-        delta.changed_configs = old.configs.0.diff(&new.configs.0).map(|item| key(&item).clone()).collect();
         delta
     }
 

@@ -3,6 +3,8 @@
 
 mod controller;
 mod delta;
+pub mod directory_id;
+mod features;
 mod image;
 pub mod placement;
 mod record_version;
@@ -12,6 +14,7 @@ pub mod topic_name;
 
 pub use controller::*;
 pub use delta::{Delta, TopicDelta};
+pub use features::{BOOTSTRAP_FEATURES, KRAFT_VERSION, SERVED_FEATURES, ServedFeature, served_features};
 pub use image::*;
-pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, record_version};
+pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, fit, record_version};
 pub use replay::{History, ReplayError};

@@ -2,17 +2,17 @@
 
 use barnabas_types::BrokerId;
 
-use crate::Brokers;
+use crate::{BrokerRegistration, Brokers};
 
 /// Why there is no placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
     /// More replicas than brokers.
-    #[error("{replication_factor} replicas need as many brokers; {brokers} are registered")]
+    #[error("{replication_factor} replicas need as many brokers; {brokers} are registered that take new replicas")]
     TooFewBrokers {
         /// Wanted.
         replication_factor: usize,
-        /// Registered.
+        /// Registered, with a directory that is not cordoned.
         brokers: usize,
     },
     /// No broker may lead.
@@ -56,7 +56,7 @@ pub fn place(
     replication_factor: usize,
     random: u64,
 ) -> Result<Vec<Vec<BrokerId>>, PlacementError> {
-    let registered = brokers.iter().count();
+    let registered = usable(brokers).count();
     if replication_factor > registered {
         return Err(PlacementError::TooFewBrokers { replication_factor, brokers: registered });
     }
@@ -77,10 +77,15 @@ pub fn place(
     Ok(placed)
 }
 
+/// Brokers that replicas may be put on.
+fn usable(brokers: &Brokers) -> impl Iterator<Item = &BrokerRegistration> {
+    brokers.iter().map(AsRef::as_ref).filter(|broker| broker.takes_new_replicas())
+}
+
 /// Racks that can lead first, so that leaders rotate over exactly those.
 fn racks(brokers: &Brokers, random: u64) -> Vec<Rack> {
     let mut by_name = std::collections::BTreeMap::<Option<&str>, Rack>::new();
-    for broker in brokers.iter() {
+    for broker in usable(brokers) {
         let rack = by_name.entry(broker.rack.as_deref()).or_default();
         if broker.is_active() { rack.active.push(broker.id) } else { rack.inactive.push(broker.id) }
     }

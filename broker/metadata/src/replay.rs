@@ -4,6 +4,8 @@
 mod brokers;
 mod configs;
 mod controllers;
+mod producer_ids;
+mod security;
 mod topics;
 
 pub(crate) use topics::LEADER_UNCHANGED;
@@ -11,7 +13,7 @@ pub(crate) use topics::LEADER_UNCHANGED;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, ProducerId, TopicIdPartition, Uuid};
 
-use crate::{Image, NextProducerId};
+use crate::Image;
 
 /// A record that does not fit the image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,14 +64,25 @@ pub enum ReplayError {
         /// Its value.
         value: i64,
     },
-    /// A record whose content the image cannot keep.
-    #[error(
-        "{record} belongs to a feature that this release does not serve and would be lost with the next snapshot; \
-         remove what it sets with the release that wrote it, or start that release"
-    )]
-    NotKept {
+    /// A topic that is not there, by its name.
+    #[error("{record} names topic '{name}', which does not exist at this point of the log")]
+    UnknownTopicName {
         /// The record's type.
         record: &'static str,
+        /// The name.
+        name: Box<str>,
+    },
+    /// An access control entry made twice.
+    #[error("access control entry {id} is made a second time")]
+    AclExists {
+        /// Its id.
+        id: Uuid,
+    },
+    /// An access control entry that is not there.
+    #[error("access control entry {id} is taken away, which does not exist at this point of the log")]
+    UnknownAcl {
+        /// Its id.
+        id: Uuid,
     },
     /// The next producer id would go back.
     #[error("the next producer id goes back from {current} to {next}: ids would be given out twice")]
@@ -106,29 +119,24 @@ impl Image {
             MetadataRecord::RemoveTopic(record) => return topics::remove(self, record),
             MetadataRecord::Config(record) => return configs::config(&mut self.configs, record),
             MetadataRecord::FeatureLevel(record) => self.features.set(&record.name, record.feature_level),
-            MetadataRecord::ProducerIds(record) => {
-                let (current, next) = (self.producer_ids.next_producer_id, ProducerId(record.next_producer_id));
-                if next < current {
-                    return Err(ReplayError::ProducerIdsGoBack { current, next });
-                }
-                self.producer_ids = NextProducerId {
-                    broker_id: BrokerId(record.broker_id),
-                    broker_epoch: record.broker_epoch,
-                    next_producer_id: next,
-                };
-            }
+            MetadataRecord::ProducerIds(record) => return producer_ids::producer_ids(&mut self.producer_ids, record),
             MetadataRecord::RegisterController(record) => controllers::register(&mut self.controllers, record),
             MetadataRecord::FenceBroker(record) => return brokers::fence(&mut self.brokers, record),
             MetadataRecord::UnfenceBroker(record) => return brokers::unfence(&mut self.brokers, record),
-            // The image has no place for what they say: the next snapshot would drop it.
-            MetadataRecord::AccessControlEntry(_)
-            | MetadataRecord::RemoveAccessControlEntry(_)
-            | MetadataRecord::ClientQuota(_)
-            | MetadataRecord::UserScramCredential(_)
-            | MetadataRecord::RemoveUserScramCredential(_)
-            | MetadataRecord::DelegationToken(_)
-            | MetadataRecord::RemoveDelegationToken(_)
-            | MetadataRecord::ClearElr(_) => return Err(ReplayError::NotKept { record: record.name() }),
+            MetadataRecord::ClearElr(record) => return topics::clear_eligible_leaders(&mut self.topics, record),
+            MetadataRecord::AccessControlEntry(record) => return security::acl(&mut self.acls, record),
+            MetadataRecord::RemoveAccessControlEntry(record) => return security::remove_acl(&mut self.acls, record),
+            MetadataRecord::ClientQuota(record) => security::client_quota(&mut self.client_quotas, record),
+            MetadataRecord::UserScramCredential(record) => {
+                return security::scram_credential(&mut self.scram_credentials, record);
+            }
+            MetadataRecord::RemoveUserScramCredential(record) => {
+                return security::remove_scram_credential(&mut self.scram_credentials, record);
+            }
+            MetadataRecord::DelegationToken(record) => security::delegation_token(&mut self.delegation_tokens, record),
+            MetadataRecord::RemoveDelegationToken(record) => {
+                security::remove_delegation_token(&mut self.delegation_tokens, record);
+            }
             // Kafka 4 passes over the end of ZooKeeper too, and keeps nothing of it in its snapshots.
             MetadataRecord::ZkMigrationState(_)
             | MetadataRecord::NoOp(_)
@@ -200,24 +208,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_the_next_snapshot_would_drop_is_refused() {
-        let refused: [MetadataRecord<'_>; 8] = [
-            AccessControlEntryRecord::default().into(),
-            RemoveAccessControlEntryRecord::default().into(),
-            ClientQuotaRecord::default().into(),
-            UserScramCredentialRecord::default().into(),
-            RemoveUserScramCredentialRecord::default().into(),
-            DelegationTokenRecord::default().into(),
-            RemoveDelegationTokenRecord::default().into(),
-            ClearElrRecord::default().into(),
-        ];
-        for record in refused {
-            let mut image = Image::default();
-            assert_eq!(image.replay(&record), Err(ReplayError::NotKept { record: record.name() }));
-            assert_eq!(image, Image::default());
+    fn access_control_entries_that_are_not_understood_or_contradict_the_log_are_refused() {
+        let entry = AccessControlEntryRecord {
+            id: Uuid::from_u128(1),
+            resource_type: 2,
+            pattern_type: 3,
+            operation: 3,
+            permission_type: 3,
+            ..Default::default()
+        };
+        let mut image = Image::default();
+        for wrong in [
+            AccessControlEntryRecord { resource_type: 1, ..entry.clone() },
+            AccessControlEntryRecord { pattern_type: 2, ..entry.clone() },
+            AccessControlEntryRecord { operation: 16, ..entry.clone() },
+            AccessControlEntryRecord { permission_type: 1, ..entry.clone() },
+        ] {
+            let error = image.replay(&wrong.into()).unwrap_err();
+            assert!(matches!(error, ReplayError::UnknownValue { record: "AccessControlEntryRecord", .. }), "{error}");
         }
+        image.replay(&entry.clone().into()).unwrap();
+        assert_eq!(image.replay(&entry.clone().into()), Err(ReplayError::AclExists { id: entry.id }));
+        let removal = RemoveAccessControlEntryRecord { id: entry.id, ..Default::default() };
+        image.replay(&removal.clone().into()).unwrap();
+        assert_eq!(image.replay(&removal.into()), Err(ReplayError::UnknownAcl { id: entry.id }));
+        assert_eq!(image, Image::default());
+    }
+
+    #[test]
+    fn of_zookeeper_nothing_is_kept() {
         let mut image = Image::default();
         assert_eq!(image.replay(&ZkMigrationStateRecord::default().into()), Ok(()));
+        assert_eq!(image, Image::default());
     }
 
     #[test]

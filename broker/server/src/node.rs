@@ -28,7 +28,7 @@ use crate::connection::{self, ConnectionLimits, Listener, OpenConnections, Place
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
-use crate::metadata::{Applied, BrokerLife, ControllerHandle, ProducerIds, Publisher};
+use crate::metadata::{Applied, BrokerLife, ControllerHandle, Directories, DirectoryNews, ProducerIds, Publisher};
 use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
@@ -185,15 +185,16 @@ impl Running {
         let endpoints = endpoints(&node.config, &sockets);
         let life = register(&node, &endpoints, disks.incarnation_id).await?;
         life.unfence().await?;
+        let (stopping, stop) = watch::channel(false);
+        let heartbeats = keep_heard_of(&node, life.clone(), &stop);
         // All committed metadata is applied now.
         let image = node.image();
         hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
-        let (stopping, stop) = watch::channel(false);
         watch_directories(&node, &stop).await;
         let upkeep = keep_up(&node, &stop);
         let mut accepting = accept(&node, sockets, &stop);
-        accepting
-            .push(node.runtime.spawn_control(Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone())));
+        let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
+        accepting.extend([heartbeats, node.runtime.spawn_control(placement)]);
         health.serving();
         let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
         let running = Self { node, advertised, health, life, stopping, accepting, upkeep, publishing, admin };
@@ -321,17 +322,40 @@ async fn register(node: &Arc<Node>, endpoints: &[BrokerEndpoint], incarnation_id
         incarnation_id,
         zk_migration_ready: false,
         endpoints: disks::controller_endpoints(&node.config),
-        features: disks::supported_features(),
+        features: barnabas_metadata::served_features(),
     };
     let broker = Registration {
         broker_id: node.broker_id,
         incarnation_id,
         endpoints: endpoints.to_vec(),
-        features: disks::supported_features(),
+        features: barnabas_metadata::served_features(),
         rack: node.config.rack.as_deref().map(Into::into),
         log_dirs: node.directories.all().iter().map(|directory| directory.id).collect(),
+        beside_controller: true,
     };
-    Ok(BrokerLife::register(node.runtime.clone(), node.controller.clone(), controller, broker).await?)
+    let (runtime, asked) = (node.runtime.clone(), node.controller.clone());
+    Ok(BrokerLife::register(runtime, asked, controller, broker, directory_news(node)).await?)
+}
+
+/// Sends heartbeats until the node stops.
+fn keep_heard_of(node: &Node, life: BrokerLife, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
+    let interval = milliseconds(node.config.metadata_log.broker_heartbeat_interval_ms.max(1));
+    node.runtime.spawn_control(life.keep(interval, stop.clone()))
+}
+
+/// What heartbeats tell of the directories.
+fn directory_news(node: &Node) -> Directories {
+    let directories = Arc::clone(&node.directories);
+    Arc::new(move || {
+        let ids = |wanted: fn(&LogDirectory) -> bool| {
+            let those = directories.all().iter().filter(|directory| wanted(directory.as_ref()));
+            those.map(|directory| directory.id).collect()
+        };
+        DirectoryNews {
+            offline: ids(|directory| directory.condition.is_offline()),
+            cordoned: ids(LogDirectory::is_cordoned),
+        }
+    })
 }
 
 /// Figures of the storage that are read when somebody asks.

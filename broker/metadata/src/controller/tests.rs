@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_partitions::{
@@ -36,16 +37,20 @@ impl ConfigRules for Rules {
     }
 }
 
+/// `broker.session.timeout.ms`.
+pub(super) const SESSION: Duration = Duration::from_secs(9);
+
 /// A controller, and the offset its next record gets. Every decision is replayed, and the image must survive a snapshot.
 pub(super) struct ControllerContext {
     pub(super) controller: Controller,
     next_offset: i64,
     random: u128,
+    pub(super) now: Duration,
 }
 
 impl ControllerContext {
-    fn formatted() -> Self {
-        let mut context = Self { controller: Controller::default(), next_offset: 3, random: 1 };
+    pub(super) fn formatted() -> Self {
+        let mut context = Self { controller: Controller::default(), next_offset: 3, random: 1, now: Duration::ZERO };
         context.apply(&first_batch(bootstrap_records()));
         context
     }
@@ -59,7 +64,7 @@ impl ControllerContext {
         context
     }
 
-    pub(super) fn decide<R>(&mut self, decision: impl FnOnce(&Controller, &mut Context<'_>) -> R) -> R {
+    pub(super) fn decide<R>(&mut self, decision: impl FnOnce(&mut Controller, &mut Context<'_>) -> R) -> R {
         let random = &mut self.random;
         let mut next = || {
             *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -71,8 +76,10 @@ impl ControllerContext {
             default_partitions: 2,
             default_replication_factor: 1,
             next_offset: Offset(self.next_offset),
+            now: self.now,
+            broker_session_timeout: SESSION,
         };
-        decision(&self.controller, &mut context)
+        decision(&mut self.controller, &mut context)
     }
 
     pub(super) fn apply(&mut self, records: &[MetadataRecord<'_>]) {
@@ -87,7 +94,7 @@ impl ControllerContext {
         assert_eq!(&again, self.controller.head(), "a snapshot loses something");
     }
 
-    fn registration(id: i32, incarnation: u128) -> Registration {
+    pub(super) fn registration(id: i32, incarnation: u128) -> Registration {
         Registration {
             broker_id: BrokerId(id),
             incarnation_id: Uuid::from_u128(incarnation),
@@ -95,23 +102,38 @@ impl ControllerContext {
             features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
             rack: None,
             log_dirs: vec![Uuid::from_u128(1000 + u128::from(id.unsigned_abs()))],
+            beside_controller: false,
         }
     }
 
-    fn register(&mut self, registration: Registration) -> Result<i64, RegistrationError> {
+    pub(super) fn register(&mut self, registration: Registration) -> Result<i64, RegistrationError> {
         let outcome = self.decide(|controller, context| controller.register_broker(context, registration))?;
         self.apply(&outcome.records);
-        Ok(outcome.response)
+        Ok(outcome.response.broker_epoch)
     }
 
-    fn beat(&mut self, heartbeat: &Heartbeat) -> (Vec<MetadataRecord<'static>>, HeartbeatReply) {
-        let outcome = self.controller.heartbeat(heartbeat).unwrap();
+    pub(super) const fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    pub(super) fn epoch(&self, broker: i32) -> i64 {
+        self.controller.head().brokers.get(BrokerId(broker)).unwrap().epoch
+    }
+
+    pub(super) fn fence(&mut self, broker: i32) {
+        let records = self.controller.fence_broker(BrokerId(broker)).records;
+        self.apply(&records);
+    }
+
+    pub(super) fn beat(&mut self, heartbeat: &Heartbeat) -> (Vec<MetadataRecord<'static>>, HeartbeatReply) {
+        let outcome = self.decide(|controller, context| controller.heartbeat(context, heartbeat)).unwrap();
         self.apply(&outcome.records);
         (outcome.records, outcome.response)
     }
 
-    /// Registers broker `id` as a new process and lets it in.
+    /// Registers broker `id` as a new process, a session after it was last heard of, and lets it in.
     pub(super) fn start_broker(&mut self, id: i32, incarnation: u128) -> i64 {
+        self.now += SESSION;
         let epoch = self.register(Self::registration(id, incarnation)).unwrap();
         let (_, reply) = self.beat(&heartbeat(id, epoch, epoch));
         assert!(!reply.is_fenced);
@@ -128,19 +150,20 @@ impl ControllerContext {
         outcome.response
     }
 
-    fn partition(&self, topic: &str, id: i32) -> &Partition {
+    pub(super) fn partition(&self, topic: &str, id: i32) -> &Partition {
         &self.controller.head().topics.named(topic).unwrap().partitions[&id]
     }
 }
 
-fn heartbeat(id: i32, broker_epoch: i64, applied: i64) -> Heartbeat {
+pub(super) fn heartbeat(id: i32, broker_epoch: i64, applied: i64) -> Heartbeat {
     Heartbeat {
         broker_id: BrokerId(id),
         broker_epoch,
         applied_offset: Offset(applied),
         want_fence: false,
         want_shut_down: false,
-        cordoned_log_dirs: Vec::new(),
+        offline_log_dirs: Vec::new(),
+        cordoned_log_dirs: Some(Vec::new()),
     }
 }
 
@@ -157,7 +180,7 @@ fn with_config(key: &'static str, value: Option<&'static str>) -> CreatableTopic
     CreatableTopic { configs: vec![config], ..topic("configured", 1, 1) }
 }
 
-fn assigned(name: &'static str, assignments: &[(i32, &[i32])]) -> CreatableTopic<'static> {
+pub(super) fn assigned(name: &'static str, assignments: &[(i32, &[i32])]) -> CreatableTopic<'static> {
     let assignment = |&(partition_index, brokers): &(i32, &[i32])| CreatableReplicaAssignment {
         partition_index,
         broker_ids: brokers.to_vec(),
@@ -231,7 +254,7 @@ fn validate_only_answers_as_the_real_thing_and_makes_no_record() {
 #[test]
 fn a_manual_assignment_is_kept_and_led_by_its_first_active_broker() {
     let mut context = ControllerContext::with_brokers(3);
-    context.apply(&context.controller.fence_broker(BrokerId(2)).records);
+    context.fence(2);
     assert_eq!(codes(&context.create(vec![assigned("a", &[(1, &[2, 3]), (0, &[3, 1])])])), [ErrorCode::NONE]);
     assert_eq!(*context.partition("a", 1).replicas, [BrokerId(2), BrokerId(3)]);
     assert_eq!(context.partition("a", 1).leader, BrokerId(3));
@@ -242,7 +265,7 @@ fn a_manual_assignment_is_kept_and_led_by_its_first_active_broker() {
 #[test]
 fn without_an_active_broker_no_topic_is_made() {
     let mut context = ControllerContext::with_brokers(1);
-    context.apply(&context.controller.fence_broker(BrokerId(1)).records);
+    context.fence(1);
     assert_eq!(codes(&context.create(vec![topic("a", 1, 1)])), [ErrorCode::INVALID_REPLICATION_FACTOR]);
 }
 
@@ -384,80 +407,6 @@ fn producer_ids_are_given_once_and_only_to_registered_brokers() {
     }
     let stale = context.controller.allocate_producer_ids(BrokerId(1), epoch + 1).unwrap_err();
     assert_eq!(stale.code(), ErrorCode::STALE_BROKER_EPOCH);
-}
-
-#[test]
-fn a_broker_is_fenced_until_it_has_applied_its_own_registration() {
-    let mut context = ControllerContext::formatted();
-    let epoch = context.register(ControllerContext::registration(1, 1)).unwrap();
-    let (_, reply) = context.beat(&heartbeat(1, epoch, epoch - 1));
-    assert_eq!(reply, HeartbeatReply { is_caught_up: false, is_fenced: true, should_shut_down: false });
-    let (records, reply) = context.beat(&heartbeat(1, epoch, epoch));
-    assert_eq!(reply, HeartbeatReply { is_caught_up: true, is_fenced: false, should_shut_down: false });
-    assert_eq!(records.len(), 1);
-    let (records, _) = context.beat(&heartbeat(1, epoch, epoch + 1));
-    assert!(records.is_empty(), "nothing changed, and yet: {records:?}");
-    assert!(context.controller.heartbeat(&heartbeat(1, epoch + 5, epoch)).is_err());
-}
-
-#[test]
-fn a_broker_that_stops_hands_over_what_it_leads_and_gets_it_back() {
-    let mut context = ControllerContext::with_brokers(2);
-    context.create(vec![assigned("a", &[(0, &[1, 2])]), assigned("b", &[(0, &[1])])]);
-    let epoch = context.controller.head().brokers.get(BrokerId(1)).unwrap().epoch;
-    let stopping = Heartbeat { want_shut_down: true, ..heartbeat(1, epoch, epoch) };
-    let (_, reply) = context.beat(&stopping);
-    assert!(!reply.should_shut_down, "it may stop only once the handover is committed");
-    assert_eq!(context.partition("a", 0).leader, BrokerId(2));
-    assert_eq!(*context.partition("a", 0).isr, [BrokerId(2)]);
-    assert_eq!(context.partition("b", 0).leader, BrokerId::NONE, "nobody else has it");
-    assert_eq!(*context.partition("b", 0).isr, [BrokerId(1)], "the last member stays");
-    let (_, reply) = context.beat(&stopping);
-    assert!(reply.should_shut_down);
-    context.start_broker(1, 77);
-    assert_eq!(context.partition("b", 0).leader, BrokerId(1));
-    assert_eq!(context.partition("b", 0).leader_epoch, LeaderEpoch(2));
-    assert_eq!(context.partition("a", 0).leader, BrokerId(2));
-}
-
-#[test]
-fn a_broker_that_was_killed_leads_in_a_new_epoch() {
-    let mut context = ControllerContext::with_brokers(1);
-    context.create(vec![topic("a", 1, 1)]);
-    let epoch = context.start_broker(1, 99);
-    assert_eq!(context.partition("a", 0).leader_epoch, LeaderEpoch(2));
-    assert_eq!(context.partition("a", 0).leader, BrokerId(1));
-    assert_eq!(context.controller.head().brokers.get(BrokerId(1)).unwrap().epoch, epoch);
-}
-
-#[test]
-fn the_same_process_may_register_again_and_keeps_its_epoch() {
-    let mut context = ControllerContext::with_brokers(1);
-    let epoch = context.controller.head().brokers.get(BrokerId(1)).unwrap().epoch;
-    assert_eq!(context.register(ControllerContext::registration(1, 1)), Ok(epoch));
-    assert!(!context.controller.head().brokers.get(BrokerId(1)).unwrap().fenced);
-}
-
-#[test]
-fn a_broker_that_cannot_read_the_records_or_brings_foreign_directories_is_refused() {
-    let mut context = ControllerContext::with_brokers(1);
-    let mut old = ControllerContext::registration(2, 2);
-    old.features[0].max = 29;
-    assert_eq!(context.register(old).unwrap_err().code(), ErrorCode::UNSUPPORTED_VERSION);
-    for log_dirs in [vec![], vec![Uuid::from_u128(1001)], vec![Uuid::from_u128(1)], vec![Uuid::from_u128(500); 2]] {
-        let registration = Registration { log_dirs, ..ControllerContext::registration(2, 2) };
-        assert_eq!(context.register(registration).unwrap_err().code(), ErrorCode::INVALID_REGISTRATION);
-    }
-}
-
-#[test]
-fn an_unregistered_broker_is_forgotten() {
-    let mut context = ControllerContext::with_brokers(2);
-    let epoch = context.controller.head().brokers.get(BrokerId(2)).unwrap().epoch;
-    assert!(context.controller.unregister_broker(BrokerId(2), epoch + 1).is_err());
-    let records = context.controller.unregister_broker(BrokerId(2), epoch).unwrap().records;
-    context.apply(&records);
-    assert!(context.controller.head().brokers.get(BrokerId(2)).is_none());
 }
 
 #[test]

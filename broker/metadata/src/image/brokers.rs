@@ -5,6 +5,9 @@ use std::sync::Arc;
 use barnabas_types::{BrokerId, Uuid};
 use imbl::OrdMap;
 
+use super::hash::{SetHash, record_hash};
+use crate::snapshot;
+
 /// A listener as the broker advertises it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerEndpoint {
@@ -61,6 +64,19 @@ impl BrokerRegistration {
         !self.fenced && !self.in_controlled_shutdown
     }
 
+    /// True unless every directory of it is cordoned: then no new replica is put there (KIP-1066).
+    #[must_use]
+    pub fn takes_new_replicas(&self) -> bool {
+        let cordoned = self.cordoned_log_dirs.as_deref().unwrap_or_default();
+        self.log_dirs.is_empty() || self.log_dirs.iter().any(|directory| !cordoned.contains(directory))
+    }
+
+    /// True when `directory` is online here. Where brokers tell of no directories, all of them are.
+    #[must_use]
+    pub fn has_online(&self, directory: Uuid) -> bool {
+        self.log_dirs.is_empty() || self.log_dirs.contains(&directory)
+    }
+
     /// Its endpoint on the listener called `name`.
     #[must_use]
     pub fn endpoint(&self, name: &str) -> Option<&BrokerEndpoint> {
@@ -70,13 +86,16 @@ impl BrokerRegistration {
 
 /// All registered brokers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Brokers(pub(crate) OrdMap<BrokerId, Arc<BrokerRegistration>>);
+pub struct Brokers {
+    pub(crate) by_id: OrdMap<BrokerId, Arc<BrokerRegistration>>,
+    hash: SetHash,
+}
 
 impl Brokers {
     /// The broker with `id`.
     #[must_use]
     pub fn get(&self, id: BrokerId) -> Option<&Arc<BrokerRegistration>> {
-        self.0.get(&id)
+        self.by_id.get(&id)
     }
 
     /// True when `id` is registered and may lead.
@@ -87,6 +106,22 @@ impl Brokers {
 
     /// All of them, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
-        self.0.values()
+        self.by_id.values()
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash.value()
+    }
+
+    pub(crate) fn insert(&mut self, broker: BrokerRegistration) {
+        self.remove(broker.id);
+        self.hash.add(record_hash(&snapshot::broker(&broker)));
+        self.by_id.insert(broker.id, Arc::new(broker));
+    }
+
+    pub(crate) fn remove(&mut self, id: BrokerId) {
+        if let Some(removed) = self.by_id.remove(&id) {
+            self.hash.remove(record_hash(&snapshot::broker(&removed)));
+        }
     }
 }

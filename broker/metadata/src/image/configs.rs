@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::hash::{SetHash, record_hash};
+use crate::snapshot;
+
 /// What a configuration belongs to, with Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceType {
@@ -79,13 +82,16 @@ pub type ResourceConfigs = OrdMap<Box<str>, Arc<str>>;
 
 /// All dynamic configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Configs(pub(crate) OrdMap<ConfigResource, ResourceConfigs>);
+pub struct Configs {
+    pub(crate) by_resource: OrdMap<ConfigResource, ResourceConfigs>,
+    hash: SetHash,
+}
 
 impl Configs {
     /// What is set on `resource`; None when nothing is.
     #[must_use]
     pub fn get(&self, resource: &ConfigResource) -> Option<&ResourceConfigs> {
-        self.0.get(resource)
+        self.by_resource.get(resource)
     }
 
     /// What is set on the topic called `name`.
@@ -102,18 +108,34 @@ impl Configs {
 
     /// Every resource on which something is set.
     pub fn iter(&self) -> impl Iterator<Item = (&ConfigResource, &ResourceConfigs)> {
-        self.0.iter()
+        self.by_resource.iter()
+    }
+
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash.value()
     }
 
     /// Sets `key`, or takes it away when `value` is None.
-    pub(crate) fn set(&mut self, resource: ConfigResource, key: &str, value: Option<&str>) {
+    pub(crate) fn set(&mut self, resource: &ConfigResource, key: &str, value: Option<&str>) {
+        let mut configs = self.by_resource.get(resource).cloned().unwrap_or_default();
+        if let Some(before) = configs.remove(key) {
+            self.hash.remove(record_hash(&snapshot::config(resource, key, &before)));
+        }
         if let Some(value) = value {
-            self.0.entry(resource).or_default().insert(key.into(), value.into());
-        } else if let Some(configs) = self.0.get_mut(&resource) {
-            configs.remove(key);
-            if configs.is_empty() {
-                self.0.remove(&resource);
-            }
+            self.hash.add(record_hash(&snapshot::config(resource, key, value)));
+            configs.insert(key.into(), value.into());
+        }
+        if configs.is_empty() {
+            self.by_resource.remove(resource);
+        } else {
+            self.by_resource.insert(resource.clone(), configs);
+        }
+    }
+
+    /// Takes away everything that is set on `resource`.
+    pub(crate) fn remove(&mut self, resource: &ConfigResource) {
+        for (key, value) in self.by_resource.remove(resource).into_iter().flatten() {
+            self.hash.remove(record_hash(&snapshot::config(resource, &key, &value)));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use imbl::OrdMap;
 
+use super::hash::{SetHash, record_hash};
+use crate::snapshot;
+
 /// The feature whose level gates the versions of records and of requests between brokers.
 pub const METADATA_VERSION: &str = "metadata.version";
 
@@ -9,6 +12,7 @@ pub const METADATA_VERSION: &str = "metadata.version";
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Features {
     levels: OrdMap<Box<str>, i16>,
+    hash: SetHash,
 }
 
 impl Features {
@@ -29,10 +33,16 @@ impl Features {
         self.levels.iter().map(|(name, &level)| (name.as_ref(), level))
     }
 
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash.value()
+    }
+
     pub(crate) fn set(&mut self, name: &str, level: i16) {
-        if level == 0 {
-            self.levels.remove(name);
-        } else {
+        if let Some(before) = self.levels.remove(name) {
+            self.hash.remove(record_hash(&snapshot::feature(name, before)));
+        }
+        if level != 0 {
+            self.hash.add(record_hash(&snapshot::feature(name, level)));
             self.levels.insert(name.into(), level);
         }
     }

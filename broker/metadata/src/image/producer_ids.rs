@@ -1,20 +1,20 @@
 //! Where the next block of producer ids begins.
 
-use barnabas_types::{BrokerId, ProducerId};
+use barnabas_types::ProducerId;
 
-/// The end of the last block that was given out. Ids below it are never given out again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::hash::record_hash;
+use crate::snapshot;
+
+/// The end of the last block that was given out. Ids below it are never given out again. Who got that block stands in the log only, as
+/// in Kafka: a snapshot does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct NextProducerId {
-    /// The broker that got the last block.
-    pub broker_id: BrokerId,
-    /// Its epoch at that time.
-    pub broker_epoch: i64,
     /// The first id that nobody has.
     pub next_producer_id: ProducerId,
 }
 
-impl Default for NextProducerId {
-    fn default() -> Self {
-        Self { broker_id: BrokerId::NONE, broker_epoch: -1, next_producer_id: ProducerId(0) }
+impl NextProducerId {
+    pub(super) fn hash(self) -> u64 {
+        snapshot::producer_ids(self).map_or(0, |record| record_hash(&record))
     }
 }

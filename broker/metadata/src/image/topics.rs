@@ -5,6 +5,9 @@ use std::sync::Arc;
 use barnabas_types::{BrokerId, LeaderEpoch, PartitionId, TopicIdPartition, Uuid};
 use imbl::{OrdMap, OrdSet};
 
+use super::hash::{ItemHash, SetHash, record_hash};
+use crate::{directory_id, snapshot};
+
 /// Whether a partition's leader may have lost records in an unclean election and has still to agree with its followers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RecoveryState {
@@ -21,7 +24,7 @@ pub enum RecoveryState {
 pub struct Partition {
     /// The brokers that hold it, the preferred leader first.
     pub replicas: Arc<[BrokerId]>,
-    /// The log directory of each replica, in the order of `replicas`; zero where it is not assigned.
+    /// The log directory of each replica, in the order of `replicas`; reserved ids say why there is none ([`directory_id`]).
     pub directories: Arc<[Uuid]>,
     /// The replicas that count for the high watermark.
     pub isr: Arc<[BrokerId]>,
@@ -58,7 +61,7 @@ impl Partition {
     }
 
     pub(crate) fn set_unusual(&mut self, replicas: UnusualReplicas) {
-        self.unusual = (replicas != UnusualReplicas::default()).then(|| Box::new(replicas));
+        self.unusual = (!replicas.is_empty()).then(|| Box::new(replicas));
     }
 
     /// A partition on `replicas`, in `directories`, with nothing under way.
@@ -94,11 +97,55 @@ impl Partition {
         share(&mut self.isr, &self.replicas);
     }
 
+    /// Once all replicas are in sync again there is one list of them again.
+    fn share_isr(&mut self) {
+        if self.isr == self.replicas {
+            self.isr = Arc::clone(&self.replicas);
+        }
+    }
+
     /// The directory that holds the replica of `broker`, if it has one and it is assigned.
     #[must_use]
     pub fn directory(&self, broker: BrokerId) -> Option<Uuid> {
         let position = self.replicas.iter().position(|&replica| replica == broker)?;
-        self.directories.get(position).copied().filter(|directory| !directory.is_zero())
+        self.directories.get(position).copied().filter(|&directory| !directory_id::is_reserved(directory))
+    }
+
+    /// What it adds to the hash of the image. Field by field, as there may be very many of them; in the order of its record.
+    fn hash(&self, topic_id: Uuid, id: PartitionId) -> u64 {
+        let mut hash = ItemHash::new(3);
+        hash.bytes(&topic_id.0);
+        hash.number(bits(id));
+        hash.number(bits(self.leader.0));
+        hash.number(bits(self.leader_epoch.0));
+        hash.number(bits(self.partition_epoch));
+        hash.number(u64::from(self.leader_recovery_state == RecoveryState::Recovering));
+        let mut ids = |list: &[BrokerId]| {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|id| hash.number(bits(id.0)));
+        };
+        ids(&self.replicas);
+        ids(&self.isr);
+        if let Some(unusual) = &self.unusual {
+            ids(&unusual.removing);
+            ids(&unusual.adding);
+            ids(&unusual.eligible_leaders);
+            ids(&unusual.last_known_eligible_leaders);
+        }
+        self.directories.iter().for_each(|directory| hash.bytes(&directory.0));
+        hash.finish()
+    }
+}
+
+fn bits(number: i32) -> u64 {
+    u64::from(number.cast_unsigned())
+}
+
+impl UnusualReplicas {
+    fn is_empty(&self) -> bool {
+        [&self.removing, &self.adding, &self.eligible_leaders, &self.last_known_eligible_leaders]
+            .into_iter()
+            .all(|list| list.is_empty())
     }
 }
 
@@ -111,6 +158,14 @@ pub struct Topic {
     pub id: Uuid,
     /// Its partitions by number.
     pub partitions: OrdMap<PartitionId, Arc<Partition>>,
+    /// What its partitions add to the hash of the image.
+    partitions_hash: SetHash,
+}
+
+impl Topic {
+    fn own_hash(&self) -> u64 {
+        record_hash(&snapshot::topic(self))
+    }
 }
 
 /// All topics.
@@ -120,6 +175,7 @@ pub struct Topics {
     by_name: OrdMap<Arc<str>, Uuid>,
     /// Names that hold `.` or `_`, under the name with every `.` made `_`: metrics cannot tell such names apart.
     colliding: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    hash: SetHash,
 }
 
 impl Topics {
@@ -176,16 +232,24 @@ impl Topics {
         &self.by_id
     }
 
+    pub(super) const fn hash(&self) -> u64 {
+        self.hash.value()
+    }
+
     pub(crate) fn insert(&mut self, name: Arc<str>, id: Uuid) {
         if let Some(key) = collision_key(&name) {
             self.colliding.entry(key.into()).or_default().insert(Arc::clone(&name));
         }
         self.by_name.insert(Arc::clone(&name), id);
-        self.by_id.insert(id, Arc::new(Topic { name, id, partitions: OrdMap::new() }));
+        let topic = Topic { name, id, partitions: OrdMap::new(), partitions_hash: SetHash::default() };
+        self.hash.add(topic.own_hash());
+        self.by_id.insert(id, Arc::new(topic));
     }
 
     pub(crate) fn remove(&mut self, id: Uuid) -> Option<Arc<Topic>> {
         let topic = self.by_id.remove(&id)?;
+        self.hash.remove(topic.own_hash());
+        self.hash.remove(topic.partitions_hash.value());
         self.by_name.remove(&topic.name);
         if let Some(key) = collision_key(&topic.name)
             && let Some(names) = self.colliding.get_mut(key.as_str())
@@ -198,18 +262,46 @@ impl Topics {
         Some(topic)
     }
 
-    /// The partition, to be changed where it is; copied first if another image shares it.
-    pub(crate) fn partition_mut(&mut self, key: TopicIdPartition) -> Option<&mut Partition> {
-        let topic = Arc::make_mut(self.by_id.get_mut(&key.topic_id)?);
-        topic.partitions.get_mut(&key.partition).map(Arc::make_mut)
+    /// Changes a partition where it is; it is copied first if another image shares it. Returns false when there is none.
+    pub(crate) fn change_partition(&mut self, key: TopicIdPartition, change: impl FnOnce(&mut Partition)) -> bool {
+        let Some(topic) = self.by_id.get_mut(&key.topic_id) else { return false };
+        // Looked for first: who changes nothing copies nothing.
+        if !topic.partitions.contains_key(&key.partition) {
+            return false;
+        }
+        let topic = Arc::make_mut(topic);
+        let Some(partition) = topic.partitions.get_mut(&key.partition) else { return false };
+        let before = partition.hash(key.topic_id, key.partition);
+        let partition = Arc::make_mut(partition);
+        change(partition);
+        partition.share_isr();
+        let after = partition.hash(key.topic_id, key.partition);
+        for hash in [&mut topic.partitions_hash, &mut self.hash] {
+            hash.remove(before);
+            hash.add(after);
+        }
+        true
     }
 
+    /// Adds a partition, or puts it in the place of the one with its number. Returns false when there is no such topic.
     pub(crate) fn insert_partition(&mut self, key: TopicIdPartition, mut partition: Partition) -> bool {
         let Some(topic) = self.by_id.get_mut(&key.topic_id) else { return false };
-        let partitions = &mut Arc::make_mut(topic).partitions;
-        partition.share(key.partition.checked_sub(1).and_then(|before| partitions.get(&before)).map(AsRef::as_ref));
-        partitions.insert(key.partition, Arc::new(partition));
+        let topic = Arc::make_mut(topic);
+        let neighbour = key.partition.checked_sub(1).and_then(|before| topic.partitions.get(&before));
+        partition.share(neighbour.map(AsRef::as_ref));
+        let hash = partition.hash(key.topic_id, key.partition);
+        let replaced = topic.partitions.insert(key.partition, Arc::new(partition));
+        let replaced = replaced.map_or(0, |before| before.hash(key.topic_id, key.partition));
+        for sum in [&mut topic.partitions_hash, &mut self.hash] {
+            sum.remove(replaced);
+            sum.add(hash);
+        }
         true
+    }
+
+    /// The ids of all topics, ordered.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Uuid> + use<'_> {
+        self.by_id.keys().copied()
     }
 }
 
@@ -272,12 +364,13 @@ mod tests {
         let mut now = topics(&["t"]);
         now.insert_partition(key, partition_on([1, 2]));
         let before = now.clone();
-        now.partition_mut(key).unwrap().partition_epoch = 7;
+        assert!(now.change_partition(key, |partition| partition.partition_epoch = 7));
         assert_eq!(
             (before.partition(key).unwrap().partition_epoch, now.partition(key).unwrap().partition_epoch),
             (0, 7)
         );
-        assert!(now.partition_mut(TopicIdPartition { partition: 1, ..key }).is_none());
+        assert!(!now.change_partition(TopicIdPartition { partition: 1, ..key }, |_| unreachable!("there is none")));
+        assert_ne!(before.hash(), now.hash());
     }
 
     #[test]
@@ -292,10 +385,11 @@ mod tests {
         let record = crate::snapshot::partition(topic_id, 0, &partition);
         let mut image = crate::Image { topics: topics(&["t"]), ..crate::Image::default() };
         image.replay(&MetadataRecord::Partition(record)).unwrap();
-        let replayed = image.topics.partition_mut(key).unwrap();
+        let replayed = Arc::clone(image.topics.partition(key).unwrap());
         assert!(replayed.is_reassigning());
         assert_eq!(replayed.unusual(), unusual);
-        replayed.set_unusual(UnusualReplicas::default());
+        assert!(image.topics.change_partition(key, |partition| partition.set_unusual(UnusualReplicas::default())));
+        let replayed = image.topics.partition(key).unwrap();
         assert!(replayed.unusual.is_none() && !replayed.is_reassigning());
     }
 

@@ -1,7 +1,6 @@
 //! Properties that every placement has, over many seeded clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use barnabas_types::Uuid;
 
@@ -26,7 +25,7 @@ fn brokers(racks: &[(&str, usize)], fenced: &[i32]) -> Brokers {
                 log_dirs: Vec::new(),
                 cordoned_log_dirs: None,
             };
-            brokers.0.insert(BrokerId(id), Arc::new(broker));
+            brokers.insert(broker);
         }
     }
     brokers

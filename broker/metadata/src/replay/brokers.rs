@@ -36,13 +36,13 @@ pub(super) fn register(brokers: &mut Brokers, record: &RegisterBrokerRecord<'_>)
         log_dirs: record.log_dirs.clone(),
         cordoned_log_dirs: record.cordoned_log_dirs.clone(),
     };
-    brokers.0.insert(id, Arc::new(broker));
+    brokers.insert(broker);
 }
 
 pub(super) fn unregister(brokers: &mut Brokers, record: &UnregisterBrokerRecord) -> Result<(), ReplayError> {
     let id = BrokerId(record.broker_id);
     registered(brokers, "UnregisterBrokerRecord", id, record.broker_epoch)?;
-    brokers.0.remove(&id);
+    brokers.remove(id);
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub(super) fn change(brokers: &mut Brokers, record: &BrokerRegistrationChangeRec
     if record.cordoned_log_dirs.is_some() {
         broker.cordoned_log_dirs.clone_from(&record.cordoned_log_dirs);
     }
-    brokers.0.insert(id, Arc::new(broker));
+    brokers.insert(broker);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn set_fenced(
 ) -> Result<(), ReplayError> {
     let mut broker = BrokerRegistration::clone(registered(brokers, record, id, epoch)?);
     broker.fenced = fenced;
-    brokers.0.insert(id, Arc::new(broker));
+    brokers.insert(broker);
     Ok(())
 }
 

@@ -11,6 +11,6 @@ pub(super) fn config(configs: &mut Configs, record: &ConfigRecord<'_>) -> Result
         return Err(ReplayError::UnknownValue { record: "ConfigRecord", field: "resourceType", value });
     };
     let resource = ConfigResource { resource_type, name: record.resource_name.as_ref().into() };
-    configs.set(resource, &record.name, record.value.as_deref());
+    configs.set(&resource, &record.name, record.value.as_deref());
     Ok(())
 }

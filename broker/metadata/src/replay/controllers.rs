@@ -1,7 +1,5 @@
 //! Records of controllers.
 
-use std::sync::Arc;
-
 use barnabas_protocol::records::metadata::RegisterControllerRecord;
 use barnabas_types::BrokerId;
 
@@ -27,5 +25,5 @@ pub(super) fn register(controllers: &mut Controllers, record: &RegisterControlle
         endpoints: endpoints.collect(),
         features: features.collect(),
     };
-    controllers.0.insert(id, Arc::new(controller));
+    controllers.insert(controller);
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use barnabas_protocol::records::metadata::{PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
-use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
+use barnabas_protocol::records::metadata::{
+    ClearElrRecord, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
+};
+use barnabas_types::{BrokerId, LeaderEpoch, PartitionId, TopicIdPartition, Uuid};
 
 use super::ReplayError;
-use crate::{ConfigResource, Image, Partition, RecoveryState, Topics, UnusualReplicas};
+use crate::{ConfigResource, Image, Partition, RecoveryState, Topics, UnusualReplicas, directory_id};
 
 /// In a PartitionChangeRecord: the leader stays.
 pub(crate) const LEADER_UNCHANGED: i32 = -2;
@@ -24,12 +26,13 @@ pub(super) fn remove(image: &mut Image, record: &RemoveTopicRecord) -> Result<()
         return Err(ReplayError::UnknownTopic { record: "RemoveTopicRecord", topic_id: record.topic_id });
     };
     // A topic's configuration goes with it: there is no record for that.
-    image.configs.0.remove(&ConfigResource::topic(Arc::clone(&topic.name)));
+    image.configs.remove(&ConfigResource::topic(Arc::clone(&topic.name)));
     Ok(())
 }
 
 pub(super) fn partition(topics: &mut Topics, record: &PartitionRecord) -> Result<(), ReplayError> {
-    let directories = directories(&record.directories, record.replicas.len());
+    let given = record.directories.iter().copied();
+    let directories = given.chain(std::iter::repeat(directory_id::MIGRATING)).take(record.replicas.len()).collect();
     let (replicas, isr) = (broker_ids(&record.replicas), broker_ids(&record.isr));
     let mut partition = Partition::new(replicas, directories, isr, BrokerId(record.leader));
     partition.set_unusual(UnusualReplicas {
@@ -55,26 +58,76 @@ pub(super) fn change(topics: &mut Topics, record: &PartitionChangeRecord) -> Res
         -1 => None,
         state => Some(recovery_state("PartitionChangeRecord", state)?),
     };
-    let unknown = ReplayError::UnknownPartition { record: "PartitionChangeRecord", partition: key };
-    let changed = topics.partition_mut(key).ok_or(unknown)?;
-    replace(&mut changed.isr, record.isr.as_deref());
-    replace(&mut changed.replicas, record.replicas.as_deref());
-    let mut unusual = changed.unusual();
+    let changed = topics.change_partition(key, |partition| merge(partition, record, recovery));
+    changed.then_some(()).ok_or(ReplayError::UnknownPartition { record: "PartitionChangeRecord", partition: key })
+}
+
+fn merge(partition: &mut Partition, record: &PartitionChangeRecord<'_>, recovery: Option<RecoveryState>) {
+    partition.directories = changed_directories(partition, record);
+    replace(&mut partition.isr, record.isr.as_deref());
+    replace(&mut partition.replicas, record.replicas.as_deref());
+    let mut unusual = partition.unusual();
     replace(&mut unusual.removing, record.removing_replicas.as_deref());
     replace(&mut unusual.adding, record.adding_replicas.as_deref());
     replace(&mut unusual.eligible_leaders, record.eligible_leader_replicas.as_deref());
     replace(&mut unusual.last_known_eligible_leaders, record.last_known_elr.as_deref());
-    changed.set_unusual(unusual);
-    if record.directories.is_some() || record.replicas.is_some() {
-        let assigned = record.directories.as_deref().unwrap_or(&changed.directories);
-        changed.directories = directories(assigned, changed.replicas.len());
-    }
-    changed.leader_recovery_state = recovery.unwrap_or(changed.leader_recovery_state);
+    partition.set_unusual(unusual);
+    partition.leader_recovery_state = recovery.unwrap_or(partition.leader_recovery_state);
     if record.leader != LEADER_UNCHANGED {
-        changed.leader = BrokerId(record.leader);
-        changed.leader_epoch = LeaderEpoch(changed.leader_epoch.0.saturating_add(1));
+        partition.leader = BrokerId(record.leader);
+        partition.leader_epoch = LeaderEpoch(partition.leader_epoch.0.saturating_add(1));
     }
-    changed.partition_epoch = changed.partition_epoch.saturating_add(1);
+    partition.partition_epoch = partition.partition_epoch.saturating_add(1);
+}
+
+/// The directories after `record`: those it names, else of each replica the one it had.
+fn changed_directories(partition: &Partition, record: &PartitionChangeRecord<'_>) -> Arc<[Uuid]> {
+    let given = record.directories.as_deref().filter(|given| !given.is_empty());
+    match (given, record.replicas.as_deref()) {
+        (Some(given), replicas) => {
+            let replicas = replicas.map_or(partition.replicas.len(), <[i32]>::len);
+            given.iter().copied().chain(std::iter::repeat(directory_id::MIGRATING)).take(replicas).collect()
+        }
+        (None, Some(replicas)) => {
+            let had = |&replica: &i32| {
+                let position = partition.replicas.iter().position(|had| had.0 == replica)?;
+                partition.directories.get(position).copied()
+            };
+            replicas.iter().map(|replica| had(replica).unwrap_or(directory_id::UNASSIGNED)).collect()
+        }
+        (None, None) => Arc::clone(&partition.directories),
+    }
+}
+
+/// Forgets who may be elected although out of sync, for one topic or, without a name, for all.
+pub(super) fn clear_eligible_leaders(topics: &mut Topics, record: &ClearElrRecord<'_>) -> Result<(), ReplayError> {
+    let ids: Vec<Uuid> = match record.topic_name.as_ref() {
+        "" => topics.ids().collect(),
+        name => match topics.named(name) {
+            Some(topic) => vec![topic.id],
+            None => return Err(ReplayError::UnknownTopicName { record: "ClearElrRecord", name: name.into() }),
+        },
+    };
+    for topic_id in ids {
+        let partitions = topics.get(topic_id).into_iter().flat_map(|topic| &topic.partitions);
+        let tracked: Vec<PartitionId> = partitions
+            .filter(|(_, partition)| {
+                let unusual = partition.unusual();
+                !unusual.eligible_leaders.is_empty() || !unusual.last_known_eligible_leaders.is_empty()
+            })
+            .map(|(&id, _)| id)
+            .collect();
+        for partition in tracked {
+            let cleared = PartitionChangeRecord {
+                topic_id,
+                partition_id: partition,
+                eligible_leader_replicas: Some(Vec::new()),
+                last_known_elr: Some(Vec::new()),
+                ..PartitionChangeRecord::default()
+            };
+            change(topics, &cleared)?;
+        }
+    }
     Ok(())
 }
 
@@ -86,11 +139,6 @@ fn replace<T: FromIterator<BrokerId>>(field: &mut T, ids: Option<&[i32]>) {
 
 fn broker_ids<T: FromIterator<BrokerId>>(ids: &[i32]) -> T {
     ids.iter().copied().map(BrokerId).collect()
-}
-
-/// One directory per replica: older records have none, which reads as not assigned.
-fn directories(given: &[Uuid], replicas: usize) -> Arc<[Uuid]> {
-    given.iter().copied().chain(std::iter::repeat(Uuid::ZERO)).take(replicas).collect()
 }
 
 fn recovery_state(record: &'static str, value: i8) -> Result<RecoveryState, ReplayError> {

@@ -87,7 +87,7 @@ section! {
 }
 
 section! {
-    /// The metadata log.
+    /// The metadata log, and the brokers that live by it.
     MetadataLogConfig {
         metadata_log_segment_bytes: u32 = "metadata.log.segment.bytes",
         metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
@@ -95,6 +95,8 @@ section! {
         metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
         /// 0 for never.
         metadata_max_idle_interval_ms: i64 = "metadata.max.idle.interval.ms",
+        broker_session_timeout_ms: i64 = "broker.session.timeout.ms",
+        broker_heartbeat_interval_ms: i64 = "broker.heartbeat.interval.ms",
     }
 }
 

@@ -29,6 +29,8 @@ pub struct ControllerSettings {
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
+    /// `broker.session.timeout.ms`.
+    pub broker_session_timeout: Duration,
     /// `metadata.max.idle.interval.ms`; None for no NoOp records.
     pub max_idle_interval: Option<Duration>,
     /// `metadata.log.max.record.bytes.between.snapshots`.
@@ -43,6 +45,7 @@ impl Default for ControllerSettings {
         Self {
             default_partitions: 1,
             default_replication_factor: 1,
+            broker_session_timeout: Duration::from_secs(9),
             max_idle_interval: Some(Duration::from_millis(500)),
             max_bytes_between_snapshots: 20 * 1024 * 1024,
             max_snapshot_interval: Some(Duration::from_secs(3600)),
@@ -55,7 +58,7 @@ pub(super) type Completion = Box<dyn FnOnce(Result<Offset, ControllerError>) + S
 
 /// A decision to make on the owner's thread.
 pub(super) type Decision =
-    Box<dyn FnOnce(&Controller, &mut Context<'_>) -> (Vec<MetadataRecord<'static>>, Completion) + Send>;
+    Box<dyn FnOnce(&mut Controller, &mut Context<'_>) -> (Vec<MetadataRecord<'static>>, Completion) + Send>;
 
 /// What the owner is told.
 pub(super) enum Command {
@@ -83,7 +86,40 @@ impl ControllerHandle {
     pub async fn decide<R, D>(&self, deadline: Instant, decide: D) -> Result<R, ControllerError>
     where
         R: Send + 'static,
-        D: FnOnce(&Controller, &mut Context<'_>) -> Outcome<R> + Send + 'static,
+        D: FnOnce(&mut Controller, &mut Context<'_>) -> Outcome<R> + Send + 'static,
+    {
+        let answer = async {
+            let (response, offset) = self.committed(decide).await?;
+            self.applied.reached(offset).await.map_err(|_| ControllerError::Stopped)?;
+            Ok(response)
+        };
+        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
+    }
+
+    /// As [`ControllerHandle::try_decide`], but returns once the decision is committed, applied here or not.
+    ///
+    /// # Errors
+    /// The outer ones are the controller's, the inner ones the decision's.
+    pub async fn try_decide_committed<R, E, D>(
+        &self,
+        deadline: Instant,
+        decide: D,
+    ) -> Result<Result<R, E>, ControllerError>
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+        D: FnOnce(&mut Controller, &mut Context<'_>) -> Result<Outcome<R>, E> + Send + 'static,
+    {
+        let answer = self.committed(move |controller, context| refusable(decide(controller, context)));
+        let answered = tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut));
+        answered.map(|(response, _)| response)
+    }
+
+    /// The response, and the offset after the decision's records once they are committed.
+    async fn committed<R, D>(&self, decide: D) -> Result<(R, Offset), ControllerError>
+    where
+        R: Send + 'static,
+        D: FnOnce(&mut Controller, &mut Context<'_>) -> Outcome<R> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
         let decision: Decision = Box::new(move |controller, context| {
@@ -94,13 +130,8 @@ impl ControllerHandle {
             });
             (records, completion)
         });
-        let answer = async {
-            self.commands.send(Command::Decide(decision)).await.map_err(|_| ControllerError::Stopped)?;
-            let (response, offset) = receiver.await.map_err(|_| ControllerError::Stopped)??;
-            self.applied.reached(offset).await.map_err(|_| ControllerError::Stopped)?;
-            Ok(response)
-        };
-        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
+        self.commands.send(Command::Decide(decision)).await.map_err(|_| ControllerError::Stopped)?;
+        receiver.await.map_err(|_| ControllerError::Stopped)?
     }
 
     /// As [`ControllerHandle::decide`], for decisions that may refuse.
@@ -111,13 +142,9 @@ impl ControllerHandle {
     where
         R: Send + 'static,
         E: Send + 'static,
-        D: FnOnce(&Controller, &mut Context<'_>) -> Result<Outcome<R>, E> + Send + 'static,
+        D: FnOnce(&mut Controller, &mut Context<'_>) -> Result<Outcome<R>, E> + Send + 'static,
     {
-        self.decide(deadline, move |controller, context| match decide(controller, context) {
-            Ok(Outcome { records, response }) => Outcome { records, response: Ok(response) },
-            Err(error) => Outcome { records: Vec::new(), response: Err(error) },
-        })
-        .await
+        self.decide(deadline, move |controller, context| refusable(decide(controller, context))).await
     }
 
     /// How far this node has applied the metadata.
@@ -137,6 +164,14 @@ impl ControllerHandle {
     /// Returns when the controller has stopped, for whatever reason.
     pub async fn stopped(&self) {
         self.commands.closed().await;
+    }
+}
+
+/// A decision that may refuse, as one that refuses in its response.
+fn refusable<R, E>(decided: Result<Outcome<R>, E>) -> Outcome<Result<R, E>> {
+    match decided {
+        Ok(Outcome { records, response }) => Outcome { records, response: Ok(response) },
+        Err(error) => Outcome { records: Vec::new(), response: Err(error) },
     }
 }
 

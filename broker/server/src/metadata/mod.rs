@@ -14,4 +14,4 @@ pub use controller::{ControllerHandle, ControllerSettings, start};
 pub use error::ControllerError;
 pub use producer_ids::{ProducerIdError, ProducerIds};
 pub use publish::{Applied, Change, Published, Publisher, Subscriber};
-pub use registration::{BrokerLife, RegistrationFailed};
+pub use registration::{BrokerLife, Directories, DirectoryNews, RegistrationFailed};

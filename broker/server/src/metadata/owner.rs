@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barnabas_log::fs::Disk;
 use barnabas_metadata::{
-    ConfigRules, Context, Controller, History, Image, MAX_RECORDS_PER_REQUEST, first_batch, snapshot,
+    ConfigRules, Context, Controller, History, Image, MAX_RECORDS_PER_REQUEST, Outcome, first_batch, fit, snapshot,
 };
 use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
 use barnabas_raft::SnapshotId;
@@ -45,6 +45,8 @@ pub(super) struct Owner {
     /// To be told of a finished snapshot; weak, so that the thread ends when nobody can ask any more.
     own_commands: mpsc::WeakSender<Command>,
     published: watch::Sender<Published>,
+    /// The epoch of the quorum in which the controller's sessions began.
+    sessions_of: Option<LeaderEpoch>,
     last_append: Duration,
     last_snapshot: Duration,
     snapshot_running: bool,
@@ -75,12 +77,14 @@ impl Owner {
             commands,
             own_commands,
             published,
+            sessions_of: None,
             last_append: now.monotonic,
             last_snapshot: now.monotonic,
             snapshot_running: false,
             snapshot_not_before: Duration::ZERO,
         };
         owner.finish_format(disk, quorum)?;
+        owner.warn_of_what_is_not_enforced();
         owner.publish();
         Ok((owner, receiver))
     }
@@ -98,6 +102,19 @@ impl Owner {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// The image keeps it, and nobody heeds it yet: who relied on it has to know.
+    fn warn_of_what_is_not_enforced(&self) {
+        let image = self.committed.visible();
+        let (acls, quotas) = (image.acls.len(), image.client_quotas.iter().count());
+        if acls > 0 || quotas > 0 {
+            tracing::warn!(
+                acls,
+                quotas,
+                "the metadata holds access control entries or quotas: they are kept, but not enforced by this release"
+            );
+        }
     }
 
     /// Works until it is told to stop, nobody can ask any more, or the disk fails.
@@ -133,17 +150,47 @@ impl Owner {
                 Command::Stop(sender) => stop = Some(Some(sender)),
             }
         }
+        self.fence_silent()?;
         self.append_no_op()?;
         self.commit()?;
         self.maybe_snapshot()?;
         Ok(stop)
     }
 
+    /// Fences the brokers whose sessions have ended. After the commands of a round, which may hold their heartbeats. Whoever has just
+    /// begun to lead the quorum gives everybody a new session first.
+    fn fence_silent(&mut self) -> Result<(), Fatal> {
+        let lead = self.quorum.lead();
+        if self.sessions_of != lead {
+            self.sessions_of = lead;
+            self.controller.activate(self.runtime.now().monotonic);
+        }
+        while self.sessions_of.is_some() {
+            let decision: Decision = Box::new(|controller, context| {
+                let Outcome { records, response } = controller.fence_silent(context);
+                if let Some(broker) = response {
+                    tracing::warn!(broker = broker.0, "a broker has not been heard of for its session timeout: fenced");
+                }
+                let nobody_waits: Completion = Box::new(|_| ());
+                (records, nobody_waits)
+            });
+            let before = self.quorum.log_end();
+            self.decide(decision)?;
+            if self.quorum.log_end() == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// How long nothing has to be done.
     fn idle_wait(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60);
-        let since = self.runtime.now().monotonic.saturating_sub(self.last_append);
-        self.settings.max_idle_interval.map_or(LONGEST, |interval| interval.saturating_sub(since))
+        let now = self.runtime.now().monotonic;
+        let since = now.saturating_sub(self.last_append);
+        let idle = self.settings.max_idle_interval.map_or(LONGEST, |interval| interval.saturating_sub(since));
+        let session = self.controller.session_deadline(self.settings.broker_session_timeout);
+        idle.min(session.map_or(LONGEST, |deadline| deadline.saturating_sub(now)))
     }
 
     fn decide(&mut self, decision: Decision) -> Result<(), Fatal> {
@@ -155,26 +202,30 @@ impl Owner {
             default_partitions: self.settings.default_partitions,
             default_replication_factor: self.settings.default_replication_factor,
             next_offset: self.quorum.log_end(),
+            now: self.runtime.now().monotonic,
+            broker_session_timeout: self.settings.broker_session_timeout,
         };
         if self.quorum.lead().is_none() {
             // The decision is made to get at its completion, and thrown away.
-            let (_, completion) = decision(&self.controller, &mut context);
+            let (_, completion) = decision(&mut self.controller.clone(), &mut context);
             completion(Err(ControllerError::NotController));
             return Ok(());
         }
-        let (records, completion) = decision(&self.controller, &mut context);
+        let (records, completion) = decision(&mut self.controller, &mut context);
         self.append(records, Some(completion))
     }
 
     /// Appends records, in as many batches as they need, and lets the controller decide on them from here on.
     fn append(
         &mut self,
-        records: Vec<MetadataRecord<'static>>,
+        mut records: Vec<MetadataRecord<'static>>,
         mut completion: Option<Completion>,
     ) -> Result<(), Fatal> {
         let (now, version) = (self.runtime.now(), self.controller.head().features.metadata_version());
         // The very first record sets the version; it looks the same in every one.
         let version = if version == 0 { barnabas_metadata::MAX_METADATA_VERSION } else { version };
+        // What the log does not say must not become part of the metadata here either.
+        records.iter_mut().for_each(|record| fit(record, version));
         let begin = self.quorum.log_end();
         let mut end = begin;
         for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {

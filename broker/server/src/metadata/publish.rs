@@ -101,7 +101,7 @@ impl Publisher {
         let Published { image, end, .. } = self.published.borrow_and_update().clone();
         let delta = Delta::between(&self.current, &image);
         let retries = self.retry_after().is_some();
-        if retries || !delta.is_empty() || self.current.producer_ids != image.producer_ids {
+        if retries || !delta.is_empty() {
             let change = Change { old: Arc::clone(&self.current), new: Arc::clone(&image), delta: Arc::new(delta) };
             for subscriber in &self.subscribers {
                 tracing::debug!(subscriber = subscriber.name(), end = end.0, "publishing metadata");

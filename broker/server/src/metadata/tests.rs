@@ -70,6 +70,7 @@ struct NodeContext {
 const QUIET: ControllerSettings = ControllerSettings {
     default_partitions: 2,
     default_replication_factor: 1,
+    broker_session_timeout: Duration::from_secs(9),
     max_idle_interval: None,
     max_bytes_between_snapshots: u64::MAX,
     max_snapshot_interval: None,
@@ -133,8 +134,16 @@ impl NodeContext {
             features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
             rack: None,
             log_dirs: vec![Uuid::from_u128(7 << 100)],
+            beside_controller: true,
         };
-        let life = BrokerLife::register(self.runtime.clone(), self.controller.clone(), own_controller, registration);
+        let directories: Directories = Arc::new(DirectoryNews::default);
+        let life = BrokerLife::register(
+            self.runtime.clone(),
+            self.controller.clone(),
+            own_controller,
+            registration,
+            directories,
+        );
         let life = life.await.unwrap();
         assert!(self.image().brokers.get(BrokerId(1)).unwrap().fenced, "a new registration is fenced");
         life.unfence().await.unwrap();

@@ -17,6 +17,8 @@ pub struct MetadataCollector {
 struct Gauges {
     committed_end: IntGauge,
     applied_end: IntGauge,
+    /// Of the hash as many bits as a number of Prometheus holds.
+    image_hash: IntGauge,
     /// -1: this node does not lead the quorum.
     quorum_epoch: IntGauge,
     topics: IntGauge,
@@ -29,14 +31,25 @@ impl Gauges {
         Ok(Self {
             committed_end: gauge("barnabas_metadata_committed_end_offset", "Offset after the last committed record.")?,
             applied_end: gauge("barnabas_metadata_applied_end_offset", "Offset after the last record in force here.")?,
+            image_hash: gauge(
+                "barnabas_metadata_image_hash",
+                "Upper 52 bits of the hash of all committed metadata. Nodes at the same committed end offset show the same.",
+            )?,
             quorum_epoch: gauge("barnabas_quorum_leader_epoch", "Epoch that this node leads the quorum in, or -1.")?,
             topics: gauge("barnabas_topics", "Topics of the cluster.")?,
             active_brokers: gauge("barnabas_active_brokers", "Brokers that may lead.")?,
         })
     }
 
-    fn all(&self) -> [&IntGauge; 5] {
-        [&self.committed_end, &self.applied_end, &self.quorum_epoch, &self.topics, &self.active_brokers]
+    fn all(&self) -> [&IntGauge; 6] {
+        [
+            &self.committed_end,
+            &self.applied_end,
+            &self.image_hash,
+            &self.quorum_epoch,
+            &self.topics,
+            &self.active_brokers,
+        ]
     }
 }
 
@@ -60,6 +73,7 @@ impl Collector for MetadataCollector {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.gauges.committed_end.set(end.0);
         self.gauges.applied_end.set(self.applied.end().0);
+        self.gauges.image_hash.set(i64::try_from(image.hash() >> 12).unwrap_or(0));
         self.gauges.quorum_epoch.set(i64::from(epoch.0));
         self.gauges.topics.set(count(image.topics.len()));
         self.gauges.active_brokers.set(count(image.brokers.iter().filter(|broker| broker.is_active()).count()));
@@ -84,6 +98,7 @@ mod tests {
         for line in [
             "barnabas_metadata_committed_end_offset 42",
             "barnabas_metadata_applied_end_offset 0",
+            "barnabas_metadata_image_hash 0",
             "barnabas_quorum_leader_epoch 3",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line} is not on the page:\n{page}");

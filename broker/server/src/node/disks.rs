@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use barnabas_log::fs::{Disk, RealFs};
-use barnabas_metadata::{BrokerEndpoint, FeatureRange, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_VERSION};
+use barnabas_metadata::BrokerEndpoint;
 use barnabas_raft::{Endpoint, ReplicaKey};
 use barnabas_types::Uuid;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -80,7 +80,7 @@ fn open(
             "log.dirs belong to cluster {found}, this node is of cluster {wanted}: check log.dirs and the cluster id"
         );
     }
-    raft::check(disk.fs(), &config.metadata_log_dir, &supported_features())?;
+    raft::check(disk.fs(), &config.metadata_log_dir, &barnabas_metadata::served_features())?;
     let cluster_id = formatted.or_else(|| cluster_id.map(str::to_owned));
     let cluster_id = cluster_id.unwrap_or_else(|| runtime.random_uuid().to_string());
     for path in &config.log_dirs {
@@ -155,6 +155,8 @@ pub fn controller_settings(config: &BrokerConfig) -> ControllerSettings {
     ControllerSettings {
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
+        broker_session_timeout: positive(metadata.broker_session_timeout_ms)
+            .map_or(ControllerSettings::default().broker_session_timeout, Duration::from_millis),
         max_idle_interval: positive(metadata.metadata_max_idle_interval_ms).map(Duration::from_millis),
         max_bytes_between_snapshots: positive(metadata.metadata_log_max_record_bytes_between_snapshots).unwrap_or(1),
         max_snapshot_interval: positive(metadata.metadata_log_max_snapshot_interval_ms).map(Duration::from_millis),
@@ -181,12 +183,6 @@ pub fn controller_endpoints(config: &BrokerConfig) -> Vec<BrokerEndpoint> {
             security_protocol: listener.protocol.id(),
         })
         .collect()
-}
-
-/// The feature levels that this release can run at.
-pub fn supported_features() -> Vec<FeatureRange> {
-    let feature = |name: &str, min, max| FeatureRange { name: name.into(), min, max };
-    vec![feature(METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION), feature("kraft.version", 0, 1)]
 }
 
 #[cfg(test)]

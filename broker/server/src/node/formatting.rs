@@ -242,11 +242,15 @@ mod tests {
         let version = || level("metadata.version", barnabas_metadata::MAX_METADATA_VERSION);
         let too_new = level("metadata.version", barnabas_metadata::MAX_METADATA_VERSION + 1);
         for (file, records, expected) in [
-            (snapshot, vec![AccessControlEntryRecord::default().into()], "offset 1: AccessControlEntryRecord belongs"),
+            (
+                snapshot,
+                vec![AccessControlEntryRecord::default().into()],
+                "offset 1: AccessControlEntryRecord holds 0 in resourceType",
+            ),
             (
                 segment,
                 vec![version(), UserScramCredentialRecord::default().into()],
-                "UserScramCredentialRecord belongs",
+                "UserScramCredentialRecord holds 0 in mechanism",
             ),
             (segment, vec![version(), level("transaction.version", 2)], "transaction.version at level 2"),
             (snapshot, vec![too_new], "metadata.version at level 31, and this release serves 7 to 30"),
@@ -269,7 +273,7 @@ mod tests {
         metadata_file(&path(segment), vec![level("transaction.version", 2)], Vec::new());
         metadata_file(&path(snapshot), vec![version(), level("group.version", 0)], Vec::new());
         context.write(later_segment, "no batch");
-        raft::check(&RealFs, &context.config.metadata_log_dir, &super::super::disks::supported_features()).unwrap();
+        raft::check(&RealFs, &context.config.metadata_log_dir, &barnabas_metadata::served_features()).unwrap();
         let kraft = vec![ControlRecord::KRaftVersion { kraft_version: 2 }];
         metadata_file(&path(snapshot), vec![version()], kraft);
         assert!(context.refused(FormatPolicy::Never).await.contains("kraft.version at level 2"));

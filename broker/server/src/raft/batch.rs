@@ -1,6 +1,6 @@
 //! Batches of the metadata log and its snapshots: records to bytes and back. Touches no file.
 
-use barnabas_metadata::record_version;
+use barnabas_metadata::{fit, record_version};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_protocol::{DecodeError, EncodeError};
 use barnabas_records::control::{ControlError, ControlRecord};
@@ -42,7 +42,8 @@ pub fn encode<'a>(
 ) -> Result<(Vec<u8>, u32), EncodeBatchError> {
     let mut builder = BatchBuilder::new(base_offset, Compression::None).leader_epoch(epoch);
     let mut count = 0;
-    for record in records {
+    for mut record in records {
+        fit(&mut record, metadata_version);
         let value = record.encode(record_version(&record, metadata_version))?;
         builder.append(now, None, Some(&value), &[])?;
         count += 1;

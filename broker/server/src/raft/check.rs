@@ -24,7 +24,7 @@ pub enum UnservedMetadata {
     /// The disk.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// A record that would be lost.
+    /// A record that would not be understood.
     #[error("{}, record at offset {offset}: {reason}. Nothing was changed", path.display())]
     Record {
         /// The file.
@@ -125,7 +125,7 @@ impl Look {
                 | MetadataRecord::RemoveTopic(_),
             ) => Ok(()),
             Content::Metadata(record) => match self.image.replay(&record) {
-                Err(reason @ (ReplayError::NotKept { .. } | ReplayError::UnknownValue { .. })) => {
+                Err(reason @ ReplayError::UnknownValue { .. }) => {
                     Err(UnservedMetadata::Record { path: path.to_path_buf(), offset: entry.offset, reason })
                 }
                 _ => Ok(()),
