@@ -1,13 +1,14 @@
-//! What a driver has to do, in the order given. Closed: the engine asks for nothing else.
+//! What a driver has to do, in the order given, each thing done before the next begins. Closed: the engine asks for nothing else.
+//! When one fails on the disk, the driver throws the rest away and hands in [`Input::DiskFailed`](crate::Input::DiskFailed).
 
-use barnabas_types::{LeaderEpoch, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 
-use crate::{Broken, ElectionState, ReplicaKey, VoterSet};
+use crate::{Broken, ElectionState, Endpoint, ReplicaKey, Request, RequestId, Response, SnapshotId, VoterSet};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Replace `quorum-state`, sync it, then report [`Input::ElectionPersisted`](crate::Input::ElectionPersisted).
+    /// Replace `quorum-state` and sync it before anything else is done: a vote that is told must be kept.
     PersistElection(ElectionState),
     /// Append one control batch.
     AppendControl {
@@ -34,6 +35,21 @@ pub enum Effect {
         /// Why.
         refusal: AppendRefusal,
     },
+    /// Append the first `batches` batches that a Fetch answer brought, as they are.
+    AppendFetched {
+        /// The answer's bytes.
+        token: u64,
+        /// How many batches.
+        batches: usize,
+    },
+    /// Remove every record from `end` on. A sync that is under way reports nothing any more.
+    Truncate {
+        /// The log's new end.
+        end: Offset,
+    },
+    /// Make everything appended so far durable, then hand in [`Input::Synced`](crate::Input::Synced). May be put off a little, so that one
+    /// sync serves several of these.
+    Sync,
     /// Everything below `high_watermark` is committed: apply it, answer what waited for it.
     Commit {
         /// The first offset that is not committed.
@@ -49,13 +65,72 @@ pub enum Effect {
         /// The epoch.
         epoch: LeaderEpoch,
     },
-    /// The records below `start` are in a durable snapshot: they may leave the log.
-    TrimLog {
-        /// The log's new start.
-        start: Offset,
+    /// Who leads, for whoever wants to reach the active controller.
+    LeaderChanged {
+        /// The newest epoch.
+        epoch: LeaderEpoch,
+        /// Its leader, when known.
+        leader: Option<BrokerId>,
+        /// Where the leader listens.
+        endpoints: Vec<Endpoint>,
     },
+    /// Send a request. Its answer, or that there is none, is handed in under the same id.
+    Send {
+        /// Names the request.
+        id: RequestId,
+        /// To whom.
+        to: Destination,
+        /// What.
+        request: Request,
+    },
+    /// Answer a request.
+    Respond {
+        /// The request.
+        token: u64,
+        /// The answer.
+        response: Response,
+    },
+    /// Write a piece of a snapshot into its unfinished file, at `position`; at 0 the file is begun anew.
+    WriteSnapshotPiece {
+        /// Which snapshot.
+        id: SnapshotId,
+        /// Where, in bytes.
+        position: i64,
+        /// The answer's bytes.
+        token: u64,
+    },
+    /// The unfinished file is whole: sync and check it, give it its name, sync the directory, then empty the log so that it begins at the
+    /// snapshot's end. Answered by [`Input::SnapshotInstalled`](crate::Input::SnapshotInstalled) or
+    /// [`Input::SnapshotDamaged`](crate::Input::SnapshotDamaged). Whoever applies the metadata begins anew from the snapshot.
+    InstallSnapshot {
+        /// Which.
+        id: SnapshotId,
+    },
+    /// Remove the unfinished file.
+    AbandonSnapshot {
+        /// Which.
+        id: SnapshotId,
+    },
+    /// Snapshot `to` is durable and a newer one, too: what lies before it, records and snapshots, may go.
+    TrimLog {
+        /// The oldest snapshot that stays.
+        to: SnapshotId,
+    },
+    /// After [`Input::Stop`](crate::Input::Stop): nobody waits for this replica.
+    Stopped,
     /// Stop the quorum replica: it can no longer keep its promises.
     Halt(HaltReason),
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The node, when known; a bootstrap server is only an address.
+    pub node: Option<BrokerId>,
+    /// Its host.
+    pub host: Box<str>,
+    /// Its port.
+    pub port: u16,
 }
 
 /// A record that the quorum writes for itself.

@@ -16,6 +16,12 @@ pub struct ElectionState {
 }
 
 impl ElectionState {
+    /// Nothing but the epoch is known.
+    #[must_use]
+    pub const fn seen(epoch: LeaderEpoch) -> Self {
+        Self { epoch, leader: None, voted: None }
+    }
+
     /// `candidate` has this replica's vote in `epoch`.
     #[must_use]
     pub const fn voted(epoch: LeaderEpoch, candidate: ReplicaKey) -> Self {

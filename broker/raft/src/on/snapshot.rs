@@ -1,17 +1,55 @@
-//! A snapshot is complete: what it holds may leave the log. Takes none itself.
+//! A snapshot is complete: one that this node has written, or one that it has downloaded. Takes none itself.
 
-use crate::{Broken, Effect, HaltReason, Leader, Node, Role, SnapshotId};
+use barnabas_types::Offset;
 
+use crate::{Broken, ControlHistory, Effect, Follower, HaltReason, Node, Role, SnapshotId, VoterSet};
+
+/// What the snapshot before it holds may leave the log. Not what the new one holds: replicas that are a little behind should not have to
+/// download it.
 pub(crate) fn on_snapshot_written(node: &mut Node, id: SnapshotId, out: &mut Vec<Effect>) {
-    if id.end_offset <= node.log.snapshot().end_offset {
+    let before = node.log.snapshot();
+    // One that was begun before a newer one was downloaded, or written twice.
+    if id.end_offset <= before.end_offset {
         return;
     }
-    // One that completes after a stop is picked up by the next start.
-    let Role::Leader(Leader { high_watermark: committed, .. }) = node.role else { return };
-    if Some(id.end_offset) > committed || node.log.epoch_below(id.end_offset) != Some(id.epoch) {
-        node.halt(HaltReason::Broken(Broken::SnapshotOfUncommitted { id, high_watermark: committed }), out);
+    let high_watermark = node.high_watermark;
+    if id.end_offset > high_watermark || node.log.epoch_below(id.end_offset) != Some(id.epoch) {
+        node.halt(HaltReason::Broken(Broken::SnapshotOfUncommitted { id, high_watermark }), out);
         return;
     }
     node.log.snapshot_taken(id);
-    out.push(Effect::TrimLog { start: id.end_offset });
+    if before.end_offset > Offset(0) {
+        node.log.trim(before);
+        node.control.trim(before.end_offset);
+        out.push(Effect::TrimLog { to: before });
+    }
+}
+
+pub(crate) fn on_snapshot_installed(
+    node: &mut Node,
+    id: SnapshotId,
+    kraft_version: u16,
+    voters: Option<VoterSet>,
+    out: &mut Vec<Effect>,
+) {
+    node.log.replace(id);
+    node.control = ControlHistory::from_snapshot(id, kraft_version, voters);
+    let installed_ms = node.now_ms.saturating_add(node.config.fetch_timeout_ms);
+    if let Role::Follower(Follower { download, fetch_ms, .. }) = &mut node.role {
+        *download = None;
+        *fetch_ms = installed_ms;
+    }
+    if id.end_offset > node.high_watermark {
+        node.high_watermark = id.end_offset;
+        out.push(Effect::Commit { high_watermark: id.end_offset });
+    }
+}
+
+/// Downloads it again, after the usual pause: the leader's may be whole.
+pub(crate) fn on_snapshot_damaged(node: &mut Node, id: SnapshotId) {
+    if let Role::Follower(Follower { download, .. }) = &mut node.role
+        && download.is_some_and(|download| download.id == id)
+    {
+        *download = None;
+    }
 }

@@ -1,14 +1,32 @@
-//! Start: the only voter stands for election at once; there is nobody to wait for.
+//! Start: takes up where `quorum-state` left off, as a follower or without a leader, and makes durable what an earlier run left.
 
-use crate::{Effect, ElectionState, HaltReason, Node, Resigned, Role};
+use crate::node::Life;
+use crate::{Effect, ElectionState, Node, Role};
 
 pub(crate) fn on_start(node: &mut Node, out: &mut Vec<Effect>) {
-    let Role::Unattached(unattached) = node.role else { return };
-    let Some(candidate) = unattached.stand() else {
-        node.role = Role::Resigned(Resigned { epoch: unattached.epoch });
-        out.push(Effect::Halt(HaltReason::EpochsExhausted { epoch: unattached.epoch }));
+    if node.life != Life::Created {
         return;
-    };
-    node.role = Role::Candidate(candidate);
-    out.push(Effect::PersistElection(ElectionState::voted(candidate.epoch, node.config.key)));
+    }
+    node.life = Life::Running;
+    // The log may end in records that only the page cache holds: nobody is told of them before they are synced.
+    if node.log.durable_end() < node.log.end() {
+        out.push(Effect::Sync);
+    }
+    let epoch = node.epoch();
+    let leader = node.kept.leader.filter(|&leader| node.kept.epoch == epoch && leader != node.config.key.id);
+    if epoch > node.kept.epoch {
+        node.keep(ElectionState::seen(epoch), out);
+    }
+    if let Some(leader) = leader {
+        let endpoints = node.voters().endpoints(leader).to_vec();
+        if !endpoints.is_empty() {
+            return node.become_follower(epoch, leader, endpoints, out);
+        }
+    }
+    if node.is_voter() {
+        let election_ms = node.election_timeout();
+        if let Role::Unattached(unattached) = &mut node.role {
+            unattached.election_ms = Some(election_ms);
+        }
+    }
 }

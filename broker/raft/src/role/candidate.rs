@@ -1,20 +1,17 @@
-//! A replica that asks for votes. Its own counts once it is on disk; with one voter that is the majority.
+//! A voter that asks for votes. Its own counts as soon as it is kept; with one voter that is the majority.
 
-use barnabas_types::{LeaderEpoch, Offset};
+use barnabas_types::LeaderEpoch;
 
-use super::Leader;
+use super::Votes;
+use crate::timers::Millis;
 
 /// See the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The epoch it wants to lead.
     pub epoch: LeaderEpoch,
-}
-
-impl Candidate {
-    /// Has won: leads its epoch from `log_end` on.
-    #[must_use]
-    pub const fn win(self, log_end: Offset) -> Leader {
-        Leader { epoch: self.epoch, epoch_start: log_end, durable_end: log_end, high_watermark: None }
-    }
+    /// Who voted for it.
+    pub votes: Votes,
+    /// When it gives up.
+    pub(crate) election_ms: Millis,
 }

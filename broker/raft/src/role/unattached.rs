@@ -1,23 +1,18 @@
-//! A replica that knows an epoch and no leader. It waits; it appends nothing.
+//! A replica that knows an epoch and no leader. A voter waits for one, votes, and stands for election in the end; an observer asks
+//! around. It appends nothing.
 
 use barnabas_types::LeaderEpoch;
 
-use super::Candidate;
+use super::Vote;
+use crate::timers::Millis;
 
 /// See the module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unattached {
     /// The newest epoch seen, in `quorum-state` or in the log.
     pub epoch: LeaderEpoch,
-}
-
-impl Unattached {
-    /// Stands for election in the next epoch; None when there is no next.
-    ///
-    /// Always a new epoch, even where this replica had voted for itself in the old one: the log may have lost records of
-    /// the old epoch, and an offset with its epoch must never name two different records.
-    #[must_use]
-    pub fn stand(self) -> Option<Candidate> {
-        Some(Candidate { epoch: LeaderEpoch(self.epoch.0.checked_add(1)?) })
-    }
+    /// What becomes of this replica's vote in that epoch.
+    pub vote: Vote,
+    /// When a voter stands for election; None for an observer.
+    pub(crate) election_ms: Option<Millis>,
 }
