@@ -64,7 +64,7 @@ impl Owner {
         own_commands: mpsc::WeakSender<Command>,
     ) -> Result<(Self, watch::Receiver<Published>), Fatal> {
         let now = runtime.now();
-        let (driver, committed) = QuorumDriver::start(disk, quorum, now.wall)?;
+        let (driver, committed) = QuorumDriver::start(disk, quorum, now)?;
         let (published, receiver) = watch::channel(Published::default());
         let mut owner = Self {
             runtime,
@@ -229,7 +229,7 @@ impl Owner {
         let begin = self.quorum.log_end();
         let mut end = begin;
         for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {
-            match self.quorum.append(chunk, version, now.wall) {
+            match self.quorum.append(chunk, version, now) {
                 Ok(appended) => end = appended,
                 Err(AppendRecordsError::Encode(error)) => {
                     if let Some(completion) = completion.take() {
@@ -277,7 +277,9 @@ impl Owner {
         if self.uncommitted.is_empty() {
             return Ok(());
         }
-        let high_watermark = self.quorum.sync(self.runtime.wall())?;
+        let high_watermark = self.quorum.sync(self.runtime.now())?;
+        // A quorum of one has nobody to tell.
+        drop(self.quorum.take_outgoing());
         let all = self.uncommitted.back().is_some_and(|last| last.end <= high_watermark);
         // What was decided is what is committed then; replayed again it would be the same a second time in memory.
         let same = all && !self.committed.in_transaction();
@@ -322,7 +324,7 @@ impl Owner {
         }
         let image = self.committed.visible().clone();
         let version = image.features.metadata_version();
-        let begun = match self.quorum.begin_snapshot(version, now.wall) {
+        let begun = match self.quorum.begin_snapshot(version, now) {
             Err(QuorumError::Io(error)) if error.is_out_of_space() => {
                 tracing::warn!(%error, "no snapshot of the metadata can be begun; tried again later");
                 self.snapshot_not_before = now.monotonic + SNAPSHOT_RETRY;
@@ -355,7 +357,7 @@ impl Owner {
         match result {
             Ok(id) => {
                 tracing::info!(snapshot = %id, "a snapshot of the metadata is written");
-                Ok(self.quorum.snapshot_written(id, self.runtime.wall())?)
+                Ok(self.quorum.snapshot_written(id, self.runtime.now())?)
             }
             // The log still holds everything; the next attempt comes with the next limit that is reached.
             Err((path, error)) => {
@@ -368,7 +370,7 @@ impl Owner {
     fn stop(mut self, stopped: Option<oneshot::Sender<()>>) {
         self.commands.close();
         self.published.send_modify(|published| published.epoch = LeaderEpoch::NONE);
-        if let Err(error) = self.quorum.stop(self.runtime.wall()) {
+        if let Err(error) = self.quorum.stop(self.runtime.now()) {
             tracing::error!(%error, "the metadata log could not be closed; what was acknowledged is on disk");
         }
         if let Some(stopped) = stopped {

@@ -3,6 +3,8 @@
 use barnabas_raft::{Endpoint, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
 use barnabas_records::control;
 
+use super::batch::Content;
+
 /// Version 1 would name the voters' directories, but Kafka 4.3 writes 0 and reads whatever it finds as 0: it could not open a
 /// metadata log with any other.
 const LEADER_CHANGE_VERSION: i16 = 0;
@@ -22,6 +24,23 @@ pub fn to_log(record: &barnabas_raft::ControlRecord) -> control::ControlRecord {
             control::ControlRecord::KRaftVersion { kraft_version: i16::try_from(*version).unwrap_or(i16::MAX) }
         }
         barnabas_raft::ControlRecord::Voters(voters) => voters_to_log(voters),
+    }
+}
+
+/// What the engine has to know of a record in the log: the voters and the level of `kraft.version`.
+pub fn from_log(content: &Content<'_>) -> Option<barnabas_raft::ControlRecord> {
+    match content {
+        Content::Control(control::ControlRecord::KRaftVersion { kraft_version }) => {
+            // A level that no release has is refused by the engine.
+            Some(barnabas_raft::ControlRecord::KRaftVersion {
+                version: u16::try_from(*kraft_version).unwrap_or(u16::MAX),
+            })
+        }
+        Content::Control(control::ControlRecord::Voters(voters)) => {
+            Some(barnabas_raft::ControlRecord::Voters(voter_set(voters)))
+        }
+        // A transaction's markers have no place in this log; a newer release may add records that only it needs.
+        Content::Control(_) | Content::Metadata(_) => None,
     }
 }
 

@@ -1,25 +1,28 @@
 //! Drives the quorum engine: carries out its effects on the metadata log, in order, and reports back what the disk did. Runs on
-//! the controller's thread, which owns it; decides nothing.
+//! the controller's thread, which owns it; decides nothing, and leaves what is for others to do to its owner.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_log::fs::{Disk, IoError};
 use barnabas_log::{AppendError, ChangeError};
 use barnabas_metadata::History;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
-    AppendRefusal, Config, Effect, Endpoint, HaltReason, Input, KRaftVersionRange, Node, ReplicaKey, SnapshotId,
-    StartError, Voter, VoterSet,
+    AppendRefusal, Config, Effect, Endpoint, ErrorCode, FetchContent, HaltReason, Input, Node, ReplicaKey,
+    RequestFailure, RequestId, Response, SnapshotContent, SnapshotId, StartError, VoterSet,
 };
 use barnabas_records::BuildError;
 use barnabas_records::control::control_batch;
-use barnabas_types::{LeaderEpoch, Offset, Timestamp};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
 
 use super::batch::{self, EncodeBatchError};
 use super::control;
-use super::snapshots::Frame;
-use super::store::{LoadError, MetadataStore};
+use super::remote::{self, Answer, Outgoing};
+use super::snapshots::{Frame, ReadSnapshotError};
+use super::store::{InstallError, LoadError, MetadataStore};
 
 /// What the quorum replica needs to know.
 #[derive(Clone, Debug)]
@@ -40,9 +43,23 @@ pub enum QuorumError {
     /// The log cannot be opened.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The quorum is not this node's.
+    /// The engine cannot run this quorum.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The quorum has other voters, or this node is none.
+    #[error(
+        "the voters of the quorum are {voters:?} and this replica is {key}: this release runs a quorum of one; node.id and directory.id \
+         must be those it was formatted with"
+    )]
+    OtherVoters {
+        /// This replica.
+        key: ReplicaKey,
+        /// The voters.
+        voters: Vec<ReplicaKey>,
+    },
+    /// A downloaded snapshot cannot be used.
+    #[error(transparent)]
+    Install(#[from] InstallError),
     /// The engine has stopped.
     #[error("the quorum replica has stopped: {0}")]
     Halted(HaltReason),
@@ -88,13 +105,14 @@ struct Pending {
 pub struct QuorumDriver {
     node: Node,
     store: MetadataStore,
-    voters: VoterSet,
-    kraft_version: u16,
     lead: Option<LeaderEpoch>,
-    high_watermark: Offset,
     pending: Option<Pending>,
+    /// The bytes of the answer that is being handled.
+    received: Vec<u8>,
     next_token: u64,
+    wants_sync: bool,
     last_timestamp: Timestamp,
+    outgoing: Vec<Outgoing>,
 }
 
 impl QuorumDriver {
@@ -103,34 +121,58 @@ impl QuorumDriver {
     ///
     /// # Errors
     /// The log cannot be read whole, or the quorum has other voters.
-    pub fn start(disk: &Arc<Disk>, settings: &QuorumSettings, now: Timestamp) -> Result<(Self, History), QuorumError> {
-        let (store, loaded) = MetadataStore::open(disk, &settings.metadata_log_dir, settings.segment_bytes, now)?;
-        let kraft_version = u16::try_from(loaded.kraft_version).unwrap_or(0);
-        let myself = Voter {
-            key: settings.key,
-            endpoints: settings.endpoints.clone(),
-            kraft_version: KRaftVersionRange { min: 0, max: 1 },
-        };
-        let mut voters = loaded.voters.unwrap_or_else(|| VoterSet(vec![myself.clone()]));
-        for voter in voters.0.iter_mut().filter(|voter| voter.key == myself.key) {
-            *voter = myself.clone();
+    pub fn start(disk: &Arc<Disk>, settings: &QuorumSettings, now: Now) -> Result<(Self, History), QuorumError> {
+        // Nobody else takes part: what only others are told or asked stays empty.
+        let mut config = Config::new(settings.key, "", settings.endpoints.clone(), 0);
+        config.configured_voters = VoterSet(vec![config.voter()]);
+        let (mut driver, mut history) = Self::open(disk, settings, config, now)?;
+        if !driver.node.voters().is_only(&settings.key) {
+            return Err(QuorumError::OtherVoters { key: settings.key, voters: driver.node.voters().keys() });
         }
-        let config =
-            Config { key: settings.key, voters: voters.clone(), kraft_version, voters_in_log: loaded.voters_in_log };
-        let mut driver = Self {
-            node: Node::new(config, loaded.election, loaded.log)?,
-            store,
-            voters,
-            kraft_version,
-            lead: None,
-            high_watermark: Offset(0),
-            pending: None,
-            next_token: 0,
-            last_timestamp: loaded.last_timestamp,
-        };
-        driver.handle(Input::Start, now)?;
+        driver.store.replay(driver.node.log().snapshot().end_offset, driver.log_end(), &mut history)?;
+        driver.begin(now)?;
         driver.sync(now)?;
+        driver.outgoing.clear();
+        Ok((driver, history))
+    }
+
+    /// Opens the metadata log for a replica of any quorum. Returns the metadata of the newest snapshot; what of the log is committed
+    /// the quorum has to say. Nothing happens before [`QuorumDriver::begin`].
+    ///
+    /// # Errors
+    /// The log cannot be read whole.
+    pub fn open(
+        disk: &Arc<Disk>,
+        settings: &QuorumSettings,
+        config: Config,
+        now: Now,
+    ) -> Result<(Self, History), QuorumError> {
+        let (store, loaded) = MetadataStore::open(disk, &settings.metadata_log_dir, settings.segment_bytes, now.wall)?;
+        let driver = Self {
+            node: Node::new(config, loaded.recovered)?,
+            store,
+            lead: None,
+            pending: None,
+            received: Vec::new(),
+            next_token: 0,
+            wants_sync: false,
+            last_timestamp: loaded.last_timestamp,
+            outgoing: Vec::new(),
+        };
         Ok((driver, loaded.history))
+    }
+
+    /// Begins to take part.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn begin(&mut self, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::Start, now)
+    }
+
+    /// The engine's state, to look at.
+    pub const fn node(&self) -> &Node {
+        &self.node
     }
 
     /// The epoch that this node leads, if it does.
@@ -145,10 +187,104 @@ impl QuorumDriver {
 
     /// Everything below is committed.
     pub const fn high_watermark(&self) -> Offset {
-        self.high_watermark
+        self.node.high_watermark()
     }
 
-    /// Appends `records` as one batch; it commits with the next sync. Returns the offset after the last.
+    /// What others have to do since this was last asked.
+    pub fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// When [`QuorumDriver::tick`] is due, on the monotonic clock.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.node.deadline()
+    }
+
+    /// Time has passed.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn tick(&mut self, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::Tick, now)
+    }
+
+    /// Another node asks.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn requested(&mut self, token: u64, request: barnabas_raft::Request, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::Request { token, request }, now)
+    }
+
+    /// Another node has answered; `bytes` are the records or the piece of a snapshot in the answer.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn answered(
+        &mut self,
+        id: RequestId,
+        mut response: Response,
+        bytes: Vec<u8>,
+        now: Now,
+    ) -> Result<(), QuorumError> {
+        let token = self.next_token;
+        self.next_token += 1;
+        match &mut response {
+            Response::Fetch(fetch) if !bytes.is_empty() && fetch.content == FetchContent::Nothing => {
+                fetch.content = FetchContent::Batches { token, batches: remote::summaries(&bytes) };
+            }
+            Response::FetchSnapshot(fetch) => {
+                if let SnapshotContent::Piece { token: named, length, .. } = &mut fetch.content {
+                    (*named, *length) = (token, i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+                }
+            }
+            _ => {}
+        }
+        self.received = bytes;
+        let handled = self.handle(Input::Response { id, response }, now);
+        self.received = Vec::new();
+        handled
+    }
+
+    /// Another node gives no answer.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn request_failed(&mut self, id: RequestId, failure: RequestFailure, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::RequestFailed { id, failure }, now)
+    }
+
+    /// The controller wants `kraft.version` raised; answered like a request.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn upgrade_kraft_version(
+        &mut self,
+        token: u64,
+        version: u16,
+        validate_only: bool,
+        now: Now,
+    ) -> Result<(), QuorumError> {
+        self.handle(Input::UpgradeKRaftVersion { token, version, validate_only }, now)
+    }
+
+    /// The controller cannot go on: another node should lead.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn resign(&mut self, epoch: LeaderEpoch, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::Resign { epoch }, now)
+    }
+
+    /// The node is stopping; [`Outgoing::Stopped`] says when the other voters know.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn begin_stop(&mut self, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::Stop, now)
+    }
+
+    /// Appends `records` as one batch; it commits with the next sync, once a majority has it. Returns the offset after the last.
     ///
     /// # Errors
     /// Nothing is appended, and unless the replica has stopped the next call may succeed.
@@ -156,10 +292,10 @@ impl QuorumDriver {
         &mut self,
         records: &[MetadataRecord<'_>],
         metadata_version: i16,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Offset, AppendRecordsError> {
-        let epoch = self.node.role().epoch();
-        let (bytes, count) = batch::encode(self.log_end(), epoch, now, metadata_version, records.iter().cloned())?;
+        let epoch = self.node.epoch();
+        let (bytes, count) = batch::encode(self.log_end(), epoch, now.wall, metadata_version, records.iter().cloned())?;
         // Before the engine counts on them: what it has once given an offset must be in the log.
         match self.store.reserve(bytes.len()) {
             Ok(()) => {}
@@ -178,16 +314,38 @@ impl QuorumDriver {
         }
     }
 
+    /// True when something was appended that no sync has covered.
+    pub const fn wants_sync(&self) -> bool {
+        self.wants_sync
+    }
+
     /// Syncs what was appended and returns the new high watermark.
     ///
     /// # Errors
     /// The disk failed: the replica has stopped.
-    pub fn sync(&mut self, now: Timestamp) -> Result<Offset, QuorumError> {
+    pub fn sync(&mut self, now: Now) -> Result<Offset, QuorumError> {
+        self.wants_sync = false;
         match self.store.sync() {
             Ok(end) => self.handle(Input::Synced { end }, now)?,
             Err(error) => return Err(self.disk_failed(error.into(), now)),
         }
-        Ok(self.high_watermark)
+        Ok(self.high_watermark())
+    }
+
+    /// Applies the metadata of the log from `from` up to `end`, which is committed, to `history`.
+    ///
+    /// # Errors
+    /// The log cannot be read, or a record contradicts what comes before it.
+    pub fn replay(&self, from: Offset, end: Offset, history: &mut History) -> Result<(), LoadError> {
+        self.store.replay(from, end, history)
+    }
+
+    /// The metadata of snapshot `id`.
+    ///
+    /// # Errors
+    /// It is gone or damaged.
+    pub fn read_snapshot(&self, id: SnapshotId) -> Result<History, ReadSnapshotError> {
+        self.store.read_snapshot(id)
     }
 
     /// Bytes of the log since the newest snapshot.
@@ -203,30 +361,36 @@ impl QuorumDriver {
     pub fn begin_snapshot(
         &mut self,
         metadata_version: i16,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Option<(SnapshotId, PathBuf, Frame)>, QuorumError> {
-        let end_offset = self.high_watermark;
+        let end_offset = self.high_watermark();
         let Some(epoch) = self.node.log().epoch_below(end_offset) else { return Ok(None) };
         if end_offset <= self.node.log().snapshot().end_offset {
             return Ok(None);
         }
         let id = SnapshotId { end_offset, epoch };
-        let path = self.store.begin_snapshot(id, now)?;
-        let mut records = Vec::new();
-        if self.kraft_version >= 1 {
-            let version = barnabas_raft::ControlRecord::KRaftVersion { version: self.kraft_version };
-            records.push(control::to_log(&version));
-            records.push(control::voters_to_log(&self.voters));
+        let path = self.store.begin_snapshot(id, now.wall)?;
+        let (quorum, mut records) = (self.node.control(), Vec::new());
+        let version = quorum.kraft_version_below(end_offset);
+        if version >= 1 {
+            records.push(control::to_log(&barnabas_raft::ControlRecord::KRaftVersion { version }));
+            records.extend(quorum.voters_below(end_offset).map(control::voters_to_log));
         }
-        let last_contained_log_timestamp = self.last_timestamp;
-        Ok(Some((id, path, Frame { epoch, now, last_contained_log_timestamp, control: records, metadata_version })))
+        let frame = Frame {
+            epoch,
+            now: now.wall,
+            last_contained_log_timestamp: self.last_timestamp,
+            control: records,
+            metadata_version,
+        };
+        Ok(Some((id, path, frame)))
     }
 
-    /// A snapshot is on disk: what it holds leaves the log.
+    /// A snapshot is on disk: what the one before it holds leaves the log.
     ///
     /// # Errors
     /// The snapshot is not one that was prepared.
-    pub fn snapshot_written(&mut self, id: SnapshotId, now: Timestamp) -> Result<(), QuorumError> {
+    pub fn snapshot_written(&mut self, id: SnapshotId, now: Now) -> Result<(), QuorumError> {
         self.handle(Input::SnapshotWritten(id), now)
     }
 
@@ -234,7 +398,7 @@ impl QuorumDriver {
     ///
     /// # Errors
     /// The last sync failed; what was committed is safe.
-    pub fn stop(mut self, now: Timestamp) -> Result<(), QuorumError> {
+    pub fn stop(mut self, now: Now) -> Result<(), QuorumError> {
         self.handle(Input::Stop, now)?;
         Ok(self.store.close()?)
     }
@@ -245,11 +409,11 @@ impl QuorumDriver {
     }
 
     /// Gives the engine an input and carries out what it asks for; reports of finished effects are inputs again.
-    fn handle(&mut self, input: Input, now: Timestamp) -> Result<(), QuorumError> {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
+    fn handle(&mut self, input: Input, now: Now) -> Result<(), QuorumError> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
-            self.node.handle(input, &mut effects);
+            self.node.handle(input, now, &mut effects);
             for effect in effects {
                 match self.execute(effect, now) {
                     Ok(report) => inputs.extend(report),
@@ -261,51 +425,160 @@ impl QuorumDriver {
         Ok(())
     }
 
-    /// Tells the engine, which resigns, and hands the error on.
-    fn disk_failed(&mut self, error: QuorumError, _now: Timestamp) -> QuorumError {
+    /// Tells the engine, which stops, and hands the error on.
+    fn disk_failed(&mut self, error: QuorumError, now: Now) -> QuorumError {
         let mut effects = Vec::new();
-        self.node.handle(Input::DiskFailed, &mut effects);
+        self.node.handle(Input::DiskFailed, now, &mut effects);
         self.lead = None;
+        // Whoever waits for an answer gets it; everything else would be a deed of a replica that has stopped.
+        for effect in effects {
+            if let Effect::Respond { token, response } = effect {
+                self.outgoing.push(Outgoing::Respond { token, answer: response.into() });
+            }
+        }
         error
     }
 
     /// Carries out one effect; returns what to report.
-    fn execute(&mut self, effect: Effect, now: Timestamp) -> Result<Option<Input>, QuorumError> {
+    fn execute(&mut self, effect: Effect, now: Now) -> Result<Option<Input>, QuorumError> {
         match effect {
-            Effect::PersistElection(election) => {
-                self.store.persist_election(&election)?;
-                return Ok(Some(Input::ElectionPersisted(election)));
-            }
+            Effect::PersistElection(election) => self.store.persist_election(&election)?,
             Effect::AppendControl { base_offset, epoch, records } => {
                 let records: Vec<_> = records.iter().map(control::to_log).collect();
-                let batch = control_batch(base_offset, epoch, now, &records)?;
-                self.store.append(&batch, epoch, now)?;
-                self.last_timestamp = now;
+                let batch = control_batch(base_offset, epoch, now.wall, &records)?;
+                self.store.append(&batch, epoch, now.wall)?;
+                self.last_timestamp = now.wall;
             }
             Effect::Append { token, base_offset, epoch } => {
                 let Some(pending) = self.pending.as_ref().filter(|pending| pending.token == token) else {
                     return Ok(None);
                 };
-                let appended = self.store.append(&pending.bytes, epoch, now)?;
+                let appended = self.store.append(&pending.bytes, epoch, now.wall)?;
                 debug_assert_eq!(appended, base_offset, "engine and log disagree about the log's end");
-                self.last_timestamp = now;
+                self.last_timestamp = now.wall;
             }
             Effect::RefuseAppend { token, refusal } => {
                 if let Some(pending) = self.pending.as_mut().filter(|pending| pending.token == token) {
                     pending.refused = Some(refusal);
                 }
             }
-            Effect::Commit { high_watermark } => self.high_watermark = high_watermark,
-            Effect::Lead { epoch } => self.lead = Some(epoch),
-            Effect::LeadershipLost { .. } => self.lead = None,
-            Effect::TrimLog { .. } => {
+            Effect::AppendFetched { batches, .. } => {
+                let end = self.store.append_fetched(remote::prefix(&self.received, batches), now.wall)?;
+                debug_assert_eq!(end, self.log_end(), "engine and log disagree about the log's end");
+                self.last_timestamp = now.wall;
+            }
+            Effect::Truncate { end } => {
+                let ended = self.store.truncate(end, now.wall)?;
+                debug_assert_eq!(ended, end, "engine and log disagree about the log's end");
+            }
+            Effect::Sync => self.wants_sync = true,
+            Effect::WriteSnapshotPiece { id, position, .. } => {
+                let position = u64::try_from(position).unwrap_or(0);
+                self.store.write_snapshot_piece(id, position, &self.received)?;
+            }
+            Effect::InstallSnapshot { id } => return self.install(id, now).map(Some),
+            Effect::AbandonSnapshot { id } => self.store.abandon_snapshot(id)?,
+            Effect::TrimLog { to } => {
                 // Files that cannot be removed cost space, not records: said, and tried again with the next snapshot.
-                if let Err(error) = self.store.trim(self.node.log().snapshot(), now) {
+                if let Err(error) = self.store.trim(to, now.wall) {
                     tracing::warn!(%error, "files of the metadata log that a snapshot replaces could not be removed");
                 }
             }
-            Effect::Halt(reason) => return Err(QuorumError::Halted(reason)),
+            Effect::Halt(reason) => {
+                self.lead = None;
+                return Err(QuorumError::Halted(reason));
+            }
+            told => self.tell(told),
         }
         Ok(None)
+    }
+
+    fn install(&mut self, id: SnapshotId, now: Now) -> Result<Input, QuorumError> {
+        let Some(held) = self.store.install_snapshot(id, now.wall)? else { return Ok(Input::SnapshotDamaged(id)) };
+        tracing::info!(snapshot = %id, "a snapshot of the metadata was downloaded");
+        self.last_timestamp = held.last_timestamp;
+        self.outgoing.push(Outgoing::Reset(id));
+        Ok(Input::SnapshotInstalled { id, kraft_version: held.kraft_version, voters: held.voters })
+    }
+
+    /// Passes on what is for others.
+    fn tell(&mut self, effect: Effect) {
+        let outgoing = match effect {
+            Effect::Send { id, to, request } => Outgoing::Send { id, to, request },
+            Effect::Respond { token, response } => Outgoing::Respond { token, answer: self.answer(response) },
+            Effect::LeaderChanged { epoch, leader, endpoints } => Outgoing::LeaderChanged { epoch, leader, endpoints },
+            Effect::Commit { high_watermark } => Outgoing::Committed(high_watermark),
+            Effect::Lead { epoch } => {
+                self.lead = Some(epoch);
+                Outgoing::Lead(epoch)
+            }
+            Effect::LeadershipLost { epoch } => {
+                self.lead = None;
+                Outgoing::LeadershipLost(epoch)
+            }
+            Effect::Stopped => Outgoing::Stopped,
+            _ => return,
+        };
+        self.outgoing.push(outgoing);
+    }
+
+    /// Adds the bytes that an answer carries.
+    fn answer(&self, mut response: Response) -> Answer {
+        let read = match &response {
+            Response::Fetch(fetch) => match fetch.content {
+                FetchContent::Read { from, end, max_bytes } => {
+                    let region = self.store.read(from, end, u32::try_from(max_bytes).unwrap_or(0));
+                    region.map(|bytes| (bytes, 0)).map_err(|error| error.to_string())
+                }
+                _ => return response.into(),
+            },
+            Response::FetchSnapshot(fetch) => match fetch.content {
+                SnapshotContent::Read { position, max_bytes } => {
+                    return self.snapshot_answer(response.clone(), fetch.snapshot, position, max_bytes);
+                }
+                _ => return response.into(),
+            },
+            _ => return response.into(),
+        };
+        match read {
+            Ok((bytes, snapshot_size)) => Answer { response, bytes, snapshot_size },
+            Err(error) => {
+                tracing::warn!(error, "the metadata log cannot be read for another replica");
+                if let Response::Fetch(fetch) = &mut response {
+                    (fetch.error, fetch.content) = (ErrorCode::UnknownServerError, FetchContent::Nothing);
+                }
+                response.into()
+            }
+        }
+    }
+
+    fn snapshot_answer(&self, mut response: Response, id: SnapshotId, position: i64, max_bytes: i32) -> Answer {
+        let start = u64::try_from(position).unwrap_or(u64::MAX);
+        let read = self.store.read_snapshot_piece(id, start, u32::try_from(max_bytes).unwrap_or(0));
+        let error = match read {
+            Ok(Some((region, size))) if start < size => {
+                return Answer { response, bytes: Some(region), snapshot_size: size };
+            }
+            Ok(Some(_)) => ErrorCode::PositionOutOfRange,
+            Ok(None) => ErrorCode::SnapshotNotFound,
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot of the metadata cannot be read for another replica");
+                ErrorCode::UnknownServerError
+            }
+        };
+        if let Response::FetchSnapshot(fetch) = &mut response {
+            (fetch.error, fetch.content) = (error, SnapshotContent::Nothing);
+        }
+        response.into()
+    }
+
+    /// The state of the quorum, when this node leads it.
+    pub fn describe(&self, now: Now) -> Option<barnabas_raft::QuorumDescription> {
+        self.node.describe(now.wall)
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<BrokerId> {
+        self.node.leader().leader
     }
 }

@@ -6,6 +6,7 @@ mod control;
 mod driver;
 mod format;
 mod quorum_state;
+mod remote;
 mod snapshots;
 mod store;
 #[cfg(test)]
@@ -15,5 +16,6 @@ pub use batch::EncodeBatchError;
 pub use check::{UnservedMetadata, check};
 pub use driver::{AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
 pub use format::{FormatError, format, is_formatted, read_bootstrap};
+pub use remote::{Answer, Outgoing};
 pub use snapshots::{Frame, ReadSnapshotError, WriteSnapshotError, write as write_snapshot};
 pub use store::{LoadError, METADATA_LOG};

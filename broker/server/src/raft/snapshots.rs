@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use barnabas_log::fs::{File, Fs, IoError, OpenMode, read_exact_at, write_all_at};
+use barnabas_metadata::{History, ReplayError};
 use barnabas_protocol::records::metadata::MetadataRecord;
-use barnabas_raft::SnapshotId;
+use barnabas_raft::{SnapshotId, VoterSet};
 use barnabas_records::control::{ControlRecord, control_batch};
 use barnabas_records::{BATCH_HEADER_BYTES, BatchHeader, BatchView};
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::batch::{self, Content, DecodeBatchError, EncodeBatchError, Entry, MAX_BATCH_BYTES};
+use super::control;
 
 /// What a new cluster starts from, in the metadata log directory itself.
 pub const BOOTSTRAP: &str = "bootstrap.checkpoint";
@@ -55,6 +57,16 @@ pub enum ReadSnapshotError {
         /// What is wrong.
         source: DecodeBatchError,
     },
+    /// A record contradicts those before it.
+    #[error("{}, record {offset}: {source}", path.display())]
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// Which record.
+        offset: Offset,
+        /// What is wrong.
+        source: ReplayError,
+    },
     /// It has no footer.
     #[error("{} has no footer, so that it may lack records: restore it from a copy", path.display())]
     NoFooter {
@@ -63,9 +75,25 @@ pub enum ReadSnapshotError {
     },
 }
 
+impl ReadSnapshotError {
+    /// True when another copy of the file may be whole; false for the disk, and for records that this release does not serve.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::Replay { .. } | Self::Batch { source: DecodeBatchError::Metadata { .. }, .. } => false,
+            Self::Batch { .. } | Self::NoFooter { .. } => true,
+        }
+    }
+}
+
 /// The file of snapshot `id` in `directory`.
 pub fn path(directory: &Path, id: SnapshotId) -> PathBuf {
     directory.join(format!("{id}{SUFFIX}"))
+}
+
+/// The file of snapshot `id` while it is being downloaded.
+pub fn unfinished_path(directory: &Path, id: SnapshotId) -> PathBuf {
+    directory.join(format!("{id}{UNFINISHED_SUFFIX}"))
 }
 
 /// The snapshots in `directory`, oldest first. Removes what was left unfinished.
@@ -201,6 +229,46 @@ pub fn read<E: From<ReadSnapshotError>>(
         position += bytes.len() as u64;
     }
     if footer { Ok(()) } else { Err(ReadSnapshotError::NoFooter { path: path.to_path_buf() }.into()) }
+}
+
+/// All that a snapshot holds.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The metadata.
+    pub history: History,
+    /// The level of `kraft.version`; 0 when it names none.
+    pub kraft_version: u16,
+    /// The voters, when it names them.
+    pub voters: Option<VoterSet>,
+    /// When the last record that it holds was appended.
+    pub last_timestamp: Timestamp,
+}
+
+/// Reads the snapshot at `path` whole.
+///
+/// # Errors
+/// Damage, a missing footer, or a record that contradicts those before it.
+pub fn read_held(fs: &dyn Fs, path: &Path) -> Result<Held, ReadSnapshotError> {
+    let mut held = Held::default();
+    read::<ReadSnapshotError>(fs, path, &mut |entry| {
+        match control::from_log(&entry.content) {
+            Some(barnabas_raft::ControlRecord::KRaftVersion { version }) => held.kraft_version = version,
+            Some(barnabas_raft::ControlRecord::Voters(voters)) => held.voters = Some(voters),
+            Some(barnabas_raft::ControlRecord::LeaderChange { .. }) | None => {}
+        }
+        match entry.content {
+            Content::Metadata(record) => held.history.replay(&record).map_err(|source| {
+                let (path, offset) = (path.to_path_buf(), entry.offset);
+                ReadSnapshotError::Replay { path, offset, source }
+            }),
+            Content::Control(ControlRecord::SnapshotHeader { last_contained_log_timestamp }) => {
+                held.last_timestamp = last_contained_log_timestamp;
+                Ok(())
+            }
+            Content::Control(_) => Ok(()),
+        }
+    })?;
+    Ok(held)
 }
 
 enum VisitError<E> {

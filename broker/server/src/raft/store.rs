@@ -1,24 +1,24 @@
 //! The metadata log on disk: `__cluster_metadata-0` with its snapshots and `quorum-state`. Reads, appends, syncs, trims; the
 //! quorum engine says what and when.
 
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barnabas_log::fs::{Disk, IoError};
+use barnabas_log::fs::{Disk, IoError, OpenMode, write_all_at};
 use barnabas_log::{
     AppendError, AppendOrigin, ChangeError, Log, LogConfig, OpenError, OpenOptions, ReadError, ReadLimits,
     TextFileError, identity,
 };
 use barnabas_metadata::{History, ReplayError};
-use barnabas_raft::{ElectionState, LogView, LogViewError, SnapshotId, VoterSet};
-use barnabas_records::control::ControlRecord;
+use barnabas_raft::{ControlHistory, ElectionState, LogView, LogViewError, Recovered, SnapshotId};
 use barnabas_records::{BatchError, BatchView, batches};
-use barnabas_types::{LeaderEpoch, Offset, Timestamp, Uuid};
+use barnabas_types::{FileRegion, LeaderEpoch, Offset, Timestamp, Uuid};
 
-use super::batch::{self, Content, DecodeBatchError, Entry};
+use super::batch::{self, Content, DecodeBatchError};
 use super::control;
 use super::quorum_state::{self, QuorumStateError};
-use super::snapshots::{self, ReadSnapshotError};
+use super::snapshots::{self, Held, ReadSnapshotError};
 
 /// The directory of the metadata log, in the metadata log directory.
 pub const METADATA_LOG: &str = "__cluster_metadata-0";
@@ -63,6 +63,9 @@ pub enum LoadError {
     /// `quorum-state`.
     #[error(transparent)]
     QuorumState(#[from] QuorumStateError),
+    /// The log could not be emptied after a snapshot that was installed.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// A record that contradicts what comes before it.
     #[error("the metadata record at offset {offset}: {source}")]
     Replay {
@@ -76,18 +79,10 @@ pub enum LoadError {
 /// What the disk holds.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The metadata after every record.
+    /// The metadata of the newest snapshot. What of the log is committed only the quorum knows.
     pub history: History,
-    /// The last election.
-    pub election: Option<ElectionState>,
-    /// The bounds of the log.
-    pub log: LogView,
-    /// The finalised `kraft.version`.
-    pub kraft_version: i16,
-    /// The last voters, from a snapshot or the log.
-    pub voters: Option<VoterSet>,
-    /// The last voters that do not come from the format.
-    pub voters_in_log: Option<VoterSet>,
+    /// What the quorum engine starts from.
+    pub recovered: Recovered,
     /// When the last record was appended.
     pub last_timestamp: Timestamp,
 }
@@ -118,7 +113,8 @@ impl MetadataStore {
         if identity::read_topic_id(fs, &directory)?.is_none() {
             identity::write_topic_id(fs, &directory, Uuid::METADATA_TOPIC)?;
         }
-        let snapshot = snapshots::list(fs, &directory)?.last().copied().unwrap_or_default();
+        let snapshots = snapshots::list(fs, &directory)?;
+        let snapshot = snapshots.last().copied().unwrap_or_default();
         let config =
             LogConfig { segment_bytes, retention_ms: -1, retention_bytes: -1, delete: true, ..LogConfig::default() };
         // What a snapshot holds was synced before it was taken.
@@ -140,65 +136,218 @@ impl MetadataStore {
             cut_bytes = recovery.cut_bytes,
             "the metadata log is open"
         );
-        let epochs = log.leader_epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset));
-        let view = LogView::new(log.log_start(), log.log_end(), snapshot, epochs.collect())?;
         let mut store = Self { disk: Arc::clone(disk), directory, log, bytes_since_snapshot: 0 };
-        let loaded = store.load(view)?;
+        store.finish_install(snapshot, now)?;
+        let loaded = store.load(snapshots)?;
         Ok((store, loaded))
     }
 
-    fn load(&mut self, log: LogView) -> Result<Loaded, LoadError> {
-        let election = quorum_state::read(self.disk.fs(), &self.directory)?;
-        let mut loaded = Loaded {
-            history: History::default(),
-            election,
-            log,
-            kraft_version: 0,
-            voters: None,
-            voters_in_log: None,
-            last_timestamp: Timestamp(0),
-        };
-        let snapshot = loaded.log.snapshot();
-        let path = snapshots::path(&self.directory, snapshot);
-        if !snapshots::list(self.disk.fs(), &self.directory)?.is_empty() {
-            let formatted = snapshot.end_offset == Offset(0);
-            snapshots::read(self.disk.fs(), &path, &mut |entry| loaded.take(entry, !formatted))?;
+    /// Begins the log anew after the newest snapshot, where that was downloaded and a crash came before the log was emptied: it ends
+    /// before the snapshot does, or has only older epochs.
+    fn finish_install(&mut self, snapshot: SnapshotId, now: Timestamp) -> Result<(), LoadError> {
+        let last_epoch = self.log.leader_epochs().entries().last().map(|entry| entry.epoch);
+        let is_older =
+            last_epoch.is_some_and(|epoch| epoch < snapshot.epoch) && self.log.log_end() > snapshot.end_offset;
+        if self.log.log_end() < snapshot.end_offset || is_older {
+            tracing::info!(%snapshot, log_end = self.log.log_end().0, "the metadata log begins anew after a downloaded snapshot");
+            self.log.restart_at(snapshot.end_offset, now, |_| Ok(()))?;
+            self.log.flush()?;
         }
-        self.load_log(&mut loaded, snapshot.end_offset)?;
-        Ok(loaded)
+        Ok(())
     }
 
-    /// Takes the records of the log from `from` on.
-    fn load_log(&mut self, loaded: &mut Loaded, from: Offset) -> Result<(), LoadError> {
+    /// Reads the newest snapshot, and all of the log after it for the records of the quorum. The metadata there is only looked at: what
+    /// could not be applied later is refused now, before anything is changed.
+    fn load(&mut self, snapshots: Vec<SnapshotId>) -> Result<Loaded, LoadError> {
+        let election = quorum_state::read(self.disk.fs(), &self.directory)?;
+        let mut held = Held::default();
+        if let Some(newest) = snapshots.last() {
+            held = snapshots::read_held(self.disk.fs(), &snapshots::path(&self.directory, *newest))?;
+        }
+        let newest = snapshots.last().copied().unwrap_or_default();
+        let mut control = ControlHistory::from_snapshot(newest, held.kraft_version, held.voters);
+        let (mut last_timestamp, mut bytes) = (held.last_timestamp, 0);
+        self.for_each_batch(newest.end_offset, self.log.log_end(), &mut |batch| {
+            bytes += batch.bytes().len() as u64;
+            batch::for_each::<DecodeBatchError>(batch, &mut |entry| {
+                last_timestamp = last_timestamp.max(entry.timestamp);
+                if let Some(record) = control::from_log(&entry.content)
+                    && entry.offset >= newest.end_offset
+                {
+                    control.record(entry.offset, &record);
+                }
+                Ok(())
+            })
+        })?;
+        self.bytes_since_snapshot = bytes;
+        let epochs = self.log.leader_epochs().entries().iter().map(|entry| (entry.epoch, entry.start_offset));
+        let log = LogView::new(self.log.log_start(), self.log.log_end(), snapshots, epochs.collect())?;
+        Ok(Loaded { history: held.history, recovered: Recovered { election, log, control }, last_timestamp })
+    }
+
+    /// Hands over the batches of the log from the one that holds `from` on, up to `end`.
+    fn for_each_batch(
+        &self,
+        from: Offset,
+        end: Offset,
+        visit: &mut dyn FnMut(&BatchView<'_>) -> Result<(), DecodeBatchError>,
+    ) -> Result<(), LoadError> {
         let mut next = from;
-        while next < self.log.log_end() {
-            let limits = ReadLimits { end: self.log.log_end(), max_bytes: READ_BYTES, at_least_one_batch: true };
+        while next < end {
+            let limits = ReadLimits { end, max_bytes: READ_BYTES, at_least_one_batch: true };
             let Some(region) = self.log.read(next, limits)? else { break };
             let bytes = region.bytes()?;
             let before = next;
             for batch in batches(&bytes) {
+                let at = |source| LoadError::Batch { offset: next, source };
                 let batch = match batch {
                     Ok(batch) => batch,
                     Err(BatchError::Truncated { .. }) => break,
-                    Err(error) => return Err(LoadError::Batch { offset: next, source: error.into() }),
+                    Err(error) => return Err(at(error.into())),
                 };
-                let end = batch.header().next_offset();
-                let visited = batch::for_each(&batch, &mut |entry| {
-                    // A snapshot may end inside a batch.
-                    if entry.offset < from { Ok(()) } else { loaded.take(entry, true).map_err(InLog::Take) }
-                });
-                visited.map_err(|error| match error {
-                    InLog::Take(error) => error,
-                    InLog::Decode(source) => LoadError::Batch { offset: next, source },
-                })?;
-                self.bytes_since_snapshot += batch.bytes().len() as u64;
-                next = end;
+                visit(&batch).map_err(at)?;
+                next = batch.header().next_offset();
             }
             if next == before {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Applies the metadata of the log from `from` up to `end` to `history`.
+    ///
+    /// # Errors
+    /// Damage, or a record that contradicts what comes before it.
+    pub fn replay(&self, from: Offset, end: Offset, history: &mut History) -> Result<(), LoadError> {
+        let mut refused = None;
+        let walked = self.for_each_batch(from, end, &mut |batch| {
+            batch::for_each::<DecodeBatchError>(batch, &mut |entry| {
+                // A snapshot may end inside a batch.
+                if let Content::Metadata(record) = &entry.content
+                    && entry.offset >= from
+                    && refused.is_none()
+                {
+                    let offset = entry.offset;
+                    refused = history.replay(record).err().map(|source| LoadError::Replay { offset, source });
+                }
+                Ok(())
+            })
+        });
+        refused.map_or(walked, Err)
+    }
+
+    /// The metadata of snapshot `id`.
+    ///
+    /// # Errors
+    /// It is gone or damaged.
+    pub fn read_snapshot(&self, id: SnapshotId) -> Result<History, ReadSnapshotError> {
+        Ok(snapshots::read_held(self.disk.fs(), &snapshots::path(&self.directory, id))?.history)
+    }
+
+    /// The batches from the one on that holds `from`, below `end`: at most `max_bytes` of them, but one at least.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn read(&self, from: Offset, end: Offset, max_bytes: u32) -> Result<Option<FileRegion>, ReadError> {
+        let limits = ReadLimits { end, max_bytes, at_least_one_batch: true };
+        let region = self.log.read(from, limits)?;
+        Ok(region.map(|region| {
+            let length = region.length as usize;
+            FileRegion { file: region.file, position: region.position, length }
+        }))
+    }
+
+    /// At most `max_bytes` of the file of snapshot `id` from `position` on, and the size of the file. None when there is no such file.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn read_snapshot_piece(
+        &self,
+        id: SnapshotId,
+        position: u64,
+        max_bytes: u32,
+    ) -> Result<Option<(FileRegion, u64)>, IoError> {
+        let file = match self.disk.fs().open(&snapshots::path(&self.directory, id), OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let size = file.length()?;
+        let length = size.saturating_sub(position).min(u64::from(max_bytes)) as usize;
+        Ok(Some((FileRegion { file: Arc::clone(file.handle()), position, length }, size)))
+    }
+
+    /// Writes a piece of the unfinished file of snapshot `id`; at position 0 the file is begun anew.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn write_snapshot_piece(&self, id: SnapshotId, position: u64, bytes: &[u8]) -> Result<(), IoError> {
+        let mode = if position == 0 { OpenMode::Truncate } else { OpenMode::Write };
+        let file = self.disk.fs().open(&snapshots::unfinished_path(&self.directory, id), mode)?;
+        write_all_at(&*file, &mut [IoSlice::new(bytes)], position)
+    }
+
+    /// Checks the unfinished file of snapshot `id`, gives it its name, durably, and begins the log anew at its end. None when the file is
+    /// damaged; it is gone then.
+    ///
+    /// # Errors
+    /// The disk, or a record that this release does not serve.
+    pub fn install_snapshot(&mut self, id: SnapshotId, now: Timestamp) -> Result<Option<Held>, InstallError> {
+        let fs = self.disk.fs();
+        let unfinished = snapshots::unfinished_path(&self.directory, id);
+        fs.open(&unfinished, OpenMode::Read)?.sync()?;
+        let held = match snapshots::read_held(fs, &unfinished) {
+            Ok(held) => held,
+            Err(ReadSnapshotError::Io(error)) => return Err(error.into()),
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "a downloaded snapshot of the metadata is damaged; it is fetched again");
+                fs.remove_file(&unfinished)?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        fs.rename(&unfinished, &snapshots::path(&self.directory, id))?;
+        fs.sync_directory(&self.directory)?;
+        // Only now: until the snapshot has its name durably, the log is all that this replica has.
+        self.log.restart_at(id.end_offset, now, |_| Ok(()))?;
+        self.log.flush()?;
+        self.bytes_since_snapshot = 0;
+        let older = snapshots::list(self.disk.fs(), &self.directory)?.into_iter().filter(|other| *other < id);
+        for other in older {
+            self.disk.fs().remove_file(&snapshots::path(&self.directory, other))?;
+        }
+        Ok(Some(held))
+    }
+
+    /// Removes the unfinished file of snapshot `id`.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn abandon_snapshot(&self, id: SnapshotId) -> Result<(), IoError> {
+        match self.disk.fs().remove_file(&snapshots::unfinished_path(&self.directory, id)) {
+            Err(error) if error.is_not_found() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Appends batches as the leader sent them. They are durable after the next sync.
+    ///
+    /// # Errors
+    /// The disk, or batches that do not go on from the end of the log.
+    pub fn append_fetched(&mut self, batches: &[u8], now: Timestamp) -> Result<Offset, AppendError> {
+        let end = self.log.append_as_follower(batches, now)?;
+        self.bytes_since_snapshot += batches.len() as u64;
+        Ok(end)
+    }
+
+    /// Removes every record from `end` on.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn truncate(&mut self, end: Offset, now: Timestamp) -> Result<Offset, ChangeError> {
+        // There is no checkpoint to lower: the recovery point is the end of the newest snapshot, and what that holds is committed.
+        self.log.truncate_to(end, now, |_| Ok(()))
     }
 
     /// Keeps an election result, durably.
@@ -240,14 +389,14 @@ impl MetadataStore {
         Ok(snapshots::path(&self.directory, id))
     }
 
-    /// Removes segments and snapshots that snapshot `newest`, which is on disk, makes superfluous.
-    pub fn trim(&mut self, newest: SnapshotId, now: Timestamp) -> Result<(), TrimError> {
-        self.log.raise_log_start(newest.end_offset);
-        for doomed in self.log.apply_retention(newest.end_offset, now)? {
+    /// Removes segments and snapshots before snapshot `to`, which is on disk.
+    pub fn trim(&mut self, to: SnapshotId, now: Timestamp) -> Result<(), TrimError> {
+        self.log.raise_log_start(to.end_offset);
+        for doomed in self.log.apply_retention(to.end_offset, now)? {
             doomed.remove()?;
         }
         let fs = self.disk.fs();
-        for id in snapshots::list(fs, &self.directory)?.into_iter().filter(|id| *id < newest) {
+        for id in snapshots::list(fs, &self.directory)?.into_iter().filter(|id| *id < to) {
             fs.remove_file(&snapshots::path(&self.directory, id))?;
         }
         Ok(fs.sync_directory(&self.directory)?)
@@ -264,6 +413,20 @@ impl MetadataStore {
     }
 }
 
+/// A downloaded snapshot could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] ChangeError),
+    /// A record that this release does not serve.
+    #[error(transparent)]
+    Snapshot(#[from] ReadSnapshotError),
+}
+
 /// Superfluous files could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrimError {
@@ -273,48 +436,4 @@ pub enum TrimError {
     /// The log.
     #[error(transparent)]
     Log(#[from] ChangeError),
-}
-
-enum InLog {
-    Decode(DecodeBatchError),
-    Take(LoadError),
-}
-
-impl From<DecodeBatchError> for InLog {
-    fn from(error: DecodeBatchError) -> Self {
-        Self::Decode(error)
-    }
-}
-
-impl Loaded {
-    /// Takes one record; `written_by_a_leader` is false for those of the format.
-    fn take(&mut self, entry: Entry<'_>, written_by_a_leader: bool) -> Result<(), LoadError> {
-        self.last_timestamp = self.last_timestamp.max(entry.timestamp);
-        let offset = entry.offset;
-        match entry.content {
-            Content::Metadata(record) => {
-                return self.history.replay(&record).map_err(|source| LoadError::Replay { offset, source });
-            }
-            Content::Control(ControlRecord::KRaftVersion { kraft_version }) => self.kraft_version = kraft_version,
-            Content::Control(ControlRecord::Voters(voters)) => {
-                let voters = control::voter_set(&voters);
-                if written_by_a_leader {
-                    self.voters_in_log = Some(voters.clone());
-                }
-                self.voters = Some(voters);
-            }
-            Content::Control(ControlRecord::SnapshotHeader { last_contained_log_timestamp }) => {
-                self.last_timestamp = last_contained_log_timestamp;
-            }
-            // A transaction's markers have no place in this log; a newer release may add records that only it needs.
-            Content::Control(
-                ControlRecord::LeaderChange(_)
-                | ControlRecord::SnapshotFooter
-                | ControlRecord::Abort(_)
-                | ControlRecord::Commit(_)
-                | ControlRecord::Unknown { .. },
-            ) => {}
-        }
-        Ok(())
-    }
 }
