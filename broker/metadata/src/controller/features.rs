@@ -71,7 +71,8 @@ pub enum UpdateFeaturesError {
     OfTheQuorum,
     /// A node that cannot run at the level.
     #[error(
-        "{feature} cannot be set to {level}: {node} supports {min} to {max} (0: not at all); run a release there that supports it, or          unregister the node if it is gone"
+        "{feature} cannot be set to {level}: {node} supports {min} to {max} (0: not at all); run a release there that supports it, or \
+         unregister the node if it is gone"
     )]
     Unsupported {
         /// The feature.
@@ -107,7 +108,8 @@ pub enum UpdateFeaturesError {
     },
     /// Something would be lost.
     #[error(
-        "metadata.version cannot go from {current} down to {level}: the log may hold records that nobody can read at that level. Kafka          carries out no such downgrade, be it called safe or unsafe"
+        "metadata.version cannot go from {current} down to {level}: the log may hold records that nobody can read at that level. Kafka \
+         carries out no such downgrade, be it called safe or unsafe"
     )]
     LosesMetadata {
         /// The level.

@@ -40,6 +40,8 @@ mod sync_group;
 mod topic_config_tests;
 #[cfg(test)]
 mod topic_tests;
+mod unregister_broker;
+mod update_features;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};
 pub use fetch::FetchSessions;

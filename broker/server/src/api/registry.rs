@@ -67,6 +67,8 @@ served! {
     DescribeConfigs, DescribeConfigsRequest, describe_configs;
     AlterConfigs, AlterConfigsRequest, alter_configs;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;
+    UpdateFeatures, UpdateFeaturesRequest, update_features;
+    UnregisterBroker, UnregisterBrokerRequest, unregister_broker;
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.
