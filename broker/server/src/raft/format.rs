@@ -1,5 +1,5 @@
 //! Formats the metadata log of a new cluster: `bootstrap.checkpoint` with the feature levels, and the first snapshot, which
-//! names the only voter. Never touches a directory that holds a metadata log.
+//! names the first voters. Never touches a directory that holds a metadata log.
 
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,20 @@ pub fn format(
     endpoints: Vec<Endpoint>,
     now: Timestamp,
 ) -> Result<(), FormatError> {
+    let voter = Voter { key, endpoints, kraft_version: KRaftVersionRange { min: 0, max: 1 } };
+    format_voters(fs, metadata_log_dir, &VoterSet(vec![voter]), now)
+}
+
+/// As [`format`], for a replica of a quorum with these first voters; without any, for one that joins a quorum that there is.
+///
+/// # Errors
+/// As [`format`].
+pub fn format_voters(
+    fs: &dyn Fs,
+    metadata_log_dir: &Path,
+    voters: &VoterSet,
+    now: Timestamp,
+) -> Result<(), FormatError> {
     if is_formatted(fs, metadata_log_dir)? {
         return Err(FormatError::Formatted { path: metadata_log_dir.to_path_buf() });
     }
@@ -74,11 +88,10 @@ pub fn format(
     let directory = metadata_log_dir.join(METADATA_LOG);
     fs.create_directory(&directory)?;
     fs.sync_directory(metadata_log_dir)?;
-    let voter = Voter { key, endpoints, kraft_version: KRaftVersionRange { min: 0, max: 1 } };
-    let control = vec![
-        ControlRecord::KRaftVersion { kraft_version: KRAFT_VERSION },
-        control::voters_to_log(&VoterSet(vec![voter])),
-    ];
+    let mut control = vec![ControlRecord::KRaftVersion { kraft_version: KRAFT_VERSION }];
+    if !voters.0.is_empty() {
+        control.push(control::voters_to_log(voters));
+    }
     let path = snapshots::path(&directory, SnapshotId::default());
     Ok(snapshots::write(fs, &path, &Frame { control, ..bare }, std::iter::empty())?)
 }

@@ -15,7 +15,7 @@ mod tests;
 pub use batch::EncodeBatchError;
 pub use check::{UnservedMetadata, check};
 pub use driver::{AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
-pub use format::{FormatError, format, is_formatted, read_bootstrap};
+pub use format::{FormatError, format, format_voters, is_formatted, read_bootstrap};
 pub use remote::{Answer, Outgoing};
 pub use snapshots::{Frame, ReadSnapshotError, WriteSnapshotError, write as write_snapshot};
 pub use store::{LoadError, METADATA_LOG};

@@ -15,6 +15,8 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp, Uuid};
 use super::snapshots::{self, ReadSnapshotError};
 use super::*;
 
+mod quorum;
+
 const WALL: Timestamp = Timestamp(1_700_000_000_000);
 const NOW: Now = Now { monotonic: Duration::from_secs(7), wall: WALL };
 
