@@ -20,6 +20,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
 
 use super::batch::{self, EncodeBatchError};
 use super::control;
+use super::recorder::Recorder;
 use super::remote::{self, Answer, Outgoing};
 use super::snapshots::{Frame, ReadSnapshotError};
 use super::store::{InstallError, LoadError, MetadataStore};
@@ -113,6 +114,7 @@ pub struct QuorumDriver {
     wants_sync: bool,
     last_timestamp: Timestamp,
     outgoing: Vec<Outgoing>,
+    recorder: Recorder,
 }
 
 impl QuorumDriver {
@@ -158,6 +160,7 @@ impl QuorumDriver {
             wants_sync: false,
             last_timestamp: loaded.last_timestamp,
             outgoing: Vec::new(),
+            recorder: Recorder::default(),
         };
         Ok((driver, loaded.history))
     }
@@ -413,6 +416,7 @@ impl QuorumDriver {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
+            self.recorder.note(now, &input);
             self.node.handle(input, now, &mut effects);
             for effect in effects {
                 match self.execute(effect, now) {
@@ -486,6 +490,9 @@ impl QuorumDriver {
             }
             Effect::Halt(reason) => {
                 self.lead = None;
+                if matches!(reason, HaltReason::Broken(_)) {
+                    self.recorder.dump();
+                }
                 return Err(QuorumError::Halted(reason));
             }
             told => self.tell(told),

@@ -6,7 +6,9 @@ mod control;
 mod driver;
 mod format;
 mod quorum_state;
+mod recorder;
 mod remote;
+pub mod rpc;
 mod snapshots;
 mod store;
 #[cfg(test)]
