@@ -67,6 +67,7 @@ served! {
     DescribeConfigs, DescribeConfigsRequest, describe_configs;
     AlterConfigs, AlterConfigsRequest, alter_configs;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;
+    DescribeQuorum, DescribeQuorumRequest, describe_quorum;
     UpdateFeatures, UpdateFeaturesRequest, update_features;
     UnregisterBroker, UnregisterBrokerRequest, unregister_broker;
 }

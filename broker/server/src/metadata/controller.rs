@@ -8,7 +8,7 @@ use std::time::Duration;
 use barnabas_log::fs::Disk;
 use barnabas_metadata::{ConfigRules, Context, Controller, Outcome};
 use barnabas_protocol::records::metadata::MetadataRecord;
-use barnabas_raft::SnapshotId;
+use barnabas_raft::{QuorumDescription, SnapshotId};
 use barnabas_types::Offset;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -64,6 +64,8 @@ pub(super) type Decision =
 pub(super) enum Command {
     /// Decide.
     Decide(Decision),
+    /// Tell how the quorum stands; None where another node leads it.
+    DescribeQuorum(oneshot::Sender<Option<QuorumDescription>>),
     /// A snapshot is on disk, or could not be written.
     SnapshotWritten(Result<SnapshotId, (PathBuf, String)>),
     /// Stop, and say when it is done.
@@ -145,6 +147,19 @@ impl ControllerHandle {
         D: FnOnce(&mut Controller, &mut Context<'_>) -> Result<Outcome<R>, E> + Send + 'static,
     {
         self.decide(deadline, move |controller, context| refusable(decide(controller, context))).await
+    }
+
+    /// How the quorum stands; None where another node leads it.
+    ///
+    /// # Errors
+    /// The controller has stopped, or `deadline` has passed.
+    pub async fn describe_quorum(&self, deadline: Instant) -> Result<Option<QuorumDescription>, ControllerError> {
+        let (sender, receiver) = oneshot::channel();
+        let answer = async {
+            self.commands.send(Command::DescribeQuorum(sender)).await.map_err(|_| ControllerError::Stopped)?;
+            receiver.await.map_err(|_| ControllerError::Stopped)
+        };
+        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
     }
 
     /// How far this node has applied the metadata.

@@ -146,6 +146,8 @@ impl Owner {
         for command in batch {
             match command {
                 Command::Decide(decision) => self.decide(decision)?,
+                // Who no longer waits has timed out or is gone.
+                Command::DescribeQuorum(sender) => _ = sender.send(self.quorum.describe(self.runtime.now())),
                 Command::SnapshotWritten(result) => self.snapshot_written(result)?,
                 Command::Stop(sender) => stop = Some(Some(sender)),
             }
