@@ -10,6 +10,8 @@ pub mod placement;
 mod record_version;
 mod replay;
 pub mod snapshot;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod topic_name;
 
 pub use controller::*;

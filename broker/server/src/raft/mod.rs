@@ -9,6 +9,8 @@ mod quorum_state;
 mod recorder;
 mod remote;
 pub mod rpc;
+#[cfg(test)]
+mod snapshot_tests;
 mod snapshots;
 mod store;
 #[cfg(test)]
