@@ -20,12 +20,13 @@ fn id(number: u128) -> Uuid {
 /// One record of every kind that stays in an image, as a snapshot of Apache Kafka 4.3 says it.
 #[must_use]
 pub fn every_kind() -> Vec<MetadataRecord<'static>> {
-    let mut records = topology();
+    let mut records = features_and_nodes();
+    records.extend(topics());
     records.extend(security());
     records
 }
 
-fn topology() -> Vec<MetadataRecord<'static>> {
+fn features_and_nodes() -> Vec<MetadataRecord<'static>> {
     let level = |name, feature_level| FeatureLevelRecord {
         name: Cow::Borrowed(name),
         feature_level,
@@ -76,6 +77,11 @@ fn topology() -> Vec<MetadataRecord<'static>> {
             ..RegisterControllerRecord::default()
         }
         .into(),
+    ]
+}
+
+fn topics() -> Vec<MetadataRecord<'static>> {
+    vec![
         TopicRecord { name: "t".into(), topic_id: TOPIC, ..TopicRecord::default() }.into(),
         PartitionRecord {
             partition_id: 0,

@@ -1,7 +1,5 @@
 //! Every kind of record: replayed, said again by a snapshot, taken away again; and the hash that goes with it.
 
-use std::borrow::Cow;
-
 use barnabas_protocol::records::metadata::client_quota::EntityData;
 use barnabas_protocol::records::metadata::*;
 use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
