@@ -42,4 +42,6 @@ pub use validate::Broken;
 pub use voters::{Endpoint, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod testscripts;

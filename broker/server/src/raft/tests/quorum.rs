@@ -436,3 +436,63 @@ fn a_replica_with_a_new_disk_takes_no_vote_of_the_old_one() {
     quorum.start(leader);
     quorum.assert_equal();
 }
+
+#[test]
+fn a_replica_that_was_cut_off_does_not_end_the_epoch_of_a_leader_that_works() {
+    let mut quorum = Quorum::of(3);
+    let leader = quorum.leader();
+    let epoch = quorum.driver(leader).lead();
+    let other = (1..=3).find(|&id| id != leader).unwrap();
+    quorum.cut_off.insert(other);
+    quorum.pass(20_000);
+    assert_eq!(Some(quorum.driver(other).node().epoch()), epoch, "who only asks raises no epoch");
+    quorum.cut_off.clear();
+    quorum.pass(5_000);
+    assert_eq!((quorum.leader(), quorum.driver(leader).lead()), (leader, epoch));
+    quorum.write(leader, "a", "1");
+    quorum.assert_equal();
+}
+
+#[test]
+fn a_leader_that_stops_is_followed_within_an_election_and_loses_nothing() {
+    let mut quorum = Quorum::of(3);
+    let first = quorum.leader();
+    quorum.write(first, "a", "1");
+    quorum.pass(1000);
+    let now = quorum.now;
+    quorum.driver(first).begin_stop(now).unwrap();
+    quorum.settle();
+    quorum.kill(first);
+    // Nobody waits for the fetch timeout of 2 s.
+    quorum.pass(50);
+    let leads =
+        |id| id != first && quorum.replicas[&id].running.as_ref().is_some_and(|(driver, ..)| driver.lead().is_some());
+    assert!((1..=3).any(leads), "the first successor stands at once");
+    let second = quorum.leader();
+    quorum.write(second, "b", "1");
+    quorum.start(first);
+    quorum.assert_equal();
+    assert!(*quorum.image(first) == replayed(&Image::default(), &[config("a", "1"), config("b", "1")]));
+}
+
+#[test]
+fn all_but_a_minority_lose_power_and_the_quorum_comes_back_with_what_was_committed() {
+    let mut quorum = Quorum::of(5);
+    let leader = quorum.leader();
+    for value in 0..10 {
+        quorum.write(leader, "a", &value.to_string());
+    }
+    quorum.pass(1000);
+    for id in 1..=5 {
+        quorum.kill(id);
+    }
+    for id in [2, 4, 5] {
+        quorum.start(id);
+    }
+    let next = quorum.leader();
+    quorum.write(next, "b", "1");
+    quorum.start(1);
+    quorum.start(3);
+    quorum.assert_equal();
+    assert!(*quorum.image(3) == replayed(&Image::default(), &[config("a", "9"), config("b", "1")]));
+}
