@@ -196,19 +196,24 @@ enum Pending {
     Other,
 }
 
-/// Plays one replica against made-up others; notes which roles it was in, and returns how many requests were answered.
-fn play(seed: u64, roles: &mut BTreeMap<&'static str, usize>) -> usize {
+/// Replica 1, alone or among three.
+fn replica(seed: u64) -> Node {
     let key = |id: i32| ReplicaKey { id: BrokerId(id), directory_id: Uuid::from_u128(u128::from(id.unsigned_abs())) };
     let endpoint =
         |id: i32| Endpoint { name: "CONTROLLER".into(), host: "node".into(), port: u16::try_from(id).unwrap() };
     let voter =
         |id| Voter { key: key(id), endpoints: vec![endpoint(id)], kraft_version: KRaftVersionRange { min: 0, max: 1 } };
-    let first_voters = if seed % 3 == 0 { 1 } else { 3 };
+    let first_voters = if seed.is_multiple_of(3) { 1 } else { 3 };
     let voters = VoterSet((1..=first_voters).map(voter).collect());
     let control = ControlHistory::from_snapshot(SnapshotId::default(), 1, Some(voters));
     let log = LogView::new(Offset(0), Offset(0), Vec::new(), Vec::new()).unwrap();
     let config = Config { auto_join: true, ..Config::new(key(1), "cluster", vec![endpoint(1)], seed) };
-    let mut node = Node::new(config, Recovered { election: None, log, control }).unwrap();
+    Node::new(config, Recovered { election: None, log, control }).unwrap()
+}
+
+/// Plays one replica against made-up others; notes which roles it was in, and returns how many requests were answered.
+fn play(seed: u64, roles: &mut BTreeMap<&'static str, usize>) -> usize {
+    let mut node = replica(seed);
     let mut others = Others { random: Random::new(seed), epoch: 0, end: 0 };
     let (mut now, mut sent, mut open) = (Now::default(), Vec::<(RequestId, Pending)>::new(), BTreeSet::new());
     let (mut queue, mut answered) = (vec![Input::Start], 0);
