@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use crate::admin::Admin;
 use crate::api::FetchSessions;
 use crate::config::{Boot, BrokerConfig, CleanerConfig, GroupsConfig, Layers, Settings, TopicToCreate};
-use crate::connection::{self, ConnectionLimits, Listener, OpenConnections, Placement};
+use crate::connection::{self, ConnectionLimits, Listener, ListenerKind, OpenConnections, Placement};
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
@@ -262,16 +262,19 @@ impl Running {
 /// A socket and the listener it belongs to.
 struct Socket {
     name: Arc<str>,
+    kind: ListenerKind,
     listening: Listening,
 }
 
 async fn bind(config: &BrokerConfig) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
-    for listener in &config.listeners {
+    let brokers = config.listeners.iter().map(|listener| (ListenerKind::Broker, listener));
+    let controllers = config.controller_listeners.iter().map(|listener| (ListenerKind::Controller, listener));
+    for (kind, listener) in brokers.chain(controllers) {
         let listening = barnabas_net::bind(&listener.host, listener.port).await.with_context(|| {
             format!("cannot listen on {}://{}:{} (listeners)", listener.name, listener.host, listener.port)
         })?;
-        sockets.push(Socket { name: listener.name.as_str().into(), listening });
+        sockets.push(Socket { name: listener.name.as_str().into(), kind, listening });
     }
     Ok(sockets)
 }
@@ -451,7 +454,7 @@ fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) 
         max_request_bytes: network.socket_request_max_bytes,
     };
     let serve = |socket: Socket| {
-        let listener = Listener { name: socket.name, socket: socket.listening.socket };
+        let listener = Listener { name: socket.name, kind: socket.kind, socket: socket.listening.socket };
         node.runtime.spawn_data(connection::accept(Arc::clone(node), listener, limits.clone(), stop.clone()))
     };
     sockets.into_iter().map(serve).collect()

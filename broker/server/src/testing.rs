@@ -49,7 +49,7 @@ impl Broker {
 
     /// A connection to it.
     pub async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address()).await.unwrap(), correlation_id: 0 }
+        Client::to(&self.address()).await
     }
 }
 
@@ -86,6 +86,11 @@ pub fn booted(directory: &Path, properties: &str) -> Boot {
 }
 
 impl Client {
+    /// A connection to `address`, host and port.
+    pub async fn to(address: &str) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), correlation_id: 0 }
+    }
+
     /// Calls in `version`, or the nearest that is served.
     pub async fn call<Q: Request>(&mut self, version: i16, request: &Q) -> Q::Response<'static> {
         self.try_call(version, request).await.unwrap()

@@ -7,7 +7,8 @@ use barnabas_protocol::messages::api_versions::{
 use barnabas_protocol::{ApiKey, ErrorCode, encode_response};
 
 use super::context::{Answer, Refusal};
-use super::{RequestContext, SERVED};
+use super::{RequestContext, served};
+use crate::connection::ListenerKind;
 
 /// What is served. A client that names itself in other characters than Kafka allows gets `INVALID_REQUEST`.
 pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -> ApiVersionsResponse<'static> {
@@ -19,7 +20,7 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
     // Clients compare epochs and keep the newest: an offset of the metadata log only ever grows.
     let epoch = context.node.controller.applied().end().0;
     ApiVersionsResponse {
-        api_keys: api_keys(),
+        api_keys: api_keys(context.connection.kind),
         supported_features: image
             .brokers
             .get(context.node.broker_id)
@@ -56,18 +57,21 @@ fn finalized((name, level): (&str, i16)) -> FinalizedFeatureKey<'static> {
 ///
 /// # Errors
 /// Never in practice: version 0 can carry this response.
-pub fn unsupported(correlation_id: i32) -> Result<Answer, Refusal> {
-    let response =
-        ApiVersionsResponse { error_code: ErrorCode::UNSUPPORTED_VERSION, api_keys: api_keys(), ..Default::default() };
-    Ok(Answer::Now(encode_response(correlation_id, 0, &response)?))
+pub fn unsupported(context: &RequestContext) -> Result<Answer, Refusal> {
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys: api_keys(context.connection.kind),
+        ..Default::default()
+    };
+    Ok(Answer::Now(encode_response(context.correlation_id, 0, &response)?))
 }
 
-fn api_keys() -> Vec<ApiVersion<'static>> {
+fn api_keys(kind: ListenerKind) -> Vec<ApiVersion<'static>> {
     let row = |key: &ApiKey| {
         let versions = key.advertised_versions();
         ApiVersion { api_key: key.number(), min_version: versions.min, max_version: versions.max, ..Default::default() }
     };
-    SERVED.iter().map(row).collect()
+    served(kind).iter().map(row).collect()
 }
 
 /// Letters, digits, `-` and `.`, beginning and ending with a letter or digit (KIP-511).

@@ -1,11 +1,18 @@
 //! One handler file per API, named after it. A handler takes the decoded request and what stands around it, and returns
 //! the response; which APIs exist and in which versions is the registry's one table.
 
+mod allocate_producer_ids;
 mod alter_configs;
 mod api_versions;
+mod assign_replicas_to_dirs;
 pub mod authorize;
+mod broker_heartbeat;
+mod broker_registration;
 mod config_resources;
 mod context;
+mod controller_registration;
+#[cfg(test)]
+mod controller_tests;
 mod coordinated;
 mod create_partitions;
 mod create_topics;
@@ -46,4 +53,4 @@ mod update_features;
 
 pub use context::{Answer, Refusal, Reply, RequestContext};
 pub use fetch::FetchSessions;
-pub use registry::{SERVED, dispatch};
+pub use registry::{SERVED, SERVED_BY_CONTROLLER, dispatch, served};

@@ -10,23 +10,19 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::context::{Answer, Refusal, Reply, RequestContext};
+use crate::connection::ListenerKind;
 
 macro_rules! served {
-    ($($key:ident, $request:ident, $module:ident;)*) => {
-        /// Every API that is served.
-        pub const SERVED: &[ApiKey] = &[$(ApiKey::$key,)*];
+    ($(#[$about:meta])* $served:ident, $dispatch:ident: $($key:ident, $request:ident, $module:ident;)*) => {
+        $(#[$about])*
+        pub const $served: &[ApiKey] = &[$(ApiKey::$key,)*];
 
-        /// Decodes, executes and encodes one request. The frame's memory is given back when the handler returns, not
-        /// when its reply leaves.
-        ///
-        /// # Errors
-        /// The connection is to be closed.
-        pub fn dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
+        fn $dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
             match context.api_key {
                 // Each handler has a box of its own, so that a small request does not carry the state of the largest.
                 $(ApiKey::$key => async move {
                     let Some(request) = decode::<$request<'_>>(&context, &body)? else {
-                        return super::api_versions::unsupported(context.correlation_id);
+                        return super::api_versions::unsupported(&context);
                     };
                     let reply: Reply<<$request<'_> as Request>::Response<'static>> =
                         super::$module::handle(&context, request).await.into();
@@ -38,7 +34,29 @@ macro_rules! served {
     };
 }
 
+/// Decodes, executes and encodes one request. The frame's memory is given back when the handler returns, not when its reply leaves.
+///
+/// # Errors
+/// The connection is to be closed.
+pub fn dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
+    match context.connection.kind {
+        ListenerKind::Broker => dispatch_broker(context, body),
+        ListenerKind::Controller => dispatch_controller(context, body),
+    }
+}
+
+/// Every API that listeners of this kind serve.
+#[must_use]
+pub const fn served(kind: ListenerKind) -> &'static [ApiKey] {
+    match kind {
+        ListenerKind::Broker => SERVED,
+        ListenerKind::Controller => SERVED_BY_CONTROLLER,
+    }
+}
+
 served! {
+    /// Every API that listeners for clients and brokers serve.
+    SERVED, dispatch_broker:
     Produce, ProduceRequest, produce;
     Fetch, FetchRequest, fetch;
     ListOffsets, ListOffsetsRequest, list_offsets;
@@ -70,6 +88,27 @@ served! {
     DescribeQuorum, DescribeQuorumRequest, describe_quorum;
     UpdateFeatures, UpdateFeaturesRequest, update_features;
     UnregisterBroker, UnregisterBrokerRequest, unregister_broker;
+}
+
+served! {
+    /// Every API that listeners of the controller serve.
+    SERVED_BY_CONTROLLER, dispatch_controller:
+    ApiVersions, ApiVersionsRequest, api_versions;
+    CreateTopics, CreateTopicsRequest, create_topics;
+    DeleteTopics, DeleteTopicsRequest, delete_topics;
+    CreatePartitions, CreatePartitionsRequest, create_partitions;
+    DescribeConfigs, DescribeConfigsRequest, describe_configs;
+    AlterConfigs, AlterConfigsRequest, alter_configs;
+    IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;
+    DescribeQuorum, DescribeQuorumRequest, describe_quorum;
+    UpdateFeatures, UpdateFeaturesRequest, update_features;
+    DescribeCluster, DescribeClusterRequest, describe_cluster;
+    BrokerRegistration, BrokerRegistrationRequest, broker_registration;
+    BrokerHeartbeat, BrokerHeartbeatRequest, broker_heartbeat;
+    UnregisterBroker, UnregisterBrokerRequest, unregister_broker;
+    AllocateProducerIds, AllocateProducerIdsRequest, allocate_producer_ids;
+    ControllerRegistration, ControllerRegistrationRequest, controller_registration;
+    AssignReplicasToDirs, AssignReplicasToDirsRequest, assign_replicas_to_dirs;
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::serve::ConnectionError;
 use super::serve::{Served, Stream, serve};
-use super::{Connection, ConnectionLimits};
+use super::{Connection, ConnectionLimits, ListenerKind};
 use crate::node::Node;
 
 /// A bound listener.
@@ -18,6 +18,8 @@ use crate::node::Node;
 pub struct Listener {
     /// Its name, as in `listeners`.
     pub name: Arc<str>,
+    /// Whom it is for.
+    pub kind: ListenerKind,
     /// Its socket.
     pub socket: TcpListener,
 }
@@ -92,7 +94,8 @@ pub async fn accept(
                 continue;
             }
         };
-        let connection = Connection { listener: Arc::clone(&listener.name), peer, metrics: metrics.clone() };
+        let connection =
+            Connection { listener: Arc::clone(&listener.name), kind: listener.kind, peer, metrics: metrics.clone() };
         let Some(admitted) = node.open_connections.admit(connection.host(), &limits) else {
             metrics.rejected.inc();
             tracing::debug!(listener = %listener.name, %peer, "connection refused: a limit of connections is reached");

@@ -26,11 +26,22 @@ pub struct ConnectionLimits {
     pub max_request_bytes: usize,
 }
 
+/// Whom a listener is for: each kind serves APIs of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Clients and brokers.
+    Broker,
+    /// The quorum, brokers that speak to the controller, and tools with `--bootstrap-controller` (KIP-919).
+    Controller,
+}
+
 /// Who is connected, by which listener.
 #[derive(Debug)]
 pub struct Connection {
     /// The listener's name, upper case, as in `listeners`.
     pub listener: Arc<str>,
+    /// Whom the listener is for.
+    pub kind: ListenerKind,
     /// The client's address.
     pub peer: SocketAddr,
     /// The listener's figures.

@@ -37,7 +37,7 @@ impl RequestMetrics {
         let options = HistogramOpts::new("barnabas_request_seconds", help).buckets(SECONDS.to_vec());
         let seconds = registered(registry, HistogramVec::new(options, &["api"]))?;
         let mut by_key = Vec::new();
-        for key in crate::api::SERVED {
+        for key in crate::api::SERVED.iter().chain(crate::api::SERVED_BY_CONTROLLER) {
             let index = usize::try_from(key.number()).unwrap_or(0);
             by_key.resize_with(by_key.len().max(index + 1), || None);
             if let Some(slot) = by_key.get_mut(index) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use barnabas_protocol::messages::*;
 use barnabas_protocol::{ApiKey, ErrorCode, Listener, Message, Reader, ResponseHeader, VersionRange};
 
-use super::SERVED;
+use super::{SERVED, SERVED_BY_CONTROLLER};
 use crate::testing::Broker;
 
 #[tokio::test]
@@ -38,10 +38,14 @@ async fn an_api_versions_request_of_a_later_release_is_answered_in_version_0_wit
 }
 
 #[test]
-fn nothing_that_kafka_4_3_1_does_not_have_on_brokers_is_served() {
+fn nothing_is_served_where_kafka_4_3_1_does_not_have_it() {
     for key in SERVED {
         assert!(!key.answered_versions().is_empty(), "{key}");
         assert!(matches!(key.listener(), Listener::Broker | Listener::Both), "{key}");
+    }
+    for key in SERVED_BY_CONTROLLER {
+        assert!(!key.answered_versions().is_empty(), "{key}");
+        assert!(matches!(key.listener(), Listener::Controller | Listener::Both), "{key}");
     }
 }
 
@@ -73,7 +77,12 @@ fn document() -> String {
         let mark = |is: bool| if is { "yes" } else { "" };
         let (number, known, kafka) = (key.number(), range(key.versions()), range(key.advertised_versions()));
         let (forwarded, cluster) = (mark(key.is_forwarded()), mark(key.is_cluster_action()));
-        let served = mark(SERVED.contains(&key));
+        let served = match (SERVED.contains(&key), SERVED_BY_CONTROLLER.contains(&key)) {
+            (true, true) => "broker, controller",
+            (true, false) => "broker",
+            (false, true) => "controller",
+            (false, false) => "",
+        };
         let row = format!(
             "| {number} | {key} | {known} | {kafka} | {flexible} | {listener} | {forwarded} | {cluster} | {served} |"
         );
@@ -95,7 +104,7 @@ of step; `BARNABAS_BLESS=1 cargo test -p barnabas-server document` writes it ane
 ApiVersions, and so this broker for what it serves; a request in any other version is refused. Produce is listed from 0 for the sake of old
 librdkafka, and refused below 3. *Flexible* versions, with compact lengths and tagged fields, begin at the one named. *Listener* says which
 kinds of listeners answer in Kafka; *forwarded* requests are passed on to the active controller by brokers; *cluster action* means that only
-nodes of the cluster ask. *Served* is what this broker answers. An API without versions has been removed from Kafka.
+nodes of the cluster ask. *Served* says which kinds of listeners answer here. An API without versions has been removed from Kafka.
 
 | key | name | known | Kafka 4.3.1 | flexible from | listener | forwarded | cluster action | served |
 |--:|--|--|--|--|--|--|--|--|

@@ -1,0 +1,42 @@
+//! BrokerHeartbeat: a broker lets the controller hear of it, and hears whether it may lead or stop. Decided there.
+
+use std::time::Duration;
+
+use barnabas_metadata::Heartbeat;
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+use barnabas_types::{BrokerId, Offset};
+
+use super::RequestContext;
+
+/// The request carries no time limit of its own; the next heartbeat follows.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Takes a heartbeat.
+pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_>) -> BrokerHeartbeatResponse<'static> {
+    let heartbeat = Heartbeat {
+        broker_id: BrokerId(request.broker_id),
+        broker_epoch: request.broker_epoch,
+        applied_offset: Offset(request.current_metadata_offset),
+        want_fence: request.want_fence,
+        want_shut_down: request.want_shut_down,
+        offline_log_dirs: request.offline_log_dirs,
+        cordoned_log_dirs: request.cordoned_log_dirs,
+    };
+    let deadline = context.node.runtime.deadline(TIMEOUT);
+    let decided = context
+        .node
+        .controller
+        .try_decide_committed(deadline, move |controller, decision| controller.heartbeat(decision, &heartbeat));
+    let refused = |error_code| BrokerHeartbeatResponse { error_code, ..BrokerHeartbeatResponse::default() };
+    match decided.await {
+        Ok(Ok(reply)) => BrokerHeartbeatResponse {
+            is_caught_up: reply.is_caught_up,
+            is_fenced: reply.is_fenced,
+            should_shut_down: reply.should_shut_down,
+            ..BrokerHeartbeatResponse::default()
+        },
+        Ok(Err(_)) => refused(ErrorCode::STALE_BROKER_EPOCH),
+        Err(error) => refused(error.code()),
+    }
+}
