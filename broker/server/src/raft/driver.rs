@@ -11,8 +11,8 @@ use barnabas_log::{AppendError, ChangeError};
 use barnabas_metadata::History;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
-    AppendRefusal, Config, Effect, Endpoint, ErrorCode, FetchContent, HaltReason, Input, Node, ReplicaKey,
-    RequestFailure, RequestId, Response, SnapshotContent, SnapshotId, StartError, VoterSet,
+    AppendRefusal, Config, Effect, Endpoint, FetchContent, HaltReason, Input, Node, ReplicaKey, RequestFailure,
+    RequestId, Response, SnapshotContent, SnapshotId, StartError, VoterSet,
 };
 use barnabas_records::BuildError;
 use barnabas_records::control::control_batch;
@@ -21,7 +21,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
 use super::batch::{self, EncodeBatchError};
 use super::control;
 use super::recorder::Recorder;
-use super::remote::{self, Answer, Outgoing};
+use super::remote::{self, Outgoing};
 use super::snapshots::{Frame, ReadSnapshotError};
 use super::store::{InstallError, LoadError, MetadataStore};
 
@@ -105,7 +105,7 @@ struct Pending {
 /// The quorum replica of this node.
 pub struct QuorumDriver {
     node: Node,
-    store: MetadataStore,
+    pub(super) store: MetadataStore,
     lead: Option<LeaderEpoch>,
     pending: Option<Pending>,
     /// The bytes of the answer that is being handled.
@@ -243,6 +243,15 @@ impl QuorumDriver {
             }
             _ => {}
         }
+        match self.store.check_room(&response, self.node.log().end(), bytes.len()) {
+            Ok(()) => {}
+            Err(error) if error.is_out_of_space() => {
+                // As if it had not come: it is asked for again, until there is room.
+                tracing::warn!(%error, "the disk of the metadata log has no room for what the leader sends");
+                return self.request_failed(id, RequestFailure::Unreachable, now);
+            }
+            Err(error) => return Err(self.disk_failed(error.into(), now)),
+        }
         self.received = bytes;
         let handled = self.handle(Input::Response { id, response }, now);
         self.received = Vec::new();
@@ -357,7 +366,7 @@ impl QuorumDriver {
     }
 
     /// Prepares a snapshot of everything committed: its id, its file, and all that it holds beside the metadata. None when
-    /// the newest snapshot already ends there.
+    /// the newest snapshot already ends there, or this node's disk is behind.
     ///
     /// # Errors
     /// The log cannot begin a new segment.
@@ -367,6 +376,10 @@ impl QuorumDriver {
         now: Now,
     ) -> Result<Option<(SnapshotId, PathBuf, Frame)>, QuorumError> {
         let end_offset = self.high_watermark();
+        // The disk of a leader may be behind those of the majority. Where a snapshot ends recovery of the log begins: later, then.
+        if self.node.log().durable_end() < end_offset {
+            return Ok(None);
+        }
         let Some(epoch) = self.node.log().epoch_below(end_offset) else { return Ok(None) };
         if end_offset <= self.node.log().snapshot().end_offset {
             return Ok(None);
@@ -512,7 +525,9 @@ impl QuorumDriver {
     fn tell(&mut self, effect: Effect) {
         let outgoing = match effect {
             Effect::Send { id, to, request } => Outgoing::Send { id, to, request },
-            Effect::Respond { token, response } => Outgoing::Respond { token, answer: self.answer(response) },
+            Effect::Respond { token, response } => {
+                Outgoing::Respond { token, answer: remote::answer(&self.store, response) }
+            }
             Effect::LeaderChanged { epoch, leader, endpoints } => Outgoing::LeaderChanged { epoch, leader, endpoints },
             Effect::Commit { high_watermark } => Outgoing::Committed(high_watermark),
             Effect::Lead { epoch } => {
@@ -527,56 +542,6 @@ impl QuorumDriver {
             _ => return,
         };
         self.outgoing.push(outgoing);
-    }
-
-    /// Adds the bytes that an answer carries.
-    fn answer(&self, mut response: Response) -> Answer {
-        let read = match &response {
-            Response::Fetch(fetch) => match fetch.content {
-                FetchContent::Read { from, end, max_bytes } => {
-                    let region = self.store.read(from, end, u32::try_from(max_bytes).unwrap_or(0));
-                    region.map(|bytes| (bytes, 0)).map_err(|error| error.to_string())
-                }
-                _ => return response.into(),
-            },
-            Response::FetchSnapshot(fetch) => match fetch.content {
-                SnapshotContent::Read { position, max_bytes } => {
-                    return self.snapshot_answer(response.clone(), fetch.snapshot, position, max_bytes);
-                }
-                _ => return response.into(),
-            },
-            _ => return response.into(),
-        };
-        match read {
-            Ok((bytes, snapshot_size)) => Answer { response, bytes, snapshot_size },
-            Err(error) => {
-                tracing::warn!(error, "the metadata log cannot be read for another replica");
-                if let Response::Fetch(fetch) = &mut response {
-                    (fetch.error, fetch.content) = (ErrorCode::UnknownServerError, FetchContent::Nothing);
-                }
-                response.into()
-            }
-        }
-    }
-
-    fn snapshot_answer(&self, mut response: Response, id: SnapshotId, position: i64, max_bytes: i32) -> Answer {
-        let start = u64::try_from(position).unwrap_or(u64::MAX);
-        let read = self.store.read_snapshot_piece(id, start, u32::try_from(max_bytes).unwrap_or(0));
-        let error = match read {
-            Ok(Some((region, size))) if start < size => {
-                return Answer { response, bytes: Some(region), snapshot_size: size };
-            }
-            Ok(Some(_)) => ErrorCode::PositionOutOfRange,
-            Ok(None) => ErrorCode::SnapshotNotFound,
-            Err(error) => {
-                tracing::warn!(%error, "a snapshot of the metadata cannot be read for another replica");
-                ErrorCode::UnknownServerError
-            }
-        };
-        if let Response::FetchSnapshot(fetch) = &mut response {
-            (fetch.error, fetch.content) = (error, SnapshotContent::Nothing);
-        }
-        response.into()
     }
 
     /// The state of the quorum, when this node leads it.

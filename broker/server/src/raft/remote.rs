@@ -1,12 +1,16 @@
 //! What the quorum replica says to other nodes and hears from them, with the bytes that the engine never sees: records and pieces of
 //! snapshots. Opens no connection and knows no wire format.
 
-use barnabas_raft::{BatchSummary, ControlRecord, Destination, Endpoint, RequestId, Response, SnapshotId};
+use barnabas_raft::{
+    BatchSummary, ControlRecord, Destination, Endpoint, ErrorCode, FetchContent, RequestId, Response, SnapshotContent,
+    SnapshotId,
+};
 use barnabas_records::{BatchError, batches};
 use barnabas_types::{BrokerId, FileRegion, LeaderEpoch, Offset};
 
 use super::batch::{self, DecodeBatchError};
 use super::control;
+use super::store::MetadataStore;
 
 /// What others have to do for the replica, in order.
 #[derive(Debug)]
@@ -63,6 +67,62 @@ impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         Self { response, bytes: None, snapshot_size: 0 }
     }
+}
+
+/// Adds the bytes that an answer carries, as places in the files of `store`.
+pub(super) fn answer(store: &MetadataStore, mut response: Response) -> Answer {
+    let read = match &response {
+        Response::Fetch(fetch) => match fetch.content {
+            FetchContent::Read { from, end, max_bytes } => {
+                let region = store.read(from, end, u32::try_from(max_bytes).unwrap_or(0));
+                region.map(|bytes| (bytes, 0)).map_err(|error| error.to_string())
+            }
+            _ => return response.into(),
+        },
+        Response::FetchSnapshot(fetch) => match fetch.content {
+            SnapshotContent::Read { position, max_bytes } => {
+                return snapshot_answer(store, response.clone(), fetch.snapshot, position, max_bytes);
+            }
+            _ => return response.into(),
+        },
+        _ => return response.into(),
+    };
+    match read {
+        Ok((bytes, snapshot_size)) => Answer { response, bytes, snapshot_size },
+        Err(error) => {
+            tracing::warn!(error, "the metadata log cannot be read for another replica");
+            if let Response::Fetch(fetch) = &mut response {
+                (fetch.error, fetch.content) = (ErrorCode::UnknownServerError, FetchContent::Nothing);
+            }
+            response.into()
+        }
+    }
+}
+
+fn snapshot_answer(
+    store: &MetadataStore,
+    mut response: Response,
+    id: SnapshotId,
+    position: i64,
+    max_bytes: i32,
+) -> Answer {
+    let start = u64::try_from(position).unwrap_or(u64::MAX);
+    let read = store.read_snapshot_piece(id, start, u32::try_from(max_bytes).unwrap_or(0));
+    let error = match read {
+        Ok(Some((region, size))) if start < size => {
+            return Answer { response, bytes: Some(region), snapshot_size: size };
+        }
+        Ok(Some(_)) => ErrorCode::PositionOutOfRange,
+        Ok(None) => ErrorCode::SnapshotNotFound,
+        Err(error) => {
+            tracing::warn!(%error, "a snapshot of the metadata cannot be read for another replica");
+            ErrorCode::UnknownServerError
+        }
+    };
+    if let Response::FetchSnapshot(fetch) = &mut response {
+        (fetch.error, fetch.content) = (error, SnapshotContent::Nothing);
+    }
+    response.into()
 }
 
 /// What is in `bytes`, the records of a Fetch answer: whole batches with valid checksums, up to the first that is not.

@@ -5,13 +5,16 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barnabas_log::fs::{Disk, IoError, OpenMode, write_all_at};
+use barnabas_log::fs::{Disk, IoError, OpenMode, Operation, write_all_at};
 use barnabas_log::{
     AppendError, AppendOrigin, ChangeError, Log, LogConfig, OpenError, OpenOptions, ReadError, ReadLimits,
     TextFileError, identity,
 };
 use barnabas_metadata::{History, ReplayError};
-use barnabas_raft::{ControlHistory, ElectionState, LogView, LogViewError, Recovered, SnapshotId};
+use barnabas_raft::{
+    BatchSummary, ControlHistory, ElectionState, FetchContent, FetchResponse, LogView, LogViewError, Recovered,
+    Response, SnapshotId,
+};
 use barnabas_records::{BatchError, BatchView, batches};
 use barnabas_types::{FileRegion, LeaderEpoch, Offset, Timestamp, Uuid};
 
@@ -307,6 +310,8 @@ impl MetadataStore {
             }
             Err(error) => return Err(error.into()),
         };
+        self.roll_for_install(now)?;
+        let fs = self.disk.fs();
         fs.rename(&unfinished, &snapshots::path(&self.directory, id))?;
         fs.sync_directory(&self.directory)?;
         // Only now: until the snapshot has its name durably, the log is all that this replica has.
@@ -318,6 +323,14 @@ impl MetadataStore {
             self.disk.fs().remove_file(&snapshots::path(&self.directory, other))?;
         }
         Ok(Some(held))
+    }
+
+    /// Gives back the room that the log's last segment has taken ahead: should a crash leave the log behind a downloaded snapshot, the
+    /// next start must not take that room for records that were lost.
+    pub(super) fn roll_for_install(&mut self, now: Timestamp) -> Result<(), IoError> {
+        self.log.roll(now)?;
+        self.log.flush()?;
+        Ok(())
     }
 
     /// Removes the unfinished file of snapshot `id`.
@@ -370,6 +383,27 @@ impl MetadataStore {
     /// It would not, or the disk failed; the log is as it was.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), IoError> {
         self.log.reserve((bytes as u64).max(RESERVED_BYTES), bytes as u64)
+    }
+
+    /// Sees to it that the `bytes` bytes of an answer from the leader find room on the disk, where they can be of use to a log that ends
+    /// at `log_end`.
+    ///
+    /// # Errors
+    /// They would not, or the disk failed; the log is as it was.
+    pub fn check_room(&mut self, response: &Response, log_end: Offset, bytes: usize) -> Result<(), IoError> {
+        let goes_on = |batch: &BatchSummary| batch.base_offset == log_end;
+        match response {
+            Response::Fetch(FetchResponse { content: FetchContent::Batches { batches, .. }, .. })
+                if batches.first().is_some_and(goes_on) =>
+            {
+                self.reserve(bytes)
+            }
+            Response::FetchSnapshot(_) if self.disk.fs().space(&self.directory)?.usable_bytes < bytes as u64 => {
+                let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                Err(IoError::new(Operation::Write, &self.directory, full))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes everything durable; returns up to where.

@@ -16,6 +16,7 @@ use crate::raft::remote::{Answer, Outgoing};
 struct Replica {
     directory: tempfile::TempDir,
     key: ReplicaKey,
+    fs: FaultyFs,
     running: Option<(QuorumDriver, History, Offset)>,
 }
 
@@ -73,7 +74,7 @@ impl Quorum {
     fn add(&mut self, id: i32, voters: &VoterSet) {
         let directory = tempfile::tempdir().unwrap();
         format_voters(&RealFs, directory.path(), voters, WALL).unwrap();
-        self.replicas.insert(id, Replica { directory, key: replica_key(id), running: None });
+        self.replicas.insert(id, Replica { directory, key: replica_key(id), fs: FaultyFs::default(), running: None });
         self.start(id);
     }
 
@@ -88,7 +89,7 @@ impl Quorum {
             endpoints: endpoints_of(id),
             segment_bytes: 1 << 20,
         };
-        let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
+        let disk = Arc::new(Disk::new(Arc::new(replica.fs.clone()), 16));
         let (mut driver, history) = QuorumDriver::open(&disk, &settings, config, now).unwrap();
         driver.begin(now).unwrap();
         let applied = driver.node().log().snapshot().end_offset;
@@ -369,6 +370,8 @@ fn a_crash_between_a_downloaded_snapshot_and_the_emptied_log_is_finished_by_the_
     let behind = (1..=3).find(|&id| id != leader).unwrap();
     quorum.write(leader, "before", "1");
     quorum.pass(1000);
+    // What the replica does before it gives a downloaded snapshot its name.
+    quorum.driver(behind).store.roll_for_install(NOW.wall).unwrap();
     quorum.kill(behind);
     quorum.write(leader, "after", "1");
     let image = quorum.image(leader).clone();
@@ -495,4 +498,23 @@ fn all_but_a_minority_lose_power_and_the_quorum_comes_back_with_what_was_committ
     quorum.start(3);
     quorum.assert_equal();
     assert!(*quorum.image(3) == replayed(&Image::default(), &[config("a", "9"), config("b", "1")]));
+}
+
+#[test]
+fn a_follower_whose_disk_is_full_waits_for_room_and_goes_on() {
+    let mut quorum = Quorum::of(3);
+    let leader = quorum.leader();
+    quorum.write(leader, "a", "1");
+    quorum.assert_equal();
+    let full = (1..=3).find(|&id| id != leader).unwrap();
+    quorum.replicas[&full].fs.inject(Fault::always(Operation::SetLength, METADATA_LOG, 28));
+    for value in 0..3000 {
+        quorum.write(leader, "key", &format!("{value}"));
+    }
+    quorum.pass(2000);
+    let (behind, all) = (quorum.driver(full).log_end(), quorum.driver(leader).log_end());
+    assert!(behind < all, "what room was taken ahead is not enough: {behind} of {all}");
+    quorum.replicas[&full].fs.heal();
+    quorum.assert_equal();
+    assert_eq!(quorum.driver(full).log_end(), all);
 }
