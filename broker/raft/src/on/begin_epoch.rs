@@ -11,6 +11,10 @@ pub(crate) fn on_begin_epoch(node: &mut Node, token: u64, request: BeginQuorumEp
 
 fn follow(node: &mut Node, request: BeginQuorumEpochRequest, out: &mut Vec<Effect>) -> Result<(), ErrorCode> {
     check_voter_request(node, request.leader.0, request.epoch)?;
+    if request.leader == node.config.key.id {
+        // Nobody else can say so.
+        return Err(ErrorCode::InvalidRequest);
+    }
     // As in Kafka the leader is followed even where another replica of this node was meant: it does lead.
     let hint = LeaderHint { epoch: request.epoch, leader: Some(request.leader), endpoints: request.endpoints };
     if !node.learn(&hint, out) {

@@ -11,6 +11,10 @@ pub(crate) fn on_end_epoch(node: &mut Node, token: u64, request: EndQuorumEpochR
 
 fn end(node: &mut Node, request: EndQuorumEpochRequest, out: &mut Vec<Effect>) -> Result<(), ErrorCode> {
     check_voter_request(node, request.leader.0, request.epoch)?;
+    if request.leader == node.config.key.id {
+        // Nobody else can say so.
+        return Err(ErrorCode::InvalidRequest);
+    }
     let hint = LeaderHint { epoch: request.epoch, leader: Some(request.leader), endpoints: request.endpoints };
     if !node.learn(&hint, out) {
         return Err(ErrorCode::InvalidRequest);
