@@ -73,7 +73,7 @@ fn what_is_not_served_is_not_finalised() {
         let updates = [update(feature, 1, UpgradeType::Upgrade)];
         let refused = context.controller.update_features(&updates, false).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::INVALID_UPDATE_VERSION);
-        assert!(refused.to_string().contains("this release supports 0 to 0"), "{refused}");
+        assert!(refused.to_string().contains("this release serves 0 to 0"), "{refused}");
     }
     for (level, expected) in [(6, "7 to 30"), (31, "7 to 30"), (-1, "0 is the lowest")] {
         let refused = asked(&context, level, UpgradeType::Upgrade).unwrap_err();

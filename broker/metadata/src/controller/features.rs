@@ -69,6 +69,18 @@ pub enum UpdateFeaturesError {
     /// The quorum's own.
     #[error("{KRAFT_VERSION} is the quorum's: it is not changed together with features of the metadata")]
     OfTheQuorum,
+    /// Not a level of this release.
+    #[error("{feature} cannot be set to {level}: this release serves {min} to {max} (0: not at all)")]
+    NotServed {
+        /// The feature.
+        feature: Box<str>,
+        /// The level.
+        level: i16,
+        /// The lowest level served.
+        min: i16,
+        /// The highest.
+        max: i16,
+    },
     /// A node that cannot run at the level.
     #[error(
         "{feature} cannot be set to {level}: {node} supports {min} to {max} (0: not at all); run a release there that supports it, or \
@@ -140,6 +152,7 @@ impl UpdateFeaturesError {
             Self::UnknownType { .. }
             | Self::Negative { .. }
             | Self::OfTheQuorum
+            | Self::NotServed { .. }
             | Self::Unsupported { .. }
             | Self::NotAnUpgrade { .. }
             | Self::NotADowngrade { .. }
@@ -213,7 +226,9 @@ impl Controller {
         };
         let served = SERVED_FEATURES.iter().find(|(name, _, _)| *name == feature);
         let (min, max) = served.map_or((0, 0), |&(_, min, max)| (min, max));
-        check("this release".to_owned(), min, max)?;
+        if !(min..=max).contains(&level) {
+            return Err(UpdateFeaturesError::NotServed { feature: feature.into(), level, min, max });
+        }
         for broker in self.head.brokers.iter() {
             let (min, max) = range(&broker.features);
             check(format!("broker {}", broker.id), min, max)?;
