@@ -100,7 +100,8 @@ impl Log {
         } else {
             self.active = ActiveSegment::create(&self.disk, &self.directory, self.log_start, now)?;
         }
-        self.unsynced.add(Dirty::Directory);
+        // Before anything is appended: a segment that a power cut brings back would follow what replaced it.
+        self.disk.fs().sync_directory(&self.directory)?;
         Ok(())
     }
 
