@@ -255,8 +255,8 @@ impl Node {
         }
     }
 
-    /// Takes in what another node says about who leads. False when it contradicts what this replica knows: two leaders in one epoch, or
-    /// this replica as the leader of an epoch that it does not lead. Nothing is changed then.
+    /// Takes in what another node says about who leads. False, and nothing is changed, when it contradicts what this replica knows: two
+    /// leaders in one epoch.
     pub(crate) fn learn(&mut self, hint: &LeaderHint, out: &mut Vec<Effect>) -> bool {
         let (own, epoch) = (self.config.key.id, self.epoch());
         if hint.epoch < epoch {
@@ -264,8 +264,14 @@ impl Node {
         }
         let known = self.known_leader();
         match hint.leader {
-            // Whoever says so has an old answer of a replica with this id, or is mistaken.
-            Some(leader) if leader == own => return matches!(self.role, Role::Leader(_)) && hint.epoch == epoch,
+            // It led that epoch before it was started again, and others do not know that it does no more. What else they say counts: a
+            // vote, above all, or an epoch would last forever in which everybody waits for it.
+            Some(leader) if leader == own => {
+                if hint.epoch > epoch {
+                    self.become_unattached(hint.epoch, Vote::Withheld, out);
+                }
+                return true;
+            }
             Some(leader) if hint.epoch == epoch && known.is_some_and(|known| known != leader) => return false,
             _ => {}
         }
