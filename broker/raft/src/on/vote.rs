@@ -35,11 +35,14 @@ pub(crate) fn on_vote(node: &mut Node, token: u64, request: &VoteRequest, out: &
     });
 }
 
-/// A replica that hears from its leader wants no other.
+/// A replica that hears from its leader wants no other. An observer may be a voter by now and not know it: its leader may need its vote to tell
+/// it so.
 fn would_vote(node: &Node) -> bool {
     match &node.role {
         Role::Leader(_) => false,
-        Role::Follower(follower) => !follower.has_fetched || follower.has_ended,
+        Role::Follower(follower) => {
+            !follower.has_fetched || follower.has_ended || follower.fetch_ms <= node.now_ms
+        }
         Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => true,
     }
 }
