@@ -92,7 +92,7 @@ impl Node {
             Role::Prospective(prospective) if epoch > prospective.epoch => Some(prospective.election_ms),
             _ => None,
         };
-        let election_ms = match (self.is_voter(), under_way) {
+        let election_ms = match (self.may_be_elected(), under_way) {
             (false, _) => None,
             (true, Some(election_ms)) => Some(election_ms),
             (true, None) => Some(self.election_timeout()),
@@ -242,7 +242,7 @@ impl Node {
 
     /// True while this replica may begin elections.
     pub(crate) fn may_stand(&self) -> bool {
-        self.life == Life::Running && self.is_voter()
+        self.life == Life::Running && self.may_be_elected()
     }
 
     /// Who was elected in this epoch, as far as this replica knows, though it may have stepped down since.

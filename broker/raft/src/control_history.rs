@@ -42,6 +42,12 @@ impl ControlHistory {
         self.voters.last().map(|(offset, voters)| (*offset, voters))
     }
 
+    /// The voters before those in force.
+    #[must_use]
+    pub fn voters_before(&self) -> Option<&VoterSet> {
+        self.voters.iter().rev().nth(1).map(|(_, voters)| voters)
+    }
+
     /// The level of `kraft.version` in force.
     #[must_use]
     pub fn kraft_version(&self) -> u16 {

@@ -165,6 +165,16 @@ impl Node {
         self.config.is_controller && self.voters().holds(&self.config.key)
     }
 
+    /// True when this replica may lead: it votes, or did until a change that may not be committed. Such a change may have left it the
+    /// longest log, so that the voters that are left could elect nobody else; it does not vote for itself then, and steps down when the
+    /// change is committed (Ongaro's dissertation, 4.2.2).
+    #[must_use]
+    pub fn may_be_elected(&self) -> bool {
+        let is_uncommitted = self.control.last_voters().is_some_and(|(offset, _)| offset >= self.high_watermark);
+        let was_voter = || self.control.voters_before().is_some_and(|voters| voters.holds(&self.config.key));
+        self.is_voter() || (self.config.is_controller && is_uncommitted && was_voter())
+    }
+
     /// Takes one input; pushes what is to be done, in order.
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Effect>) {
         // A clock that jumps back moves nothing.

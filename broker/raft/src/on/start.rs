@@ -23,7 +23,7 @@ pub(crate) fn on_start(node: &mut Node, out: &mut Vec<Effect>) {
             return node.become_follower(epoch, leader, endpoints, out);
         }
     }
-    if node.is_voter() {
+    if node.may_be_elected() {
         let election_ms = node.election_timeout();
         if let Role::Unattached(unattached) = &mut node.role {
             unattached.election_ms = Some(election_ms);

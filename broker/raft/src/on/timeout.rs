@@ -31,11 +31,11 @@ pub(crate) fn poll(node: &mut Node, out: &mut Vec<Effect>) {
 
 /// When [`poll`] has something to do next, requests apart.
 pub(crate) fn deadline(node: &Node) -> Option<Millis> {
-    let is_voter = node.is_voter();
+    let (is_voter, may_be_elected) = (node.is_voter(), node.may_be_elected());
     let deadline = match &node.role {
         Role::Unattached(unattached) => unattached.election_ms,
         Role::Follower(follower) => {
-            earlier(Some(follower.fetch_ms).filter(|_| is_voter), Some(follower.update_voter_ms))
+            earlier(Some(follower.fetch_ms).filter(|_| may_be_elected), Some(follower.update_voter_ms))
         }
         Role::Prospective(prospective) => Some(prospective.election_ms),
         Role::Candidate(candidate) => Some(candidate.election_ms),

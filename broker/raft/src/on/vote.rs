@@ -63,12 +63,12 @@ fn vote(node: &mut Node, request: &VoteRequest, is_up_to_date: bool, out: &mut V
             let given = Vote::Given(request.candidate);
             node.keep(ElectionState::voted(request.epoch, request.candidate), out);
             let election_ms = node.election_timeout();
-            let is_voter = node.is_voter();
+            let may_be_elected = node.may_be_elected();
             match &mut node.role {
                 Role::Unattached(unattached) => {
                     unattached.vote = given;
                     // The candidate gets the time that an election takes.
-                    unattached.election_ms = is_voter.then_some(election_ms);
+                    unattached.election_ms = may_be_elected.then_some(election_ms);
                 }
                 Role::Prospective(prospective) => prospective.vote = given,
                 _ => {}
