@@ -419,6 +419,9 @@ impl MetadataStore {
     /// Begins a new segment, so that the ones before it can go once a snapshot holds them; returns the snapshot's file.
     pub fn begin_snapshot(&mut self, id: SnapshotId, now: Timestamp) -> Result<PathBuf, IoError> {
         self.log.roll(now)?;
+        // Once the snapshot is there a start takes all below its end for synced. What a roll cuts off a segment must be cut durably by then, or
+        // zeros that were written ahead come back in the middle of the log.
+        self.log.flush()?;
         self.bytes_since_snapshot = 0;
         Ok(snapshots::path(&self.directory, id))
     }
