@@ -41,6 +41,9 @@ pub struct Config {
     pub fetch_snapshot_max_bytes: i32,
     /// Where the random timeouts start from. Differs per node and start.
     pub seed: u64,
+    /// A bug on purpose.
+    #[cfg(feature = "seeded-bugs")]
+    pub bug: Option<crate::Bug>,
 }
 
 impl Config {
@@ -66,6 +69,8 @@ impl Config {
             fetch_max_bytes: 8 * 1024 * 1024,
             fetch_snapshot_max_bytes: 8 * 1024 * 1024,
             seed,
+            #[cfg(feature = "seeded-bugs")]
+            bug: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! socket, a clock or a random number, and it never sees the bytes of a record: a batch is a token and a count. Elections, replication,
 //! snapshots and changes of the voters follow KIP-595, KIP-630, KIP-853, KIP-996 and KIP-1186.
 
+mod bug;
 mod change_role;
 mod config;
 mod control_history;
@@ -21,6 +22,8 @@ mod timers;
 mod validate;
 mod voters;
 
+#[cfg(feature = "seeded-bugs")]
+pub use bug::Bug;
 pub use config::Config;
 pub use control_history::ControlHistory;
 pub use effect::{AppendRefusal, ControlRecord, Destination, Effect, HaltReason};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use barnabas_types::{LeaderEpoch, Now, Offset, Timestamp};
 
+use crate::bug::{self, Bug};
 use crate::requests::Requests;
 use crate::timers::{Millis, Random, earlier, millis};
 use crate::{
@@ -86,7 +87,9 @@ impl Node {
             return Err(StartError::UnservedKRaftVersion { version, min: served.min, max: served.max });
         }
         let kept = election.unwrap_or_default();
+        let forgets = bug::of(&config, Bug::VotesAgainAfterRestart);
         let (epoch, vote) = match kept.voted {
+            _ if forgets => (kept.epoch.max(log.last_epoch()), Vote::Free),
             // The log holds records of the epoch: it has its leader. Where `quorum-state` does not know, how this replica voted is lost.
             _ if log.last_epoch() >= kept.epoch && log.last_epoch() > LeaderEpoch(0) => {
                 (log.last_epoch(), Vote::Withheld)

@@ -3,6 +3,7 @@
 
 use barnabas_types::{LeaderEpoch, Offset};
 
+use crate::bug::{self, Bug};
 use crate::log_view::Comparison;
 use crate::on::request::{check_leader_request, respond_error};
 use crate::timers::Millis;
@@ -29,8 +30,11 @@ pub(crate) fn on_fetch(node: &mut Node, token: u64, request: &FetchRequest, out:
         return respond_error(node, token, &Request::Fetch(request.clone()), error, out);
     }
     let content = match node.log.compare(request.offset, request.last_fetched_epoch) {
-        Comparison::Diverging(epoch, end_offset) => FetchContent::Diverging { epoch, end_offset },
         Comparison::Snapshot(id) => FetchContent::Snapshot(id),
+        Comparison::Diverging(..) if node.has(Bug::IgnoresDivergence) && request.offset <= node.log.end() => {
+            read(node, request.offset, request.max_bytes)
+        }
+        Comparison::Diverging(epoch, end_offset) => FetchContent::Diverging { epoch, end_offset },
         Comparison::Prefix => {
             note(node, request.replica, request.offset, out);
             if !matches!(node.role, Role::Leader(_)) {
@@ -191,7 +195,8 @@ pub(crate) fn check_quorum_timeout_ms(node: &Node) -> Millis {
 pub(crate) fn move_high_watermark(node: &mut Node, out: &mut Vec<Effect>) {
     let (own, own_end) = (node.config.key, node.log.durable_end());
     let Role::Leader(leader) = &node.role else { return };
-    let Some(committed) = leader.committed(&own, own_end, node.voters()) else { return };
+    let committed = leader.committed(&own, own_end, node.voters());
+    let Some(committed) = bug::committed(node, leader, committed) else { return };
     let (is_first, epoch): (bool, LeaderEpoch) = (leader.high_watermark.is_none(), leader.epoch);
     if let Role::Leader(leader) = &mut node.role {
         leader.high_watermark = Some(committed);

@@ -2,6 +2,7 @@
 
 use barnabas_types::{LeaderEpoch, Offset};
 
+use crate::bug::Bug;
 use crate::{BatchSummary, Broken, Download, Effect, FetchContent, FetchResponse, HaltReason, Node, Role, SnapshotId};
 
 /// False when the answer is of no use: the sender is asked again after a pause.
@@ -16,7 +17,8 @@ pub(crate) fn on_fetch_response(node: &mut Node, response: FetchResponse, out: &
         return true;
     }
     // Only an answer that goes on from the end of this log says that this log is a prefix of the leader's.
-    let is_prefix = matches!(response.content, FetchContent::Nothing | FetchContent::Batches { .. });
+    let is_prefix = matches!(response.content, FetchContent::Nothing | FetchContent::Batches { .. })
+        || node.has(Bug::BelievesWatermarkTooEarly);
     let is_good = match response.content {
         FetchContent::Nothing => true,
         FetchContent::Diverging { epoch, end_offset } => truncate(node, epoch, end_offset, out),
@@ -44,7 +46,8 @@ pub(crate) fn on_fetch_response(node: &mut Node, response: FetchResponse, out: &
 pub(crate) fn commit(node: &mut Node, out: &mut Vec<Effect>) {
     let Role::Follower(follower) = &node.role else { return };
     let Some(committed) = follower.leader_high_watermark else { return };
-    let committed = committed.min(node.log.durable_end());
+    let unsynced = node.has(Bug::FollowerCommitsUnsynced);
+    let committed = committed.min(if unsynced { node.log.end() } else { node.log.durable_end() });
     if committed > node.high_watermark {
         node.high_watermark = committed;
         out.push(Effect::Commit { high_watermark: committed });
@@ -63,7 +66,9 @@ fn truncate(node: &mut Node, epoch: LeaderEpoch, end_offset: Offset, out: &mut V
     }
     if end < node.log.end() {
         node.log.truncate(end);
-        node.control.truncate(end);
+        if !node.has(Bug::KeepsTruncatedVoters) {
+            node.control.truncate(end);
+        }
         out.push(Effect::Truncate { end });
         let Role::Follower(follower) = &mut node.role else { return true };
         // What was said to be committed was said of a log that went on from here.

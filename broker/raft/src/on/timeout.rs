@@ -2,6 +2,7 @@
 
 use barnabas_types::{BrokerId, LeaderEpoch};
 
+use crate::bug::Bug;
 use crate::node::Life;
 use crate::requests::Kind;
 use crate::timers::{Millis, earlier};
@@ -85,6 +86,9 @@ fn unattached(node: &mut Node, out: &mut Vec<Effect>) {
     if node.voters().is_only(&node.config.key) {
         // There is nobody to wait for, or to ask.
         return node.become_candidate(out);
+    }
+    if node.has(Bug::StandsOnlyOnce) && node.kept.voted == Some(node.config.key) {
+        return;
     }
     match election_ms {
         Some(election_ms) if election_ms <= node.now_ms => node.become_prospective(out),
@@ -179,7 +183,7 @@ fn prospective(node: &mut Node, out: &mut Vec<Effect>) {
 
 fn candidate(node: &mut Node, out: &mut Vec<Effect>) {
     let Role::Candidate(candidate) = &node.role else { return };
-    if candidate.votes.is_won() {
+    if candidate.votes.is_won() || node.has(Bug::WinsWithMinority) {
         return node.become_leader(out);
     }
     if candidate.election_ms <= node.now_ms {
@@ -293,7 +297,7 @@ fn send_end_epoch(node: &mut Node, out: &mut Vec<Effect>) {
 /// Fetches from the leader; from anybody else who may know one while there is none or it does not answer. None before everything here is
 /// durable: the fetch offset says so.
 fn send_fetch(node: &mut Node, leader: Option<Destination>, out: &mut Vec<Effect>) {
-    if node.log.durable_end() < node.log.end() {
+    if node.log.durable_end() < node.log.end() && !node.has(Bug::FetchesBeforeSync) {
         return;
     }
     if let Some(leader) = &leader {

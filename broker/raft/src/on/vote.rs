@@ -2,6 +2,7 @@
 
 use barnabas_types::BrokerId;
 
+use crate::bug::Bug;
 use crate::on::request::{check_voter_request, is_meant, respond_error};
 use crate::{
     Effect, ElectionState, ErrorCode, LeaderHint, Node, Request, Response, Role, Vote, VoteRequest, VoteResponse,
@@ -26,7 +27,8 @@ pub(crate) fn on_vote(node: &mut Node, token: u64, request: &VoteRequest, out: &
     if !is_meant(node, request.voter.as_ref()) || request.candidate.id == node.config.key.id {
         return refuse(node, ErrorCode::InvalidVoterKey, out);
     }
-    let is_up_to_date = (request.last_epoch, request.last_offset) >= (node.log.last_epoch(), node.log.end());
+    let is_up_to_date = (request.last_epoch, request.last_offset) >= (node.log.last_epoch(), node.log.end())
+        || node.has(Bug::VotesForShortLogs);
     let granted =
         if request.pre_vote { is_up_to_date && would_vote(node) } else { vote(node, request, is_up_to_date, out) };
     out.push(Effect::Respond {
@@ -40,9 +42,7 @@ pub(crate) fn on_vote(node: &mut Node, token: u64, request: &VoteRequest, out: &
 fn would_vote(node: &Node) -> bool {
     match &node.role {
         Role::Leader(_) => false,
-        Role::Follower(follower) => {
-            !follower.has_fetched || follower.has_ended || follower.fetch_ms <= node.now_ms
-        }
+        Role::Follower(follower) => !follower.has_fetched || follower.has_ended || follower.fetch_ms <= node.now_ms,
         Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => true,
     }
 }
@@ -56,12 +56,15 @@ fn vote(node: &mut Node, request: &VoteRequest, is_up_to_date: bool, out: &mut V
     };
     match vote {
         Vote::Withheld => false,
+        Vote::Given(_) if node.has(Bug::VotesTwice) => is_up_to_date,
         // Asked again. Kafka grants it again without a look at the log; but the candidate may have lost records since.
         Vote::Given(candidate) => candidate.matches(&request.candidate) && is_up_to_date,
         Vote::Free if !is_up_to_date => false,
         Vote::Free => {
             let given = Vote::Given(request.candidate);
-            node.keep(ElectionState::voted(request.epoch, request.candidate), out);
+            if !node.has(Bug::ForgetsVotes) {
+                node.keep(ElectionState::voted(request.epoch, request.candidate), out);
+            }
             let election_ms = node.election_timeout();
             let may_be_elected = node.may_be_elected();
             match &mut node.role {

@@ -3,6 +3,7 @@
 
 use barnabas_types::{BrokerId, Offset};
 
+use crate::bug::Bug;
 use crate::on::request::{check_leader_request, respond_error};
 use crate::requests::Kind;
 use crate::timers::Millis;
@@ -41,7 +42,7 @@ pub(crate) fn refuse_upgrade(token: u64, out: &mut Vec<Effect>) {
 /// What every change needs; returns the voters to change.
 fn check_change(node: &Node) -> Result<VoterSet, Refusal> {
     let Role::Leader(leader) = &node.role else { return Err((ErrorCode::NotLeaderOrFollower, String::new())) };
-    if leader.change.is_some() {
+    if leader.change.is_some() && !node.has(Bug::ChangesVotersAtOnce) {
         return Err((ErrorCode::RequestTimedOut, "another change of the voters is under way: try again".to_owned()));
     }
     let Some(high_watermark) = leader.high_watermark else {
@@ -54,7 +55,7 @@ fn check_change(node: &Node) -> Result<VoterSet, Refusal> {
         return Err((ErrorCode::UnsupportedVersion, why));
     }
     match node.control.last_voters() {
-        Some((offset, voters)) if offset < high_watermark => Ok(voters.clone()),
+        Some((offset, voters)) if offset < high_watermark || node.has(Bug::ChangesVotersAtOnce) => Ok(voters.clone()),
         _ => Err((
             ErrorCode::RequestTimedOut,
             "the last change of the voters is not committed yet: try again".to_owned(),
@@ -338,7 +339,7 @@ pub(crate) fn on_committed(node: &mut Node, committed: Offset, out: &mut Vec<Eff
         answer(&change, ErrorCode::None, None, out);
     }
     let is_in_force = node.control.last_voters().is_some_and(|(offset, _)| offset < committed);
-    if is_in_force && !node.is_voter() {
+    if is_in_force && !node.is_voter() && !node.has(Bug::RemovedLeaderStays) {
         node.become_resigned(out);
     }
 }
