@@ -1,0 +1,175 @@
+//! What admin clients ask the controller for, and how the production controller decides it. Keeps nothing.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use barnabas_metadata::{
+    ConfigOperation, ConfigResource, ConfigRules, Context, Controller, CreatePartitionsError, CreateTopicError,
+    FeatureRange, Heartbeat, InvalidConfig, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_VERSION, Registration,
+    ResourceType, TopicSelector,
+};
+use barnabas_protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
+use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use barnabas_protocol::records::metadata::MetadataRecord;
+use barnabas_types::{BrokerId, Now, Offset, Uuid};
+
+use crate::random::Random;
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Let a broker take part.
+    Register(i32),
+    /// Make a topic with one partition.
+    Create(String),
+    /// Set `max.message.bytes` of a topic.
+    Configure(String, u64),
+    /// Let a topic have that many partitions.
+    Grow(String, i32),
+    /// Remove a topic.
+    Delete(String),
+    /// Raise `kraft.version` to 1.
+    RaiseKRaftVersion,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is done.
+    Done,
+    /// It cannot be done: what was asked for is so already, or what it needs is not there.
+    Refused,
+    /// A part is done: ask again.
+    Again,
+    /// Nothing is known: ask another node.
+    NotController,
+}
+
+/// The key that clients set.
+pub const KEY: &str = "max.message.bytes";
+
+/// All values are valid: which ones are is tested elsewhere.
+struct AnyValue;
+
+impl ConfigRules for AnyValue {
+    fn validate(
+        &self,
+        _resource: &ConfigResource,
+        _configs: &BTreeMap<Box<str>, Box<str>>,
+    ) -> Result<(), InvalidConfig> {
+        Ok(())
+    }
+
+    fn is_list(&self, _resource_type: ResourceType, _key: &str) -> bool {
+        false
+    }
+
+    fn inherited(&self, _resource: &ConfigResource, _key: &str) -> Option<String> {
+        None
+    }
+}
+
+/// The records that `ask` needs, and what to answer once they are committed.
+pub fn decide(
+    controller: &mut Controller,
+    ask: &Ask,
+    next_offset: Offset,
+    random: &mut Random,
+    now: Now,
+) -> (Vec<MetadataRecord<'static>>, Told) {
+    let mut bits = || random.wide_bits();
+    let mut context = Context {
+        rules: &AnyValue,
+        random: &mut bits,
+        default_partitions: 1,
+        default_replication_factor: 1,
+        next_offset,
+        broker_session_timeout: Duration::from_secs(9),
+        now: now.monotonic,
+    };
+    match ask {
+        Ask::Register(broker) => register(controller, &context, *broker),
+        Ask::Create(name) => {
+            let topic = CreatableTopic {
+                name: Cow::Borrowed(name),
+                num_partitions: 1,
+                replication_factor: 1,
+                ..Default::default()
+            };
+            let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+            let outcome = controller.create_topics(&mut context, &request);
+            let told = match outcome.response.first() {
+                Some(Ok(_)) => Told::Done,
+                Some(Err(CreateTopicError::Exists { .. })) => Told::Refused,
+                _ => Told::Again,
+            };
+            (outcome.records, told)
+        }
+        Ask::Configure(name, value) => {
+            let value = value.to_string();
+            let operations = [(KEY, ConfigOperation::Set(&value))];
+            match controller.incremental_alter_configs(&context, &ConfigResource::topic(name.as_str()), &operations) {
+                Ok(outcome) => (outcome.records, Told::Done),
+                Err(_) => (Vec::new(), Told::Refused),
+            }
+        }
+        Ask::Grow(name, count) => {
+            let topic = CreatePartitionsTopic {
+                name: Cow::Borrowed(name),
+                count: *count,
+                assignments: None,
+                ..Default::default()
+            };
+            let request = CreatePartitionsRequest { topics: vec![topic], ..Default::default() };
+            let outcome = controller.create_partitions(&mut context, &request);
+            let told = match outcome.response.first() {
+                Some(Ok(())) => Told::Done,
+                Some(Err(CreatePartitionsError::Placement(_))) | None => Told::Again,
+                Some(Err(_)) => Told::Refused,
+            };
+            (outcome.records, told)
+        }
+        Ask::Delete(name) => {
+            let outcome = controller.delete_topics(&[TopicSelector::Name(name.as_str().into())]);
+            let told = if outcome.response.iter().all(Result::is_ok) { Told::Done } else { Told::Refused };
+            (outcome.records, told)
+        }
+        Ask::RaiseKRaftVersion => (Vec::new(), Told::Refused),
+    }
+}
+
+fn register(controller: &mut Controller, context: &Context<'_>, broker: i32) -> (Vec<MetadataRecord<'static>>, Told) {
+    let id = BrokerId(broker);
+    if let Some(registered) = controller.head().brokers.get(id) {
+        if controller.head().brokers.is_active(id) {
+            return (Vec::new(), Told::Done);
+        }
+        let heartbeat = Heartbeat {
+            broker_id: id,
+            broker_epoch: registered.epoch,
+            applied_offset: context.next_offset,
+            want_fence: false,
+            want_shut_down: false,
+            cordoned_log_dirs: None,
+            offline_log_dirs: Vec::new(),
+        };
+        let records = controller.heartbeat(context, &heartbeat).map(|outcome| outcome.records).unwrap_or_default();
+        return (records, Told::Again);
+    }
+    let registration = Registration {
+        broker_id: id,
+        incarnation_id: Uuid::from_u128(0x1_0000 + u128::from(broker.unsigned_abs())),
+        endpoints: Vec::new(),
+        features: vec![FeatureRange {
+            name: METADATA_VERSION.into(),
+            min: MIN_METADATA_VERSION,
+            max: MAX_METADATA_VERSION,
+        }],
+        rack: None,
+        beside_controller: false,
+        log_dirs: vec![Uuid::from_u128(0x2_0000 + u128::from(broker.unsigned_abs()))],
+    };
+    let records = controller.register_broker(context, registration).map(|outcome| outcome.records).unwrap_or_default();
+    (records, Told::Again)
+}

@@ -1,0 +1,3 @@
+//! Bugs that are put into the engine on purpose, to see whether an invariant finds them. The engine has the list.
+
+pub use barnabas_raft::Bug;
