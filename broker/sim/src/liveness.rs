@@ -14,6 +14,10 @@ pub(crate) fn disagreement(world: &World) -> Option<String> {
     if process.applied() != end {
         return Some(format!("the leader has applied {} of {end}", process.applied()));
     }
+    let committed = world.observed.committed_end();
+    if end.0 < committed {
+        return Some(format!("the leader holds all below {end} to be committed, and all below {committed} is"));
+    }
     if !process.driver.node().is_voter() {
         return Some(format!("node {leader} leads, and is no voter"));
     }

@@ -293,8 +293,9 @@ impl Process {
                 // The log still holds everything.
                 Err(_) => return Ok(()),
             }
+            self.settle_once(now)?;
         }
-        self.settle(now)
+        Ok(())
     }
 
     fn metadata_version(&self) -> i16 {
@@ -359,6 +360,12 @@ impl Process {
 
     /// Does what the driver's last steps ask for.
     fn settle(&mut self, now: Now) -> Result<(), Failed> {
+        self.settle_once(now)?;
+        let since = self.applied.0.saturating_sub(self.driver.node().log().snapshot().end_offset.0);
+        if since.unsigned_abs() >= self.snapshot_every { self.take_snapshot(now) } else { Ok(()) }
+    }
+
+    fn settle_once(&mut self, now: Now) -> Result<(), Failed> {
         loop {
             let outgoing = self.driver.take_outgoing();
             if outgoing.is_empty() {
@@ -367,10 +374,6 @@ impl Process {
             for outgoing in outgoing {
                 self.carry_out(outgoing, now)?;
             }
-        }
-        let since = self.applied.0.saturating_sub(self.driver.node().log().snapshot().end_offset.0);
-        if since.unsigned_abs() >= self.snapshot_every {
-            self.take_snapshot(now)?;
         }
         Ok(())
     }
