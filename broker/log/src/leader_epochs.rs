@@ -103,10 +103,10 @@ impl LeaderEpochs {
 
     /// As [`LeaderEpochs::assign`] but only in memory: recovery notes many and saves once. What the log says counts more than the file: that is
     /// durable first, and may tell of an epoch whose batches a power cut has taken back, and those of an older epoch brought back.
-    pub(crate) fn assign_unsaved(&mut self, epoch: LeaderEpoch, start_offset: Offset) {
-        let begun = self.entries.partition_point(|entry| entry.start_offset <= start_offset);
+    pub(crate) fn assign_unsaved(&mut self, epoch: LeaderEpoch, start_offset: Offset, last_offset: Offset) {
+        let begun = self.entries.partition_point(|entry| entry.start_offset <= last_offset);
         if begun.checked_sub(1).and_then(|last| self.entries.get(last)).is_some_and(|last| last.epoch > epoch) {
-            self.entries.retain(|entry| entry.start_offset > start_offset || entry.epoch <= epoch);
+            self.entries.retain(|entry| entry.start_offset > last_offset || entry.epoch <= epoch);
             self.changed = true;
         }
         if self.latest().is_none_or(|last| epoch > last.epoch) {
@@ -200,12 +200,13 @@ mod tests {
     #[test]
     fn what_the_log_says_drops_newer_epochs_that_the_file_has_begin_before() {
         let mut epochs = epochs(&[(1, 0), (2, 10), (3, 20), (5, 40)]);
-        epochs.assign_unsaved(LeaderEpoch(2), Offset(15));
-        epochs.assign_unsaved(LeaderEpoch(3), Offset(20));
+        epochs.assign_unsaved(LeaderEpoch(2), Offset(15), Offset(16));
+        epochs.assign_unsaved(LeaderEpoch(3), Offset(20), Offset(24));
         assert_eq!(pairs(&epochs), [(1, 0), (2, 10), (3, 20), (5, 40)]);
-        epochs.assign_unsaved(LeaderEpoch(2), Offset(25));
+        epochs.assign_unsaved(LeaderEpoch(2), Offset(25), Offset(25));
         assert_eq!(pairs(&epochs), [(1, 0), (2, 10), (5, 40)]);
-        epochs.assign_unsaved(LeaderEpoch(1), Offset(45));
+        // One that begins inside of the batch is no more believed than one before it.
+        epochs.assign_unsaved(LeaderEpoch(1), Offset(9), Offset(40));
         assert_eq!(pairs(&epochs), [(1, 0)]);
     }
 

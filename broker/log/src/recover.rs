@@ -258,7 +258,7 @@ impl Opening<'_> {
         let epochs = &mut self.epochs;
         let (mut segment, stop) =
             ActiveSegment::rebuild(self.disk, &self.directory, found, &self.options.config, |header| {
-                epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset)
+                epochs.assign_unsaved(header.partition_leader_epoch, header.base_offset, header.last_offset())
             })?;
         let mut ends = next.is_none();
         if let Some(stop) = stop {
