@@ -150,7 +150,7 @@ impl MetadataStore {
     fn finish_install(&mut self, snapshot: SnapshotId, now: Timestamp) -> Result<(), LoadError> {
         let last_epoch = self.log.leader_epochs().entries().last().map(|entry| entry.epoch);
         let is_older =
-            last_epoch.is_some_and(|epoch| epoch < snapshot.epoch) && self.log.log_end() > snapshot.end_offset;
+            last_epoch.is_some_and(|epoch| epoch < snapshot.epoch) && self.log.log_end() >= snapshot.end_offset;
         if self.log.log_end() < snapshot.end_offset || is_older {
             tracing::info!(%snapshot, log_end = self.log.log_end().0, "the metadata log begins anew after a downloaded snapshot");
             self.log.restart_at(snapshot.end_offset, now, |_| Ok(()))?;
