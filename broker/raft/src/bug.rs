@@ -49,8 +49,6 @@ bugs! {
     IgnoresDivergence,
     /// A follower believes the high watermark of a leader whose log it has not.
     BelievesWatermarkTooEarly,
-    /// Voters that were cut off the log stay in force.
-    KeepsTruncatedVoters,
     /// The voters change again before the last change is committed.
     ChangesVotersAtOnce,
     /// A leader that is removed goes on.

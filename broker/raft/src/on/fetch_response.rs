@@ -66,9 +66,7 @@ fn truncate(node: &mut Node, epoch: LeaderEpoch, end_offset: Offset, out: &mut V
     }
     if end < node.log.end() {
         node.log.truncate(end);
-        if !node.has(Bug::KeepsTruncatedVoters) {
-            node.control.truncate(end);
-        }
+        node.control.truncate(end);
         out.push(Effect::Truncate { end });
         let Role::Follower(follower) = &mut node.role else { return true };
         // What was said to be committed was said of a log that went on from here.
