@@ -17,7 +17,7 @@ pub(crate) use active::{ActiveSegment, Stop};
 pub(crate) use lookup::{Span, batch_at_or_after, limit_position};
 pub(crate) use padding::Padding;
 pub(crate) use recent::Place;
-pub(crate) use scan::{LOOKUP_BYTES, Located, SEQUENTIAL_BYTES, ScanError, Scanner};
+pub(crate) use scan::{Located, SEQUENTIAL_BYTES, ScanError, Scanner};
 pub(crate) use sealed::SealedSegment;
 pub(crate) use time_index::Newest;
 pub use transaction_index::AbortedTransaction;

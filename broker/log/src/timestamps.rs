@@ -11,7 +11,7 @@ use crate::files;
 use crate::fs::{Disk, File, IoError};
 use crate::log::Log;
 use crate::read::damaged;
-use crate::segment::{LOOKUP_BYTES, Located, Newest, ScanError, Scanner, SealedSegment, Span, batch_at_or_after};
+use crate::segment::{Located, Newest, ScanError, Scanner, SealedSegment, Span, batch_at_or_after};
 
 /// A record found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl TimestampTicket {
         let Some(first) = batch_at_or_after(span, hint, start).map_err(at)? else {
             return Ok(None);
         };
-        let mut scanner = Scanner::new(span.file, first.position, span.size, LOOKUP_BYTES);
+        let mut scanner = Scanner::looking_up(span.file, first.position, span.size);
         while let Some(batch) = scanner.next().map_err(at)? {
             let least = match (self.wanted, best) {
                 (Wanted::From(timestamp), _) => timestamp,

@@ -14,7 +14,7 @@ use super::lookup::Span;
 use super::offset_index::OffsetEntry;
 use super::padding::Padding;
 use super::recent::{Place, Recent};
-use super::scan::{LOOKUP_BYTES, SEQUENTIAL_BYTES, ScanError, Scanner};
+use super::scan::{SEQUENTIAL_BYTES, ScanError, Scanner};
 use super::sealed::SealedSegment;
 use super::time_index::{Newest, TimeEntry};
 use super::transaction_index::{AbortedTransaction, TransactionIndex};
@@ -159,7 +159,7 @@ impl ActiveSegment {
             Some(past) if past >= self.size => return Ok(false),
             last => last.unwrap_or(0),
         };
-        let mut scanner = Scanner::new(&*file, last, self.size, LOOKUP_BYTES);
+        let mut scanner = Scanner::looking_up(&*file, last, self.size);
         let mut expected = None;
         while let Some(batch) = scanner.next()? {
             let header = &batch.header;
@@ -169,7 +169,7 @@ impl ActiveSegment {
             expected = Some(header.next_offset());
         }
         self.next_offset = expected.unwrap_or(self.base_offset);
-        if let Some(first) = Scanner::new(&*file, 0, self.size, LOOKUP_BYTES).next()? {
+        if let Some(first) = Scanner::looking_up(&*file, 0, self.size).next()? {
             self.first_timestamp = Some(first.header.max_timestamp);
         }
         let entries = self.times.entries();
@@ -509,7 +509,7 @@ impl ActiveSegment {
             None => Newest { timestamp: Timestamp::NONE, offset: self.base_offset },
         };
         let mut newest = self.newest;
-        let mut scanner = Scanner::new(file, self.hint(newest.offset), self.size, LOOKUP_BYTES);
+        let mut scanner = Scanner::looking_up(file, self.hint(newest.offset), self.size);
         while let Some(batch) = scanner.next()? {
             if batch.header.max_timestamp > newest.timestamp {
                 newest = Newest { timestamp: batch.header.max_timestamp, offset: batch.header.last_offset() };

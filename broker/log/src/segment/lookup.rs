@@ -4,7 +4,7 @@
 use barnabas_records::BatchError;
 use barnabas_types::Offset;
 
-use super::scan::{LOOKUP_BYTES, Located, ScanError, Scanner};
+use super::scan::{Located, ScanError, Scanner};
 use crate::fs::File;
 
 /// The bytes of a segment that may be looked at.
@@ -25,7 +25,7 @@ fn walk(
     holds: impl Fn(&Located) -> bool,
     enough: impl Fn(&Located) -> bool,
 ) -> Result<Walked, ScanError> {
-    let mut scanner = Scanner::new(span.file, from, span.size, LOOKUP_BYTES);
+    let mut scanner = Scanner::looking_up(span.file, from, span.size);
     let mut batch = match scanner.next() {
         Ok(Some(first)) if !holds(&first) => return Ok(Walked::WrongStart),
         Ok(first) => first,

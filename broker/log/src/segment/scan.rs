@@ -7,8 +7,10 @@ use crate::fs::{File, IoError, read_exact_at, read_up_to};
 
 /// Where the bytes that the CRC covers begin in a batch.
 const CRC_FROM: u64 = 21;
+/// Where a look-up begins: large batches show no more than a header or two, small ones soon ask for more.
+const FIRST_LOOK_BYTES: usize = 512;
 /// Enough for the headers between two index entries.
-pub(crate) const LOOKUP_BYTES: usize = 8 * 1024;
+const LOOKUP_BYTES: usize = 8 * 1024;
 /// For walks over whole segments.
 pub(crate) const SEQUENTIAL_BYTES: usize = 256 * 1024;
 
@@ -55,6 +57,8 @@ pub(crate) struct Scanner<'f> {
     position: u64,
     end: u64,
     buffer: Vec<u8>,
+    /// How far the buffer may grow while what follows is read.
+    most_bytes: usize,
     /// Which of the file's bytes `buffer[..filled]` are.
     buffer_at: u64,
     filled: usize,
@@ -63,8 +67,13 @@ pub(crate) struct Scanner<'f> {
 impl<'f> Scanner<'f> {
     /// Walks from `position`, where a batch must start, to `end`.
     pub(crate) fn new(file: &'f dyn File, position: u64, end: u64, read_ahead_bytes: usize) -> Self {
-        let buffer = vec![0; read_ahead_bytes.max(BATCH_HEADER_BYTES)];
-        Self { file, position, end, buffer, buffer_at: position, filled: 0 }
+        let most_bytes = read_ahead_bytes.max(BATCH_HEADER_BYTES);
+        Self { file, position, end, buffer: vec![0; most_bytes], most_bytes, buffer_at: position, filled: 0 }
+    }
+
+    /// As [`Scanner::new`], for a walk over the few batches from where an index points.
+    pub(crate) fn looking_up(file: &'f dyn File, position: u64, end: u64) -> Self {
+        Self { most_bytes: LOOKUP_BYTES, ..Self::new(file, position, end, FIRST_LOOK_BYTES) }
     }
 
     /// Up to `length` bytes at `position`, fewer at the file's end or when the buffer is smaller.
@@ -74,6 +83,9 @@ impl<'f> Scanner<'f> {
         let inside = position.checked_sub(self.buffer_at).and_then(|skip| usize::try_from(skip).ok());
         let mut skip = inside.unwrap_or(usize::MAX);
         if skip.saturating_add(length) > self.filled {
+            if self.filled > 0 && skip <= self.filled && self.buffer.len() < self.most_bytes {
+                self.buffer.resize(self.buffer.len().saturating_mul(2).min(self.most_bytes), 0);
+            }
             let left = usize::try_from(self.end.saturating_sub(position)).unwrap_or(usize::MAX);
             let target = self.buffer.len().min(left);
             let target = self.buffer.get_mut(..target).unwrap_or_default();
@@ -133,5 +145,44 @@ impl<'f> Scanner<'f> {
         let mut bytes = vec![0; batch.header.size_bytes()];
         read_exact_at(self.file, &mut bytes, batch.position)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use barnabas_records::{BatchBuilder, Compression};
+    use barnabas_types::{Offset, Timestamp};
+
+    use super::*;
+    use crate::fs::{Fs, OpenMode, RealFs, write_all_at};
+
+    #[test]
+    fn a_look_up_walks_over_small_and_large_batches_as_a_walk_over_the_whole_file_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = RealFs.open(&directory.path().join("batches"), OpenMode::Create).unwrap();
+        let mut bytes = Vec::new();
+        let sizes = [1; 400].into_iter().chain([20_000, 1, 500, 700_000, 1, 1, 8_192, 1]);
+        for (number, size) in sizes.enumerate() {
+            let mut batch = BatchBuilder::new(Offset(number as i64), Compression::None);
+            batch.append(Timestamp(1), None, Some(&vec![7; size]), &[]).unwrap();
+            bytes.extend(batch.build().unwrap());
+        }
+        write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0).unwrap();
+        let positions = |mut scanner: Scanner<'_>| {
+            let mut positions = Vec::new();
+            while let Some(batch) = scanner.next().unwrap() {
+                positions.push((batch.position, batch.end()));
+                if batch.header.base_offset.0 % 3 == 0 {
+                    scanner.check_crc(&batch).unwrap();
+                }
+            }
+            positions
+        };
+        let length = bytes.len() as u64;
+        let all = positions(Scanner::new(&*file, 0, length, SEQUENTIAL_BYTES));
+        assert_eq!(all.len(), 408);
+        assert_eq!(positions(Scanner::looking_up(&*file, 0, length)), all);
     }
 }
