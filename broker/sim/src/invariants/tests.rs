@@ -195,7 +195,9 @@ fn about_commits() -> Vec<(&'static str, Facts)> {
     ]
 }
 
+/// The leader changes the voters; what it appended before is committed by then.
 fn voters(seen: &mut Observed, voters: Vec<ReplicaKey>) -> Fact {
+    seen.replicas[0].standing.high_watermark = Some(seen.replicas[0].log.end());
     match append(seen, 0, 1, 7) {
         Fact::Appended { place, link, .. } => Fact::Appended { place, link, voters: Some(voters) },
         other => other,
