@@ -183,6 +183,8 @@ async fn what_is_answered_is_already_applied_here_and_survives_a_restart() {
     assert_eq!(node.image().topics.get(id).unwrap().partitions.len(), 2, "the reply came before the topic");
     assert_eq!(node.create("a").await.unwrap(), Err(ErrorCode::TOPIC_ALREADY_EXISTS));
     life.leave().await.unwrap();
+    // Who leaves does not wait until this node has applied it; whoever asks for a decision does.
+    assert_eq!(node.create("a").await.unwrap(), Err(ErrorCode::TOPIC_ALREADY_EXISTS));
     assert!(node.image().brokers.get(BrokerId(1)).unwrap().fenced);
     node.controller.stop().await;
     assert!(matches!(node.create("b").await, Err(ControllerError::Stopped)));
