@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use barnabas_cli::perf::PerfArguments;
 use barnabas_cli::protocol::ProtocolArguments;
+use barnabas_cli::why::WhyArguments;
 use barnabas_server::FormatPolicy;
 use barnabas_server::config::LogFormatSetting;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::storage::StorageArguments;
 
 /// Apache Kafka without the JVM.
 #[derive(Debug, Parser)]
@@ -20,6 +23,10 @@ pub struct Arguments {
 pub enum Command {
     /// Run a broker until it is told to stop (SIGTERM or Ctrl-C).
     Server(ServerArguments),
+    /// Format the log directories of a node, or tell what they are.
+    Storage(StorageArguments),
+    /// Explain what is wrong with a partition, a broker or the quorum, and what would mend it.
+    Why(WhyArguments),
     /// Generate load for a broker and measure what comes of it.
     Perf(PerfArguments),
     /// Show frames of Kafka's protocol as text, from hexadecimal, a stream, or a capture of tcpdump.
@@ -31,18 +38,8 @@ pub struct ServerArguments {
     /// A properties file with Kafka's configuration names.
     pub file: Option<PathBuf>,
 
-    /// Set one configuration; wins over environment and file. May be repeated.
-    #[arg(long = "override", value_name = "KEY=VALUE")]
-    pub overrides: Vec<String>,
-
-    /// A further properties file, read after FILE and winning over it. `{node.id}` in its name stands for the node's id,
-    /// and `${env:NAME}` in its values for an environment variable. May be repeated.
-    #[arg(long = "include", value_name = "FILE")]
-    pub includes: Vec<PathBuf>,
-
-    /// Take node.id from the number at the end of the host's name, as a StatefulSet numbers its pods.
-    #[arg(long)]
-    pub node_id_from_hostname: bool,
+    #[command(flatten)]
+    pub layers: LayerArguments,
 
     /// Refuse unknown configuration keys instead of warning of them.
     #[arg(long)]
@@ -64,6 +61,23 @@ pub struct ServerArguments {
     /// What is logged: trace, debug, info, warn, error, or a filter such as info,barnabas_server::api=debug.
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
+}
+
+/// What lies over the properties file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LayerArguments {
+    /// Set one configuration; wins over environment and file. May be repeated.
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+
+    /// A further properties file, read after FILE and winning over it. `{node.id}` in its name stands for the node's id,
+    /// and `${env:NAME}` in its values for an environment variable. May be repeated.
+    #[arg(long = "include", value_name = "FILE")]
+    pub includes: Vec<PathBuf>,
+
+    /// Take node.id from the number at the end of the host's name, as a StatefulSet numbers its pods.
+    #[arg(long)]
+    pub node_id_from_hostname: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -4,17 +4,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use barnabas_server::config::boot::{DATA_MOUNTS, HostFacts, SourceFile};
+use barnabas_server::config::boot::{Boot, BootInput, DATA_MOUNTS, HostFacts, SourceFile, boot};
 
-use crate::arguments::ServerArguments;
+use crate::arguments::LayerArguments;
 
 /// The longest configuration file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// The configuration that `file`, the environment and `layers` make.
+pub fn configure(file: Option<&Path>, layers: &LayerArguments, strict: bool) -> anyhow::Result<Boot> {
+    let overrides = overrides(layers)?;
+    let files = read_files(file, layers, &overrides)?;
+    let environment = environment();
+    let facts = facts();
+    Ok(boot(BootInput { files: &files, environment: &environment, overrides: &overrides, strict, host: &facts })?)
+}
+
 /// The flags' settings, the node id of the host's name among them.
-pub fn overrides(arguments: &ServerArguments) -> anyhow::Result<Vec<String>> {
-    let mut overrides = arguments.overrides.clone();
-    if arguments.node_id_from_hostname {
+fn overrides(layers: &LayerArguments) -> anyhow::Result<Vec<String>> {
+    let mut overrides = layers.overrides.clone();
+    if layers.node_id_from_hostname {
         let id = trailing_number(&host_name()).with_context(|| {
             format!("--node-id-from-hostname: the host name {} does not end in a number", host_name())
         })?;
@@ -24,12 +33,12 @@ pub fn overrides(arguments: &ServerArguments) -> anyhow::Result<Vec<String>> {
 }
 
 /// The properties file and what it includes, in the order in which they are read.
-pub fn read_files(arguments: &ServerArguments, overrides: &[String]) -> anyhow::Result<Vec<SourceFile>> {
+fn read_files(file: Option<&Path>, layers: &LayerArguments, overrides: &[String]) -> anyhow::Result<Vec<SourceFile>> {
     let mut files = Vec::new();
-    if let Some(path) = &arguments.file {
+    if let Some(path) = file {
         files.push(read(path)?);
     }
-    for include in &arguments.includes {
+    for include in &layers.includes {
         let mut file = read(&with_node_id(include, overrides)?)?;
         file.text = with_environment(&file.text, |name| std::env::var(name).ok())
             .with_context(|| format!("in {}", file.name))?;
@@ -74,14 +83,14 @@ fn with_environment(text: &str, variable: impl Fn(&str) -> Option<String>) -> an
 }
 
 /// The variables whose names and values are text.
-pub fn environment() -> BTreeMap<String, String> {
+fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
 /// What the configuration wants to know of the host.
-pub fn facts() -> HostFacts {
+fn facts() -> HostFacts {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let is_mount = |path: &&&str| mounts.lines().any(|line| line.split(' ').nth(1) == Some(**path));
     HostFacts {
@@ -89,6 +98,7 @@ pub fn facts() -> HostFacts {
         data_mounts: DATA_MOUNTS.iter().filter(is_mount).map(PathBuf::from).collect(),
         in_container: ["/.dockerenv", "/run/.containerenv"].iter().any(|path| Path::new(path).exists())
             || std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
+        formatted_node_id: barnabas_server::format::formatted_node_id,
     }
 }
 

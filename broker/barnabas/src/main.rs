@@ -3,11 +3,12 @@
 
 mod arguments;
 mod host;
+mod storage;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use barnabas_server::config::boot::{Boot, BootInput, boot};
+use barnabas_server::config::boot::Boot;
 use barnabas_server::logging;
 use clap::Parser;
 
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let arguments = match Arguments::parse().command {
         Command::Server(arguments) => arguments,
+        Command::Storage(arguments) => return storage::run(&arguments),
+        Command::Why(arguments) => return barnabas_cli::why::run(&arguments),
         Command::Perf(arguments) => return barnabas_cli::perf::run(&arguments),
         Command::Protocol(arguments) => return barnabas_cli::protocol::run(&arguments),
     };
@@ -41,18 +44,7 @@ fn serve(arguments: &ServerArguments, began: Instant) -> anyhow::Result<()> {
 }
 
 fn configure(arguments: &ServerArguments) -> anyhow::Result<Boot> {
-    let overrides = host::overrides(arguments)?;
-    let files = host::read_files(arguments, &overrides)?;
-    let environment = host::environment();
-    let facts = host::facts();
-    let input = BootInput {
-        files: &files,
-        environment: &environment,
-        overrides: &overrides,
-        strict: arguments.strict,
-        host: &facts,
-    };
-    let mut boot = boot(input)?;
+    let mut boot = host::configure(arguments.file.as_deref(), &arguments.layers, arguments.strict)?;
     if let Some(cluster_id) = &arguments.cluster_id {
         boot.cluster_id = Some(cluster_id.clone());
     }

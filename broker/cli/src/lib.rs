@@ -3,3 +3,4 @@
 
 pub mod perf;
 pub mod protocol;
+pub mod why;

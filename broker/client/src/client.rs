@@ -7,7 +7,7 @@ use barnabas_protocol::messages::MetadataRequest;
 use barnabas_protocol::{ApiKey, Request, VersionRange};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, address};
 use crate::retry::Retry;
 use crate::{ClientError, Settings};
 
@@ -156,11 +156,7 @@ impl Client {
         let response = self.call_any(&request, VersionRange::new(4, ApiKey::Metadata.versions().max)).await?;
         ClientError::check(ApiKey::Metadata, "the cluster", response.error_code, None)?;
         let nodes = response.brokers.into_iter().map(|broker| {
-            let address = if broker.host.contains(':') {
-                format!("[{}]:{}", broker.host, broker.port)
-            } else {
-                format!("{}:{}", broker.host, broker.port)
-            };
+            let address = address(&broker.host, broker.port);
             (broker.node_id, Node { node_id: broker.node_id, address, rack: broker.rack.map(Into::into) })
         });
         let mut known = self.known();

@@ -1,13 +1,18 @@
 //! One connection to one node: negotiates versions, then asks and awaits answers one at a time. A connection that failed, or whose call was
 //! given up, is of no further use. Retries nothing.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use barnabas_net::{FrameReader, InPlace, write_segments};
+use barnabas_protocol::messages::api_versions::SupportedFeatureKey;
 use barnabas_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use barnabas_protocol::{
-    ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, ResponseHeader, VersionRange, encode_request,
+    ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, RequestHeader, ResponseHeader, UnknownTags, VersionRange,
+    encode_request, frame_request,
 };
+use barnabas_types::Segments;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,20 +22,30 @@ use crate::{ClientError, Settings};
 /// The version of ApiVersions that every broker reads, if only to say that it does not.
 const FIRST_VERSION: i16 = 0;
 
+/// Host and port as one text, an IPv6 address in brackets.
+#[must_use]
+pub fn address(host: &str, port: impl Display) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// An open connection whose node's versions are known.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     address: String,
     client_id: String,
     reader: FrameReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     next_correlation_id: i32,
     served: HashMap<i16, VersionRange>,
+    features: HashMap<String, VersionRange>,
 }
 
 impl Connection {
-    /// Connects to `address` and asks what the node serves.
-    pub(crate) async fn open(address: &str, settings: &Settings) -> Result<Self, ClientError> {
+    /// Connects to `address` and asks what the node serves. Of `settings`, the bootstrap servers and times are not looked at.
+    ///
+    /// # Errors
+    /// Nobody answers there, or nobody who speaks Kafka's protocol.
+    pub async fn open(address: &str, settings: &Settings) -> Result<Self, ClientError> {
         let stream = TcpStream::connect(address)
             .await
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
@@ -43,6 +58,7 @@ impl Connection {
             writer,
             next_correlation_id: 0,
             served: HashMap::new(),
+            features: HashMap::new(),
         };
         connection.negotiate().await?;
         Ok(connection)
@@ -72,16 +88,35 @@ impl Connection {
         ClientError::check(ApiKey::ApiVersions, &self.address, response.error_code, None)?;
         let rows = response.api_keys.iter();
         self.served = rows.map(|row| (row.api_key, VersionRange::new(row.min_version, row.max_version))).collect();
+        let rows = response.supported_features.iter();
+        let feature =
+            |row: &SupportedFeatureKey<'_>| (row.name.to_string(), VersionRange::new(row.min_version, row.max_version));
+        self.features = rows.map(feature).collect();
         Ok(())
     }
 
+    /// The versions of `api` that the node serves.
+    #[must_use]
+    pub fn served(&self, api: ApiKey) -> VersionRange {
+        self.served.get(&api.number()).copied().unwrap_or(VersionRange::EMPTY)
+    }
+
+    /// The levels of `feature` that the node can run at; None when it does not know the feature.
+    #[must_use]
+    pub fn supported(&self, feature: &str) -> Option<VersionRange> {
+        self.features.get(feature).copied()
+    }
+
     /// Asks `request` in the newest version of `wanted` that the node serves.
-    pub(crate) async fn call<Q: Request>(
+    ///
+    /// # Errors
+    /// The node serves none of them, or gives no answer.
+    pub async fn call<Q: Request>(
         &mut self,
         request: &Q,
         wanted: VersionRange,
     ) -> Result<Q::Response<'static>, ClientError> {
-        let served = self.served.get(&Q::KEY.number()).copied().unwrap_or(VersionRange::EMPTY);
+        let served = self.served(Q::KEY);
         let common = wanted.intersect(served);
         if common.is_empty() {
             return Err(ClientError::NoCommonVersion { address: self.address.clone(), api: Q::KEY, served, wanted });
@@ -90,13 +125,41 @@ impl Connection {
         self.read_response::<Q>(&frame, common.max)
     }
 
+    /// Sends a request of `api` that is encoded already, and returns the encoded answer. Whether the node serves the version the caller
+    /// has looked up.
+    ///
+    /// # Errors
+    /// The node gives no answer.
+    pub async fn call_encoded(&mut self, api: ApiKey, version: i16, body: Segments) -> Result<Bytes, ClientError> {
+        let header = RequestHeader {
+            api_key: api,
+            api_version: version,
+            correlation_id: self.next_correlation_id,
+            client_id: Some(Cow::Borrowed(&self.client_id)),
+            unknown_tags: UnknownTags::default(),
+        };
+        let segments = frame_request(&header, body).map_err(|source| ClientError::Encode { api, source })?;
+        let frame = self.exchange_frame(api, segments).await?;
+        let mut reader = Reader::new(&frame);
+        ResponseHeader::decode(&mut reader, api, version).map_err(|source| ClientError::Decode {
+            address: self.address.clone(),
+            api,
+            source,
+        })?;
+        Ok(frame.slice(reader.position()..))
+    }
+
     /// Sends `request` and returns the frame that answers it.
     async fn exchange<Q: Request>(&mut self, request: &Q, version: i16) -> Result<Bytes, ClientError> {
-        let api = Q::KEY;
+        let segments = encode_request(self.next_correlation_id, version, Some(&self.client_id), request)
+            .map_err(|source| ClientError::Encode { api: Q::KEY, source })?;
+        self.exchange_frame(Q::KEY, segments).await
+    }
+
+    /// Sends a frame that has the next correlation id, and returns the one that answers it.
+    async fn exchange_frame(&mut self, api: ApiKey, segments: Segments) -> Result<Bytes, ClientError> {
         let correlation_id = self.next_correlation_id;
         self.next_correlation_id = correlation_id.wrapping_add(1);
-        let segments = encode_request(correlation_id, version, Some(&self.client_id), request)
-            .map_err(|source| ClientError::Encode { api, source })?;
         write_segments(&mut self.writer, segments, &InPlace).await.map_err(|source| ClientError::Write {
             address: self.address.clone(),
             api,

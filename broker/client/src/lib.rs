@@ -15,5 +15,6 @@ pub use calls::incremental_alter_configs::ConfigChange;
 pub use calls::list_offsets::{FoundOffset, OffsetQuery};
 pub use calls::offset_fetch::CommittedOffset;
 pub use client::{Client, Node};
+pub use connection::{Connection, address};
 pub use error::ClientError;
 pub use settings::Settings;

@@ -15,7 +15,7 @@ use barnabas_protocol::messages::offset_fetch::{
 };
 use barnabas_protocol::messages::*;
 use barnabas_protocol::{ApiKey, ErrorCode, Message, Reader, RequestHeader, Response, encode_response};
-use barnabas_types::{Segments, TopicPartition};
+use barnabas_types::{Segments, TopicPartition, Uuid};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Client, ClientError, FoundOffset, OffsetQuery, Settings};
@@ -287,6 +287,44 @@ async fn committed_offsets_come_from_the_coordinator_once_it_has_loaded() {
     assert_eq!(offsets.len(), 1);
     assert_eq!((offsets[0].partition.to_string(), offsets[0].offset), ("t-0".to_owned(), 42));
     assert_eq!(node.asked(ApiKey::OffsetFetch), [9, 9]);
+}
+
+#[tokio::test]
+async fn the_quorum_is_described_by_its_leader_and_another_controller_says_so_at_once() {
+    use barnabas_protocol::messages::describe_quorum::{PartitionDataResult, ReplicaState, TopicDataResult};
+    let node = ScriptedNode::start().await;
+    let replica = ReplicaState { replica_id: 3, replica_directory_id: Uuid([7; 16]), ..Default::default() };
+    let partition = PartitionDataResult { leader_id: 3, current_voters: vec![replica], ..Default::default() };
+    let topic = TopicDataResult { partitions: vec![partition], ..Default::default() };
+    let described = DescribeQuorumResponse { topics: vec![topic], ..Default::default() };
+    let mut answers = VecDeque::from([
+        described,
+        DescribeQuorumResponse { error_code: ErrorCode::NOT_LEADER_OR_FOLLOWER, ..Default::default() },
+        DescribeQuorumResponse::default(),
+    ]);
+    node.on(ApiKey::DescribeQuorum, move |header, _| reply(header, &answers.pop_front().unwrap()));
+    let client = node.client();
+    let quorum = client.describe_quorum().await.unwrap();
+    assert_eq!(quorum.topics[0].partitions[0].current_voters[0].replica_directory_id, Uuid([7; 16]));
+    assert_eq!(client.describe_quorum().await.unwrap_err().code(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    assert!(matches!(client.describe_quorum().await.unwrap_err(), ClientError::Missing { .. }));
+    assert_eq!(node.asked(ApiKey::DescribeQuorum), [2, 2, 2], "nothing is tried again");
+}
+
+#[tokio::test]
+async fn a_change_of_the_voters_is_asked_for_once_and_its_refusal_told() {
+    let node = ScriptedNode::start().await;
+    node.on(ApiKey::AddRaftVoter, |header, reader| {
+        let request = AddRaftVoterRequest::decode(reader, header.api_version).unwrap();
+        assert_eq!((request.voter_id, request.voter_directory_id), (2, Uuid([9; 16])));
+        reply(header, &AddRaftVoterResponse { error_code: ErrorCode::DUPLICATE_VOTER, ..Default::default() })
+    });
+    node.on(ApiKey::RemoveRaftVoter, |header, _| reply(header, &RemoveRaftVoterResponse::default()));
+    let client = node.client();
+    let refused = client.add_raft_voter(2, Uuid([9; 16]), Vec::new()).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::DUPLICATE_VOTER));
+    client.remove_raft_voter(2, Uuid([8; 16])).await.unwrap();
+    assert_eq!(node.asked(ApiKey::AddRaftVoter).len(), 1);
 }
 
 #[tokio::test]

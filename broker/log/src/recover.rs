@@ -268,11 +268,14 @@ impl Opening<'_> {
                 self.disk.fs().remove_file(&files::path(&self.directory, found.base_offset, files::INDEX))?;
                 return Err(error);
             }
-            if !Padding::is_all(&*file, segment.size, found.size)? {
+            let is_padding = Padding::is_all(&*file, segment.size, found.size)?;
+            if !is_padding {
                 self.recovery.cut_bytes += found.size - segment.size;
             }
             file.set_length(segment.size)?;
-            ends = true;
+            // A roll cuts off the zeros that were written ahead, and a failed sync may have kept that from the disk: what was appended and synced
+            // after the roll begins where they do, and counts.
+            ends = next.is_none_or(|next| !is_padding || segment.next_offset != next.base_offset);
         }
         // A sealed segment that ends early at the edge of a batch has lost its tail; what follows was never durable.
         if let Some(next) = next

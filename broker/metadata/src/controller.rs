@@ -29,7 +29,7 @@ pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
 pub use delete_topics::{DeleteTopicError, TopicSelector};
 pub use directories::{AssignReplicaError, AssignReplicasError};
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
-pub use format::{bootstrap_records, first_batch};
+pub use format::{bootstrap_records, first_batch, level_records};
 pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};
 pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
 pub use registration::{
@@ -58,6 +58,8 @@ pub struct Context<'a> {
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
+    /// How many replicas of a partition the brokers of the cluster can keep in step.
+    pub max_replicas: usize,
     /// The offset that the next record will get.
     pub next_offset: Offset,
     /// The time, by a clock that never goes back.

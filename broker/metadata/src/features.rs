@@ -17,11 +17,19 @@ pub type ServedFeature = (&'static str, i16, i16);
 pub const SERVED_FEATURES: &[ServedFeature] =
     &[(METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION), (KRAFT_VERSION, 0, 1)];
 
-/// The features of a new cluster, with the level that is finalised in it.
-pub const BOOTSTRAP_FEATURES: &[Level] = &[(METADATA_VERSION, MAX_METADATA_VERSION)];
-
 /// A feature and a level of it.
-type Level = (&'static str, i16);
+pub type Level = (&'static str, i16);
+
+/// Every feature of Apache Kafka 4.3 but `metadata.version`: its name, and the `metadata.version` from which on a new cluster of Kafka's
+/// has its level 1, 2 and so on. In the order in which Kafka's tools name them.
+pub const KAFKA_FEATURES: &[(&str, &[i16])] = &[
+    (KRAFT_VERSION, &[21]),
+    ("transaction.version", &[24, 24]),
+    ("group.version", &[22]),
+    ("eligible.leader.replicas.version", &[26]),
+    ("share.version", &[28]),
+    ("streams.version", &[29]),
+];
 
 /// What a level of a feature (first) needs: a level of another one, or a higher one (second).
 const NEEDS: &[(Level, Level)] =
@@ -36,8 +44,28 @@ pub fn served_features() -> Vec<FeatureRange> {
     SERVED_FEATURES.iter().map(|&(name, min, max)| FeatureRange { name: name.into(), min, max }).collect()
 }
 
+/// The lowest and the highest level of `feature` that this release serves; 0 alone for one that it does not.
+#[must_use]
+pub fn served_levels(feature: &str) -> (i16, i16) {
+    SERVED_FEATURES.iter().find(|(name, ..)| *name == feature).map_or((0, 0), |&(_, min, max)| (min, max))
+}
+
+/// The levels that a new cluster at `metadata_version` starts with, where nothing else is asked for: Kafka's, as far as they are served.
+/// `metadata.version` comes first; that of `kraft.version` is not among the metadata.
+#[must_use]
+pub fn bootstrap_levels(metadata_version: i16) -> Vec<Level> {
+    let default = |&(name, since): &(&'static str, &[i16])| {
+        let kafkas = since.iter().filter(|&&level| level <= metadata_version).count();
+        let level = i16::try_from(kafkas).unwrap_or(i16::MAX).min(served_levels(name).1);
+        (name != KRAFT_VERSION && level > 0).then_some((name, level))
+    };
+    let mut others: Vec<Level> = KAFKA_FEATURES.iter().filter_map(default).collect();
+    others.sort_unstable();
+    std::iter::once((METADATA_VERSION, metadata_version)).chain(others).collect()
+}
+
 /// What `level` of `feature` needs, as feature and lowest level.
-pub(crate) fn needs(feature: &str, level: i16) -> impl Iterator<Item = Level> {
+pub fn needs(feature: &str, level: i16) -> impl Iterator<Item = Level> {
     NEEDS.iter().filter(move |((name, from), _)| *name == feature && level >= *from).map(|(_, needed)| *needed)
 }
 

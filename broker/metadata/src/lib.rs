@@ -8,6 +8,7 @@ mod features;
 mod image;
 pub mod placement;
 mod record_version;
+mod release;
 mod replay;
 pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]
@@ -16,7 +17,11 @@ pub mod topic_name;
 
 pub use controller::*;
 pub use delta::{Delta, TopicDelta};
-pub use features::{BOOTSTRAP_FEATURES, KRAFT_VERSION, SERVED_FEATURES, ServedFeature, served_features};
+pub use features::{
+    KAFKA_FEATURES, KRAFT_VERSION, Level, SERVED_FEATURES, ServedFeature, bootstrap_levels, needs, served_features,
+    served_levels,
+};
 pub use image::*;
 pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, fit, record_version};
+pub use release::{metadata_version_name, metadata_version_names, metadata_version_of_release};
 pub use replay::{History, ReplayError};

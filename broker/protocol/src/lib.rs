@@ -22,7 +22,7 @@ mod wire;
 pub use api_key::{ApiKey, Listener};
 pub use describe::{Describer, Event};
 pub use error_code::ErrorCode;
-pub use frame::{encode_reply, encode_request, encode_response};
+pub use frame::{encode_reply, encode_request, encode_response, frame_request, frame_response};
 pub use header::{RequestHeader, ResponseHeader};
 pub use json::Json;
 pub use message::{Message, Request, Response};

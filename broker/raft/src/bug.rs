@@ -51,6 +51,10 @@ bugs! {
     BelievesWatermarkTooEarly,
     /// The voters change again before the last change is committed.
     ChangesVotersAtOnce,
+    /// The voters of a record that was cut off stay in force.
+    KeepsCutVoters,
+    /// Voters are in force only once their record is committed.
+    WaitsWithNewVoters,
     /// A leader that is removed goes on.
     RemovedLeaderStays,
     /// A replica that has lost an election does not stand again.

@@ -58,6 +58,11 @@ impl Node {
         self.now_ms.saturating_add(self.random.timeout(self.config.election_timeout_ms))
     }
 
+    /// When a follower gives up a leader from which it has just heard.
+    pub(crate) fn fetch_timeout(&self) -> u64 {
+        self.now_ms.saturating_add(self.config.fetch_timeout_ms).saturating_add(self.patience_ms)
+    }
+
     /// Answers whoever waits for this leader, and tells the controller. Does nothing in other roles.
     pub(crate) fn leave_leadership(&mut self, out: &mut Vec<Effect>) {
         let Role::Leader(leader) = &mut self.role else { return };
@@ -117,7 +122,11 @@ impl Node {
         self.keep(ElectionState { epoch, leader: Some(leader), voted }, out);
         self.leave_leadership(out);
         self.leave_download(out);
-        let fetch_ms = self.now_ms.saturating_add(self.config.fetch_timeout_ms);
+        self.patience_ms = match self.config.fetch_timeout_spread_ms {
+            0 => 0,
+            spread_ms => self.random.below(spread_ms),
+        };
+        let fetch_ms = self.fetch_timeout();
         let follower = Follower {
             epoch,
             leader,
@@ -125,6 +134,7 @@ impl Node {
             vote: Vote::Withheld,
             has_fetched: false,
             has_ended: false,
+            is_gone: false,
             leader_high_watermark: None,
             download: None,
             fetch_ms,
@@ -276,7 +286,7 @@ impl Node {
             _ => {}
         }
         let endpoints = |node: &Self, leader| match hint.endpoints.as_slice() {
-            [] => node.voters().endpoints(leader).to_vec(),
+            [] => node.voter_endpoints(leader).to_vec(),
             said => said.to_vec(),
         };
         let follow = match (hint.leader, &self.role) {

@@ -19,6 +19,8 @@ pub struct Config {
     pub kraft_versions: KRaftVersionRange,
     /// `controller.quorum.voters`: in force while no record names the voters. Directory ids are zero.
     pub configured_voters: VoterSet,
+    /// Voters that listen elsewhere than the log says, as somebody knows who repairs a quorum whose names have changed.
+    pub moved_voters: Vec<MovedVoter>,
     /// `controller.quorum.bootstrap.servers`: whom to ask while no voter is known.
     pub bootstrap_servers: Vec<(Box<str>, u16)>,
     /// `controller.quorum.auto.join.enable`.
@@ -27,6 +29,9 @@ pub struct Config {
     pub election_timeout_ms: u64,
     /// `controller.quorum.fetch.timeout.ms`.
     pub fetch_timeout_ms: u64,
+    /// The most that each follower adds to it, at random in every epoch: those whom the leader answered last at the same moment would
+    /// otherwise stand for election at the same moment, and split the votes.
+    pub fetch_timeout_spread_ms: u64,
     /// `controller.quorum.election.backoff.max.ms`.
     pub election_backoff_max_ms: u64,
     /// `controller.quorum.request.timeout.ms`.
@@ -46,6 +51,17 @@ pub struct Config {
     pub bug: Option<crate::Bug>,
 }
 
+/// Where to look for a voter in the place of where the log says it is. Never says who votes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedVoter {
+    /// Which voter.
+    pub key: ReplicaKey,
+    /// What the log may say. Whatever else it says is newer, and counts.
+    pub from: Vec<Vec<Endpoint>>,
+    /// Where it is.
+    pub to: Vec<Endpoint>,
+}
+
 impl Config {
     /// Kafka's defaults for the replica `key` of the cluster `cluster_id`, a controller that listens on `endpoints`.
     #[must_use]
@@ -58,10 +74,12 @@ impl Config {
             endpoints,
             kraft_versions: KRaftVersionRange { min: 0, max: 1 },
             configured_voters: VoterSet::default(),
+            moved_voters: Vec::new(),
             bootstrap_servers: Vec::new(),
             auto_join: false,
             election_timeout_ms: 1000,
             fetch_timeout_ms: 2000,
+            fetch_timeout_spread_ms: 200,
             election_backoff_max_ms: 1000,
             request_timeout_ms: 2000,
             retry_backoff_ms: 20,
@@ -74,9 +92,32 @@ impl Config {
         }
     }
 
+    /// How long a leader that has nothing new is asked to keep a Fetch waiting: never so long that this replica would give the leader up
+    /// meanwhile. Kafka asks for 500 ms, whatever the timeout.
+    #[must_use]
+    pub fn fetch_wait_ms(&self) -> i32 {
+        self.fetch_max_wait_ms.min(i32::try_from(self.fetch_timeout_ms / 2).unwrap_or(i32::MAX))
+    }
+
     /// This replica as a voter.
     #[must_use]
     pub fn voter(&self) -> Voter {
         Voter { key: self.key, endpoints: self.endpoints.clone(), kraft_version: self.kraft_versions }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_without_news_answers_before_its_follower_gives_it_up() {
+        let key = ReplicaKey { id: barnabas_types::BrokerId(1), directory_id: barnabas_types::Uuid::ZERO };
+        let mut config = Config::new(key, "c", Vec::new(), 1);
+        assert_eq!(config.fetch_wait_ms(), 500);
+        config.fetch_timeout_ms = 300;
+        assert_eq!(config.fetch_wait_ms(), 150);
+        config.fetch_timeout_ms = u64::MAX;
+        assert_eq!(config.fetch_wait_ms(), 500);
     }
 }

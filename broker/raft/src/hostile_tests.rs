@@ -236,7 +236,11 @@ fn play(seed: u64, roles: &mut BTreeMap<&'static str, usize>) -> usize {
                 Input::Response { id, response: others.answer(pending) }
             }
             8 if !sent.is_empty() => {
-                let failure = others.one_of(&[RequestFailure::Unreachable, RequestFailure::UnsupportedVersion]);
+                let failure = others.one_of(&[
+                    RequestFailure::Unreachable,
+                    RequestFailure::Refused,
+                    RequestFailure::UnsupportedVersion,
+                ]);
                 Input::RequestFailed { id: others.one_of(&sent).0, failure }
             }
             _ => Input::Synced { end: node.log().end() },

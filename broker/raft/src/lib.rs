@@ -13,6 +13,8 @@ mod effect;
 mod input;
 mod log_view;
 mod message;
+#[cfg(test)]
+mod moved_voter_tests;
 mod node;
 mod on;
 mod requests;
@@ -24,7 +26,7 @@ mod voters;
 
 #[cfg(feature = "seeded-bugs")]
 pub use bug::Bug;
-pub use config::Config;
+pub use config::{Config, MovedVoter};
 pub use control_history::ControlHistory;
 pub use effect::{AppendRefusal, ControlRecord, Destination, Effect, HaltReason};
 pub use input::Input;

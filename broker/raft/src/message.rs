@@ -421,6 +421,8 @@ pub enum SnapshotContent {
 pub enum RequestFailure {
     /// No connection, a lost one, or no answer in time.
     Unreachable,
+    /// Nobody listens at the address: whoever did is gone, or was never there.
+    Refused,
     /// The other node does not know the API or no version that can carry the request (a pre-vote needs Vote version 2).
     UnsupportedVersion,
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use barnabas_types::{LeaderEpoch, Now, Offset, Timestamp};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
 
 use crate::bug::{self, Bug};
 use crate::requests::Requests;
 use crate::timers::{Millis, Random, earlier, millis};
 use crate::{
-    AppendRefusal, Config, ControlHistory, Effect, ElectionState, HaltReason, Input, LeaderHint, LogView, ReplicaKey,
-    Resigned, Role, Unattached, Vote, VoterSet,
+    AppendRefusal, Config, ControlHistory, Effect, ElectionState, Endpoint, HaltReason, Input, LeaderHint, LogView,
+    MovedVoter, ReplicaKey, Resigned, Role, Unattached, Vote, VoterSet,
 };
 use crate::{on, validate};
 
@@ -54,6 +54,8 @@ pub struct Node {
     pub(crate) kept: ElectionState,
     pub(crate) requests: Requests,
     pub(crate) random: Random,
+    /// What this epoch's follower adds to the fetch timeout.
+    pub(crate) patience_ms: Millis,
     /// The leader that was last told.
     pub(crate) told: LeaderHint,
     /// None before the start, then whether a stop was asked for, and whether it has been answered.
@@ -106,6 +108,7 @@ impl Node {
             kept,
             requests: Requests::default(),
             random: Random::new(config.seed),
+            patience_ms: 0,
             told: LeaderHint::default(),
             life: Life::Created,
             now_ms: 0,
@@ -153,7 +156,17 @@ impl Node {
     /// The voters in force: the last record's, committed or not, else the configured ones.
     #[must_use]
     pub fn voters(&self) -> &VoterSet {
-        self.control.last_voters().map_or(&self.config.configured_voters, |(_, voters)| voters)
+        let newest = || self.control.last_voters().map(|(_, voters)| voters);
+        let waits = self.has(Bug::WaitsWithNewVoters);
+        let in_force = if waits { self.control.voters_below(self.high_watermark) } else { newest() };
+        in_force.unwrap_or(&self.config.configured_voters)
+    }
+
+    /// Where voter `id` listens: as the voters say, unless somebody has said that it moved from there; empty when it is no voter.
+    pub(crate) fn voter_endpoints(&self, id: BrokerId) -> &[Endpoint] {
+        let Some(voter) = self.voters().get(id) else { return &[] };
+        let is_moved = |moved: &&MovedVoter| moved.key == voter.key && moved.from.contains(&voter.endpoints);
+        self.config.moved_voters.iter().find(is_moved).map_or(&voter.endpoints, |moved| &moved.to)
     }
 
     /// Who leads, as far as this replica knows.

@@ -94,6 +94,15 @@ impl Requests {
         }
     }
 
+    /// Lets nothing be sent to `to` until `until_ms`.
+    pub(crate) fn pause(&mut self, to: &Destination, until_ms: Millis) {
+        if self.ready(to) {
+            let after = RequestId(self.next);
+            self.next = self.next.wrapping_add(1);
+            self.peers.push(((to.host.clone(), to.port), State::BackOff { until_ms, after }));
+        }
+    }
+
     /// Takes back the pause after request `id`.
     pub(crate) fn resume(&mut self, id: RequestId) {
         self.peers.retain(|(_, state)| !matches!(state, State::BackOff { after, .. } if *after == id));

@@ -119,6 +119,11 @@ impl Votes {
         self.answers.values().filter(|(_, answer)| *answer == Some(true)).map(|&(key, _)| key).collect()
     }
 
+    /// Who has not granted its vote: of a pre-vote, which promises nothing, it may be asked for again.
+    pub(crate) fn withheld(&self) -> impl Iterator<Item = ReplicaKey> {
+        self.answers.values().filter(|(_, answer)| *answer != Some(true)).map(|&(key, _)| key)
+    }
+
     /// Who has not answered.
     pub(crate) fn open(&self) -> impl Iterator<Item = ReplicaKey> {
         self.answers.values().filter(|(_, answer)| answer.is_none()).map(|&(key, _)| key)

@@ -1,6 +1,7 @@
 //! The broker as a library: listeners, one handler per API, the drivers of the pure cores, configuration, metrics. The
 //! binary only parses arguments. Start order and stop order are on one page, `node`.
 
+mod active_controller;
 pub mod admin;
 pub mod api;
 #[cfg(test)]
@@ -10,11 +11,14 @@ pub mod connection;
 pub mod coordinator;
 #[cfg(test)]
 mod fixture_tests;
+pub mod format;
 pub mod logging;
 pub mod memory;
 pub mod metadata;
 pub mod metrics;
 pub mod node;
+#[cfg(test)]
+mod quorum_tests;
 pub mod raft;
 pub mod replica;
 mod run;

@@ -2,9 +2,12 @@
 
 mod assignments;
 mod auto_create;
+mod broker;
 mod disks;
 mod formatting;
 mod health;
+mod quorum;
+mod registration;
 mod rules;
 
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use barnabas_coordinator::group::GroupConfig;
-use barnabas_metadata::{BrokerEndpoint, ControllerRegistration, Image, Registration};
+use barnabas_metadata::Image;
 use barnabas_net::Listening;
 use barnabas_records::{Codec, Compression};
 use barnabas_types::{BrokerId, Uuid};
@@ -21,20 +24,21 @@ use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::active_controller::ControllerConnections;
 use crate::admin::Admin;
 use crate::api::FetchSessions;
-use crate::config::{Boot, BrokerConfig, CleanerConfig, GroupsConfig, Layers, Settings, TopicToCreate};
+use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
 use crate::connection::{self, ConnectionLimits, Listener, ListenerKind, OpenConnections, Placement};
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
-use crate::metadata::{Applied, BrokerLife, ControllerHandle, Directories, DirectoryNews, ProducerIds, Publisher};
+use crate::metadata::{Applied, ControllerHandle, ProducerIds, Publisher, register_controller};
 use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector};
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
-use crate::storage::compaction::{self, Cleaner};
-use crate::storage::space::{Reserve, SpaceWatch};
-use crate::storage::{Hosting, LogDirectories, LogDirectory, OpeningProgress, Scrub, Upkeep, checkpoints, watchdog};
+use crate::storage::{LogDirectories, LogDirectory, OpeningProgress, checkpoints};
+use broker::BrokerPart;
+pub(crate) use formatting::{MIGRATE, is_partition_name};
 use health::NodeHealth;
 
 /// Partitions that `/metrics` shows at most.
@@ -57,6 +61,8 @@ pub struct Node {
     pub runtime: Runtime,
     /// `node.id`.
     pub broker_id: BrokerId,
+    /// This start of the process.
+    pub incarnation_id: Uuid,
     /// The cluster's id.
     pub cluster_id: Arc<str>,
     /// What the node was started with.
@@ -81,6 +87,8 @@ pub struct Node {
     pub fetch_sessions: FetchSessions,
     /// Decides about metadata.
     pub controller: ControllerHandle,
+    /// Connections to the active controller, where that is another node.
+    pub controller_connections: ControllerConnections,
     /// Ids for idempotent producers.
     pub producer_ids: ProducerIds,
     /// Consumer groups.
@@ -96,6 +104,9 @@ impl Node {
     }
 }
 
+/// In the clean-shutdown file of a node that has no broker.
+const NO_BROKER_EPOCH: i64 = -1;
+
 /// What is the matter with the directory of the metadata log.
 #[derive(Debug, thiserror::Error)]
 #[error("the metadata quorum has stopped by itself, as it does after a failed write or sync (see the error above)")]
@@ -105,15 +116,27 @@ struct QuorumStopped;
 pub struct Running {
     /// What it serves.
     pub node: Arc<Node>,
-    /// Its listeners as clients are told, `NAME://host:port`.
-    pub advertised: Vec<String>,
     health: Arc<NodeHealth>,
-    life: BrokerLife,
-    stopping: watch::Sender<bool>,
-    accepting: Vec<JoinHandle<()>>,
-    upkeep: [JoinHandle<()>; 2],
+    /// None on a node that is only a controller.
+    broker: Option<BrokerPart>,
+    quorum: Serving,
     publishing: JoinHandle<()>,
     admin: Option<JoinHandle<()>>,
+}
+
+/// What serves, and how it is told to stop.
+struct Serving {
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Serving {
+    async fn end(self) {
+        self.stopping.send_replace(true);
+        for task in self.tasks {
+            let _ended = task.await;
+        }
+    }
 }
 
 impl Running {
@@ -138,11 +161,7 @@ impl Running {
         let disks = disks::open_when_free(&config, format, boot.cluster_id.as_deref(), &runtime).await?;
         let directories = Arc::new(disks.directories);
         health.watch_directories(Arc::clone(&directories));
-        for directory in directories.all() {
-            let flusher = Arc::clone(&directory.flusher);
-            let clock = runtime.clone();
-            runtime.spawn_thread("flusher", move |_| flusher.run(|| clock.now().monotonic));
-        }
+        flush(&directories, &runtime);
         let published: Arc<ArcSwap<Image>> = Arc::default();
         let applied = Applied::default();
         let rules = rules::LiveRules::new(config.node_id, Arc::clone(&settings), Arc::clone(&published));
@@ -158,6 +177,7 @@ impl Running {
 
         let node = Arc::new(Node {
             broker_id: config.node_id,
+            incarnation_id: runtime.random_uuid(),
             cluster_id: directories.cluster_id().into(),
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
             open_connections: Arc::default(),
@@ -165,7 +185,8 @@ impl Running {
             replicas: Arc::default(),
             opening: Arc::default(),
             fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
-            producer_ids: ProducerIds::new(controller.clone(), config.node_id),
+            controller_connections: ControllerConnections::default(),
+            producer_ids: ProducerIds::default(),
             groups: Arc::new(GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups))),
             runtime,
             config,
@@ -175,30 +196,29 @@ impl Running {
             controller,
             published,
         });
+        let (stopping_quorum, stop_quorum) = watch::channel(false);
+        // The other nodes of the quorum ask before there is anything to serve to clients, and until the last decision is made.
+        let (of_quorum, sockets): (Vec<_>, Vec<_>) =
+            sockets.into_iter().partition(|socket| socket.kind == ListenerKind::Controller);
+        let quorum = Serving { stopping: stopping_quorum, tasks: accept(&node, of_quorum, &stop_quorum) };
         register_collectors(&node)?;
         node.metrics.register(Box::new(MetadataCollector::new(committed.clone(), applied.clone())?))?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());
-        hosting(&node).remove_leftovers();
 
-        let endpoints = endpoints(&node.config, &sockets);
-        let life = register(&node, &endpoints, disks.incarnation_id).await?;
-        life.unfence().await?;
-        let (stopping, stop) = watch::channel(false);
-        let heartbeats = keep_heard_of(&node, life.clone(), &stop);
-        // All committed metadata is applied now.
-        let image = node.image();
-        hosting(&node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
-        watch_directories(&node, &stop).await;
-        let upkeep = keep_up(&node, &stop);
-        let mut accepting = accept(&node, sockets, &stop);
-        let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
-        accepting.extend([heartbeats, node.runtime.spawn_control(placement)]);
+        if node.config.roles.controller {
+            register_controller(&node, &registration::of_controller(&node)).await?;
+        }
+        let broker = match node.config.roles.broker {
+            true => Some(BrokerPart::start(&node, sockets).await?),
+            false => None,
+        };
         health.serving();
-        let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
-        let running = Self { node, advertised, health, life, stopping, accepting, upkeep, publishing, admin };
-        running.create_topics(boot.create_topics).await;
+        let running = Self { node, health, broker, quorum, publishing, admin };
+        if running.broker.is_some() {
+            running.create_topics(boot.create_topics).await;
+        }
         Ok(running)
     }
 
@@ -215,21 +235,14 @@ impl Running {
             // Nobody has stopped it yet: its directory must not be left as if all were well there.
             directory.condition.fail(&QuorumStopped);
         }
-        self.stopping.send_replace(true);
-        // Members that wait for their group would keep their connections open.
-        self.node.groups.resign().await;
-        for listener in self.accepting {
-            let _ended = listener.await;
-        }
-        for rounds in self.upkeep {
-            let _ended = rounds.await;
-        }
-        if let Err(error) = self.life.leave().await {
-            tracing::warn!(%error, "stopping without having handed over");
-        }
+        let epoch = match self.broker {
+            Some(broker) => broker.stop(&self.node).await,
+            None => NO_BROKER_EPOCH,
+        };
         self.node.controller.stop().await;
+        self.quorum.end().await;
         let _ended = self.publishing.await;
-        let (node, epoch) = (Arc::clone(&self.node), self.life.epoch());
+        let node = Arc::clone(&self.node);
         let closed = self.node.runtime.spawn_blocking(move || {
             for directory in node.directories.all() {
                 directory.flusher.stop();
@@ -241,6 +254,12 @@ impl Running {
         let closed = closed.await?;
         self.admin.inspect(JoinHandle::abort);
         closed.context("the logs could not be closed cleanly; the next start recovers them")
+    }
+
+    /// The listeners as clients are told, `NAME://host:port`.
+    #[must_use]
+    pub fn advertised(&self) -> &[String] {
+        self.broker.as_ref().map_or(&[], |broker| &broker.advertised)
     }
 
     /// Resolves when the node cannot go on: its quorum has stopped, or the disk of its metadata has failed, as Kafka's ends then.
@@ -256,6 +275,14 @@ impl Running {
         if let Err(error) = auto_create::create_configured(&self.node, topics).await {
             tracing::error!(%error, "topics of KAFKA_CREATE_TOPICS were not made");
         }
+    }
+}
+
+/// Gives each directory the thread that syncs it.
+fn flush(directories: &LogDirectories, runtime: &Runtime) {
+    for directory in directories.all() {
+        let (flusher, clock) = (Arc::clone(&directory.flusher), runtime.clone());
+        runtime.spawn_thread("flusher", move |_| flusher.run(|| clock.now().monotonic));
     }
 }
 
@@ -303,64 +330,6 @@ async fn serve_admin(
     Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
 }
 
-/// What clients are told; a port that the system chose is told as it is.
-fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<BrokerEndpoint> {
-    let endpoint = |advertised: &crate::config::Listener| {
-        let bound = sockets.iter().find(|socket| *socket.name == *advertised.name);
-        let port =
-            bound.filter(|_| advertised.port == 0).map_or(advertised.port, |bound| bound.listening.address.port());
-        BrokerEndpoint {
-            name: advertised.name.as_str().into(),
-            host: advertised.host.as_str().into(),
-            port,
-            security_protocol: advertised.protocol.id(),
-        }
-    };
-    config.advertised_listeners.iter().map(endpoint).collect()
-}
-
-async fn register(node: &Arc<Node>, endpoints: &[BrokerEndpoint], incarnation_id: Uuid) -> anyhow::Result<BrokerLife> {
-    let controller = ControllerRegistration {
-        id: node.broker_id,
-        incarnation_id,
-        zk_migration_ready: false,
-        endpoints: disks::controller_endpoints(&node.config),
-        features: barnabas_metadata::served_features(),
-    };
-    let broker = Registration {
-        broker_id: node.broker_id,
-        incarnation_id,
-        endpoints: endpoints.to_vec(),
-        features: barnabas_metadata::served_features(),
-        rack: node.config.rack.as_deref().map(Into::into),
-        log_dirs: node.directories.all().iter().map(|directory| directory.id).collect(),
-        beside_controller: true,
-    };
-    let (runtime, asked) = (node.runtime.clone(), node.controller.clone());
-    Ok(BrokerLife::register(runtime, asked, controller, broker, directory_news(node)).await?)
-}
-
-/// Sends heartbeats until the node stops.
-fn keep_heard_of(node: &Node, life: BrokerLife, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
-    let interval = milliseconds(node.config.metadata_log.broker_heartbeat_interval_ms.max(1));
-    node.runtime.spawn_control(life.keep(interval, stop.clone()))
-}
-
-/// What heartbeats tell of the directories.
-fn directory_news(node: &Node) -> Directories {
-    let directories = Arc::clone(&node.directories);
-    Arc::new(move || {
-        let ids = |wanted: fn(&LogDirectory) -> bool| {
-            let those = directories.all().iter().filter(|directory| wanted(directory.as_ref()));
-            those.map(|directory| directory.id).collect()
-        };
-        DirectoryNews {
-            offline: ids(|directory| directory.condition.is_offline()),
-            cordoned: ids(LogDirectory::is_cordoned),
-        }
-    })
-}
-
 /// Figures of the storage that are read when somebody asks.
 fn register_collectors(node: &Node) -> Result<(), prometheus::Error> {
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
@@ -369,80 +338,9 @@ fn register_collectors(node: &Node) -> Result<(), prometheus::Error> {
     node.metrics.register(Box::new(OpeningCollector::new(Arc::clone(&node.opening))?))
 }
 
-fn hosting(node: &Node) -> Hosting {
-    Hosting {
-        runtime: node.runtime.clone(),
-        directories: Arc::clone(&node.directories),
-        replicas: Arc::clone(&node.replicas),
-        progress: Arc::clone(&node.opening),
-    }
-}
-
-/// Retention and checkpoints, and compaction, until the node stops.
-fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
-    let cleaner = Arc::new(cleaner(node));
-    let (scrub, scrub_stops) = (scrub(node), stop.clone());
-    node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, scrub_stops));
-    [node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
-}
-
-fn upkeep(node: &Node) -> Upkeep {
-    let storage = &node.config.storage;
-    Upkeep {
-        runtime: node.runtime.clone(),
-        directories: Arc::clone(&node.directories),
-        replicas: Arc::clone(&node.replicas),
-        retention_check_interval: milliseconds(storage.log_retention_check_interval_ms),
-        checkpoint_interval: milliseconds(storage.replica_high_watermark_checkpoint_interval_ms),
-    }
-}
-
 /// The directory that the metadata log lies in.
 fn metadata_directory(node: &Node) -> Option<&Arc<LogDirectory>> {
     node.directories.all().iter().find(|directory| directory.path == node.config.metadata_log_dir)
-}
-
-/// Has somebody look after room, hanging syncs and failures, from before the first client on.
-async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
-    let (runtime, storage) = (&node.runtime, &node.config.storage);
-    let reserve = Reserve::new(storage.log_dir_reserve_bytes);
-    for directory in node.directories.all() {
-        let disk = Arc::clone(node.directories.disk());
-        let mut space = SpaceWatch::new(runtime.clone(), disk, Arc::clone(directory), reserve);
-        space.look().await;
-        runtime.spawn_data(space.run(stop.clone()));
-        let (directory, replicas) = (Arc::clone(directory), Arc::clone(&node.replicas));
-        runtime.spawn_data(watchdog::await_failure(runtime.clone(), directory, replicas, stop.clone()));
-    }
-    let timeout = milliseconds(storage.log_dir_sync_timeout_ms);
-    let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
-    let watchdog = watchdog::Watchdog::new(directories, replicas, timeout);
-    runtime.spawn_control(watchdog.run(runtime.clone(), stop.clone()));
-}
-
-fn cleaner(node: &Node) -> Cleaner {
-    let (broker, settings, published) = (node.broker_id, Arc::clone(&node.settings), Arc::clone(&node.published));
-    let config = move || {
-        let image = published.load();
-        // The controller accepts no value that is not understood: it would be another release's.
-        CleanerConfig::resolve(Layers::of(&image, broker, &settings)).unwrap_or(CleanerConfig::kafkas())
-    };
-    Cleaner {
-        runtime: node.runtime.clone(),
-        directories: Arc::clone(&node.directories),
-        replicas: Arc::clone(&node.replicas),
-        config: Box::new(config),
-        metrics: Arc::clone(&node.metrics.cleaner),
-        shared: compaction::Shared::default(),
-    }
-}
-
-fn scrub(node: &Node) -> Scrub {
-    Scrub {
-        replicas: Arc::clone(&node.replicas),
-        bytes_per_second: node.config.storage.barnabas_log_scrub_bytes_per_second,
-        metrics: node.metrics.scrub.clone(),
-    }
 }
 
 fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {

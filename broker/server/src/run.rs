@@ -92,9 +92,9 @@ fn announce(running: &Running, took: Duration) {
         node.broker_id,
         node.cluster_id,
         directories.join(", "),
-        running.advertised.join(", ")
+        running.advertised().join(", ")
     );
-    if let Some((_, address)) = running.advertised.first().and_then(|listener| listener.split_once("://")) {
+    if let Some((_, address)) = running.advertised().first().and_then(|listener| listener.split_once("://")) {
         tracing::info!("try it: kcat -b {address} -L");
     }
 }

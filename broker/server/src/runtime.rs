@@ -40,6 +40,43 @@ impl Drop for ThreadNumber {
     }
 }
 
+/// The calendar's time.
+#[must_use]
+pub fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A random version 4 UUID whose text can be given to any command.
+#[must_use]
+pub fn random_uuid() -> Uuid {
+    loop {
+        let uuid = Uuid::from_random(random_bytes());
+        if !uuid.looks_like_a_flag() {
+            return uuid;
+        }
+    }
+}
+
+/// Random bytes of the operating system.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            // Linux has had the call since 3.17; a sandbox that forbids it would make every id guessable.
+            Err(error) => {
+                tracing::error!(%error, "the system gives no random bytes; stopping, because ids would repeat");
+                std::process::abort();
+            }
+        }
+    }
+    bytes
+}
+
 /// Clocks, randomness and the two kinds of task a node has.
 #[derive(Clone, Debug)]
 pub struct Runtime {
@@ -74,8 +111,7 @@ impl Runtime {
     /// The calendar's time.
     #[must_use]
     pub fn wall(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        wall()
     }
 
     /// The moment `delay` from now, for waits.
@@ -87,31 +123,13 @@ impl Runtime {
     /// A random version 4 UUID whose text can be given to any command.
     #[must_use]
     pub fn random_uuid(&self) -> Uuid {
-        loop {
-            let uuid = Uuid::from_random(self.random_bytes());
-            if !uuid.looks_like_a_flag() {
-                return uuid;
-            }
-        }
+        random_uuid()
     }
 
     /// Random bytes of the operating system.
     #[must_use]
     pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
-                Ok(count) => filled += count,
-                Err(rustix::io::Errno::INTR) => {}
-                // Linux has had the call since 3.17; a sandbox that forbids it would make every id guessable.
-                Err(error) => {
-                    tracing::error!(%error, "the system gives no random bytes; stopping, because ids would repeat");
-                    std::process::abort();
-                }
-            }
-        }
-        bytes
+        random_bytes()
     }
 
     /// Runs a task beside the quorum and the controller. It must not touch data files.

@@ -43,7 +43,7 @@ impl Broker {
 
     /// Where it listens, as host and port.
     pub fn address(&self) -> String {
-        let (_, address) = self.running.advertised.first().unwrap().split_once("://").unwrap();
+        let (_, address) = self.running.advertised().first().unwrap().split_once("://").unwrap();
         address.to_owned()
     }
 

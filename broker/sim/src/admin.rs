@@ -14,13 +14,27 @@ use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsReq
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, Now, Offset, Uuid};
 
-use crate::random::Random;
-
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
+    /// Let a broker take part that has no process.
+    Pretend(i32),
     /// Let a broker take part.
-    Register(i32),
+    Register {
+        /// Its id.
+        broker: i32,
+        /// Its process.
+        incarnation_id: Uuid,
+    },
+    /// Hear of a broker.
+    Heartbeat {
+        /// Its id.
+        broker: i32,
+        /// The epoch of its registration.
+        epoch: i64,
+        /// The last offset that it has applied.
+        applied: Offset,
+    },
     /// Make a topic with one partition.
     Create(String),
     /// Set `max.message.bytes` of a topic.
@@ -44,6 +58,15 @@ pub enum Told {
     Again,
     /// Nothing is known: ask another node.
     NotController,
+    /// The broker is registered, in this epoch.
+    Registered(i64),
+    /// The broker was heard of.
+    HeardOf {
+        /// It may not lead.
+        is_fenced: bool,
+    },
+    /// The registration of the broker is another one.
+    Stale,
 }
 
 /// The key that clients set.
@@ -74,22 +97,23 @@ impl ConfigRules for AnyValue {
 pub fn decide(
     controller: &mut Controller,
     ask: &Ask,
-    next_offset: Offset,
-    random: &mut Random,
-    now: Now,
+    context: &mut Context<'_>,
 ) -> (Vec<MetadataRecord<'static>>, Told) {
-    let mut bits = || random.wide_bits();
-    let mut context = Context {
-        rules: &AnyValue,
-        random: &mut bits,
-        default_partitions: 1,
-        default_replication_factor: 1,
-        next_offset,
-        broker_session_timeout: Duration::from_secs(9),
-        now: now.monotonic,
-    };
     match ask {
-        Ask::Register(broker) => register(controller, &context, *broker),
+        Ask::Pretend(broker) => pretend(controller, context, *broker),
+        Ask::Register { broker, incarnation_id } => {
+            match controller.register_broker(context, registration(*broker, *incarnation_id)) {
+                Ok(outcome) => (outcome.records, Told::Registered(outcome.response.broker_epoch)),
+                // Another process of it was heard of lately.
+                Err(_) => (Vec::new(), Told::Again),
+            }
+        }
+        Ask::Heartbeat { broker, epoch, applied } => {
+            match controller.heartbeat(context, &heartbeat(*broker, *epoch, *applied)) {
+                Ok(outcome) => (outcome.records, Told::HeardOf { is_fenced: outcome.response.is_fenced }),
+                Err(_) => (Vec::new(), Told::Stale),
+            }
+        }
         Ask::Create(name) => {
             let topic = CreatableTopic {
                 name: Cow::Borrowed(name),
@@ -98,7 +122,7 @@ pub fn decide(
                 ..Default::default()
             };
             let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
-            let outcome = controller.create_topics(&mut context, &request);
+            let outcome = controller.create_topics(context, &request);
             let told = match outcome.response.first() {
                 Some(Ok(_)) => Told::Done,
                 Some(Err(CreateTopicError::Exists { .. })) => Told::Refused,
@@ -109,7 +133,7 @@ pub fn decide(
         Ask::Configure(name, value) => {
             let value = value.to_string();
             let operations = [(KEY, ConfigOperation::Set(&value))];
-            match controller.incremental_alter_configs(&context, &ConfigResource::topic(name.as_str()), &operations) {
+            match controller.incremental_alter_configs(context, &ConfigResource::topic(name.as_str()), &operations) {
                 Ok(outcome) => (outcome.records, Told::Done),
                 Err(_) => (Vec::new(), Told::Refused),
             }
@@ -122,7 +146,7 @@ pub fn decide(
                 ..Default::default()
             };
             let request = CreatePartitionsRequest { topics: vec![topic], ..Default::default() };
-            let outcome = controller.create_partitions(&mut context, &request);
+            let outcome = controller.create_partitions(context, &request);
             let told = match outcome.response.first() {
                 Some(Ok(())) => Told::Done,
                 Some(Err(CreatePartitionsError::Placement(_))) | None => Told::Again,
@@ -139,27 +163,41 @@ pub fn decide(
     }
 }
 
-fn register(controller: &mut Controller, context: &Context<'_>, broker: i32) -> (Vec<MetadataRecord<'static>>, Told) {
-    let id = BrokerId(broker);
-    if let Some(registered) = controller.head().brokers.get(id) {
-        if controller.head().brokers.is_active(id) {
-            return (Vec::new(), Told::Done);
-        }
-        let heartbeat = Heartbeat {
-            broker_id: id,
-            broker_epoch: registered.epoch,
-            applied_offset: context.next_offset,
-            want_fence: false,
-            want_shut_down: false,
-            cordoned_log_dirs: None,
-            offline_log_dirs: Vec::new(),
-        };
-        let records = controller.heartbeat(context, &heartbeat).map(|outcome| outcome.records).unwrap_or_default();
-        return (records, Told::Again);
+/// What a decision needs.
+pub fn context<'a>(
+    next_offset: Offset,
+    random: &'a mut dyn FnMut() -> u128,
+    broker_session_timeout: Duration,
+    now: Now,
+) -> Context<'a> {
+    Context {
+        rules: &AnyValue,
+        random,
+        default_partitions: 1,
+        default_replication_factor: 1,
+        max_replicas: usize::MAX,
+        next_offset,
+        broker_session_timeout,
+        now: now.monotonic,
     }
-    let registration = Registration {
-        broker_id: id,
-        incarnation_id: Uuid::from_u128(0x1_0000 + u128::from(broker.unsigned_abs())),
+}
+
+fn heartbeat(broker: i32, broker_epoch: i64, applied_offset: Offset) -> Heartbeat {
+    Heartbeat {
+        broker_id: BrokerId(broker),
+        broker_epoch,
+        applied_offset,
+        want_fence: false,
+        want_shut_down: false,
+        cordoned_log_dirs: None,
+        offline_log_dirs: Vec::new(),
+    }
+}
+
+fn registration(broker: i32, incarnation_id: Uuid) -> Registration {
+    Registration {
+        broker_id: BrokerId(broker),
+        incarnation_id,
         endpoints: Vec::new(),
         features: vec![FeatureRange {
             name: METADATA_VERSION.into(),
@@ -169,7 +207,21 @@ fn register(controller: &mut Controller, context: &Context<'_>, broker: i32) -> 
         rack: None,
         beside_controller: false,
         log_dirs: vec![Uuid::from_u128(0x2_0000 + u128::from(broker.unsigned_abs()))],
-    };
+    }
+}
+
+/// Registers a broker that has no process and lets it in, step by step.
+fn pretend(controller: &mut Controller, context: &Context<'_>, broker: i32) -> (Vec<MetadataRecord<'static>>, Told) {
+    let id = BrokerId(broker);
+    if let Some(registered) = controller.head().brokers.get(id) {
+        if controller.head().brokers.is_active(id) {
+            return (Vec::new(), Told::Done);
+        }
+        let heartbeat = heartbeat(broker, registered.epoch, context.next_offset);
+        let records = controller.heartbeat(context, &heartbeat).map(|outcome| outcome.records).unwrap_or_default();
+        return (records, Told::Again);
+    }
+    let registration = registration(broker, Uuid::from_u128(0x1_0000 + u128::from(broker.unsigned_abs())));
     let records = controller.register_broker(context, registration).map(|outcome| outcome.records).unwrap_or_default();
     (records, Told::Again)
 }

@@ -3,7 +3,7 @@
 //! regions of are mirrored into anonymous memory files.
 //!
 //! Played: unsynced writes kept in any subset and torn, changes to names kept up to any one of them, a failed sync whose data the system
-//! forgets, a full disk, a process that dies between two calls or within a write. Not played: flipped bits; directories that come or go.
+//! forgets, a full disk, a process that dies between two calls or within a write, a flipped bit. Not played: directories that come or go.
 
 mod inode;
 
@@ -131,6 +131,13 @@ impl VirtualDisk {
     #[must_use]
     pub fn take_played(&self) -> bool {
         std::mem::take(&mut self.lock().played)
+    }
+
+    /// Flips a bit of a file.
+    pub fn flip(&self, path: &Path, position: usize, bit: u8) {
+        if let Some(inode) = self.lock().names.get(path) {
+            inode.flip(position, bit);
+        }
     }
 
     /// Nothing is wrong with the disk any more.

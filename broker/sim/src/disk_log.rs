@@ -99,6 +99,57 @@ fn voters(batch: &BatchView<'_>) -> Option<Vec<ReplicaKey>> {
     voters
 }
 
+/// The newest snapshot that the disk holds under its name: where it ends, and the voters in it.
+#[must_use]
+pub fn newest_snapshot(disk: &VirtualDisk) -> Option<(i64, Option<Vec<ReplicaKey>>)> {
+    let names = disk.names(&directory()).into_iter().filter(|name| name.ends_with(".checkpoint"));
+    let newest = names.max()?;
+    let end = newest.split_once('-')?.0.parse().ok()?;
+    let named = disk.peek(&directory().join(&newest), |mut rest| {
+        let mut named = None;
+        while let Ok(batch) = BatchView::parse(rest) {
+            named = voters(&batch).or(named);
+            rest = rest.get(batch.bytes().len()..).unwrap_or_default();
+        }
+        named
+    });
+    Some((end, named.flatten()))
+}
+
+/// Where a batch keeps its leader's epoch, which its checksum does not cover.
+const EPOCH: std::ops::Range<usize> = 12..16;
+
+/// Flips one bit of the newest snapshot or of the log that it holds, which `choice` picks among all whose change can be seen. False where there is
+/// none. Above the snapshot it would look like a write that a crash has torn, and be cut off.
+#[must_use]
+pub fn flip(disk: &VirtualDisk, choice: u64) -> bool {
+    let Some((end, _)) = newest_snapshot(disk).filter(|(end, _)| *end > 0) else { return false };
+    let is_of_it = |name: &String| {
+        let base = name.strip_suffix(".log").and_then(|base| base.parse().ok());
+        base.is_some_and(|base: i64| base < end) || name.starts_with(&format!("{end:020}-"))
+    };
+    let mut places = Vec::new();
+    for name in disk.names(&directory()).into_iter().filter(is_of_it) {
+        let path = directory().join(&name);
+        disk.peek(&path, |bytes| {
+            let mut position = 0;
+            while let Some(rest) = bytes.get(position..)
+                && let Ok(batch) = BatchView::parse(rest)
+                && (batch.header().next_offset().0 <= end || name.ends_with(".checkpoint"))
+            {
+                let covered = (0..batch.bytes().len()).filter(|at| !EPOCH.contains(at));
+                places.extend(covered.map(|at| (path.clone(), position + at)));
+                position += batch.bytes().len();
+            }
+        });
+    }
+    let bits = places.len() as u64 * 8;
+    let bit = choice.checked_rem(bits).unwrap_or(0);
+    let Some((path, position)) = places.get(usize::try_from(bit / 8).unwrap_or(0)) else { return false };
+    disk.flip(path, *position, (bit % 8) as u8);
+    true
+}
+
 /// The epoch and the vote that `quorum-state` holds.
 #[must_use]
 pub fn vote(disk: &VirtualDisk) -> Option<(i32, ReplicaKey)> {

@@ -2,6 +2,7 @@
 //! with it; none changes anything.
 
 mod acknowledged_is_committed;
+mod broker_epochs_only_grow;
 mod commit_is_durable_on_a_majority;
 mod committed_is_never_lost;
 mod election_safety;
@@ -15,8 +16,10 @@ mod log_matching;
 mod one_known_leader;
 mod snapshot_equivalence;
 mod synced_is_kept;
+mod unfenced_broker_knows_itself;
 mod vote_once;
 mod voters_change_one_at_a_time;
+mod voters_in_force_are_the_newest;
 
 use crate::observed::{Fact, Observed};
 
@@ -48,9 +51,12 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<leader_completeness::LeaderCompleteness>::default(),
         Box::<high_watermark_only_grows::HighWatermarkOnlyGrows>::default(),
         Box::<voters_change_one_at_a_time::VotersChangeOneAtATime>::default(),
+        Box::<voters_in_force_are_the_newest::VotersInForceAreTheNewest>::default(),
         Box::<snapshot_equivalence::SnapshotEquivalence>::default(),
         Box::<image_equality::ImageEquality>::default(),
         Box::<acknowledged_is_committed::AcknowledgedIsCommitted>::default(),
+        Box::<broker_epochs_only_grow::BrokerEpochsOnlyGrow>::default(),
+        Box::<unfenced_broker_knows_itself::UnfencedBrokerKnowsItself>::default(),
     ]
 }
 

@@ -3,10 +3,12 @@
 //! order of hash maps inside a history.
 
 pub mod admin;
+pub mod broker;
 pub mod chain;
+pub mod deed;
+pub mod dice;
 pub mod disk;
 pub mod disk_log;
-pub mod faults;
 pub mod figures;
 pub mod invariants;
 mod liveness;
@@ -17,28 +19,27 @@ pub mod plan;
 pub mod process;
 pub mod random;
 pub mod schedule;
+pub mod script;
 pub mod seeded;
 pub mod trace;
 pub mod workload;
 pub mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use script::Script;
 use seeded::Bug;
 use trace::Trace;
-use world::{Outcome, Violation, World};
+use world::{Outcome, World};
 
-/// Plays the history of `seed`, with `bug` in every replica; keeps the text of it if asked. A panic is a violation like others.
+/// Plays the history of `seed`, with `bug` in every replica; keeps the text of it if asked.
 #[must_use]
 pub fn play(seed: u64, bug: Option<Bug>, with_text: bool) -> Outcome {
-    let trace = || if with_text { Trace::with_text() } else { Trace::default() };
-    let played = catch_unwind(AssertUnwindSafe(|| World::new(seed, bug, trace()).play()));
-    played.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let how = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
-        let violation = Some(Violation { what: "no_panic".to_owned(), how });
-        Outcome { violation, trace: trace(), figures: figures::Figures::default() }
-    })
+    World::drawn(seed, bug, Trace::new(with_text)).play()
+}
+
+/// Plays a script, with `bug` in every replica.
+#[must_use]
+pub fn replay(script: &Script, bug: Option<Bug>, with_text: bool) -> Outcome {
+    World::scripted(script, bug, Trace::new(with_text)).play()
 }
 
 #[cfg(test)]

@@ -1,8 +1,21 @@
 //! Whether the quorum works: somebody leads, everybody follows, and all have the same metadata. Asked once nothing goes wrong any more. KIP-595 and KIP-996
 //! (a healthy majority elects and keeps a leader); liveness properties of Vanlightly/kafka-tlaplus.
 
+use barnabas_metadata::Image;
+use barnabas_types::BrokerId;
+
+use crate::network::Place;
 use crate::observed::RoleName;
 use crate::world::World;
+
+/// Why a broker may not lead.
+fn outside(image: &Image, place: Place, epoch: Option<i64>) -> Option<String> {
+    let registered = image.brokers.get(BrokerId(i32::try_from(place).unwrap_or(i32::MAX)));
+    let Some(registered) = registered.filter(|registered| Some(registered.epoch) == epoch) else {
+        return Some(format!("the broker of node {place} is not registered"));
+    };
+    registered.fenced.then(|| format!("the broker of node {place} is fenced"))
+}
 
 /// What is not as it should be in the end; None when all is.
 #[must_use]
@@ -30,6 +43,11 @@ pub(crate) fn disagreement(world: &World) -> Option<String> {
         }
         if other.applied() != end || other.image_hash() != image {
             return Some(format!("the leader has applied {end}, and node {place} {}", other.applied()));
+        }
+        if let Some(broker) = other.broker()
+            && let Some(wrong) = outside(process.image(), place, broker.epoch())
+        {
+            return Some(wrong);
         }
     }
     None

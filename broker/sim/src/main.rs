@@ -1,20 +1,22 @@
 //! Plays many histories of the quorum, or shows one. Decides only how many, and says what came of them.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use barnabas_sim::figures::Figures;
-use barnabas_sim::play;
+use barnabas_sim::script::Script;
 use barnabas_sim::seeded::Bug;
-use barnabas_sim::world::Violation;
+use barnabas_sim::world::{Outcome, Violation};
+use barnabas_sim::{play, replay};
 use clap::Parser;
 
 /// How to run this.
 const COMMAND: &str = "cargo run -q --profile ci -p barnabas-sim --";
-/// Histories that once showed a bug: name, seed, what it was.
-const SCENARIOS: &str = include_str!("../scenarios.tsv");
+/// Histories that once showed a bug, a script each.
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
 /// One history in so many is played twice, and must be the same.
 const REPEATED: u64 = 20;
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -38,6 +40,15 @@ struct Arguments {
     /// Only the histories that once showed a bug.
     #[arg(long)]
     scenarios: bool,
+    /// Play a script, in full; the file is one of `scenarios`, or like them.
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// Keep the history of `seed` under this name, without what it does not need to fail.
+    #[arg(long, requires = "seed")]
+    keep: Option<String>,
+    /// What was wrong, for whoever reads the script that is kept.
+    #[arg(long, requires = "keep", default_value = "")]
+    about: String,
     /// Put a bug into the engine; `list` names all.
     #[arg(long)]
     bug: Option<String>,
@@ -70,11 +81,13 @@ fn main() -> ExitCode {
             }
         },
     };
-    let passed = match (arguments.seed, arguments.bugs) {
-        (Some(seed), _) => show(seed, bug, arguments.trace),
-        (None, Some(count)) => show_bugs(&arguments, count),
-        (None, None) if arguments.scenarios => scenarios(bug),
-        (None, None) => many(&arguments, bug),
+    let passed = match (arguments.seed, arguments.bugs, &arguments.script, &arguments.keep) {
+        (Some(seed), _, _, Some(name)) => keep(seed, bug, name, &arguments.about),
+        (Some(seed), ..) => show(seed, bug, arguments.trace),
+        (None, Some(count), ..) => show_bugs(&arguments, count),
+        (None, None, Some(path), _) => show_script(path, bug),
+        (None, None, None, _) if arguments.scenarios => scenarios(),
+        (None, None, None, _) => many(&arguments, bug),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -99,18 +112,90 @@ fn verdict(failure: Option<(u64, Violation)>, bug: Option<Bug>, what: &str) -> b
     false
 }
 
-fn scenarios(bug: Option<Bug>) -> bool {
-    let mut played = 0;
-    for row in SCENARIOS.lines().filter(|row| !row.starts_with('#')) {
-        let mut columns = row.split('\t');
-        let (Some(name), Some(Ok(seed))) = (columns.next(), columns.next().map(str::parse)) else { continue };
-        played += 1;
-        if let Some(violation) = play(seed, bug, false).violation {
-            println!("scenario {name}");
-            return verdict(Some((seed, violation)), bug, "");
+/// Writes the history of a seed that fails down as a script.
+fn keep(seed: u64, bug: Option<Bug>, name: &str, about: &str) -> bool {
+    let Outcome { violation: Some(violation), mut script, .. } = play(seed, bug, false) else {
+        println!("FAIL: nothing is wrong with seed {seed}: there is nothing to keep");
+        return false;
+    };
+    let fails =
+        |script: &Script| replay(script, bug, false).violation.is_some_and(|other| other.what == violation.what);
+    if !fails(&script) {
+        println!("FAIL: the script of seed {seed} does not show what the seed shows: {}", violation.what);
+        return false;
+    }
+    let before = script.deeds.len();
+    script.about.extend(Some(about.to_owned()).filter(|about| !about.is_empty()));
+    let script = script.without_what_it_does_not_need(fails);
+    let path = Path::new(SCENARIOS).join(name);
+    if let Err(error) = std::fs::write(&path, script.to_string()) {
+        println!("FAIL: {}: {error}", path.display());
+        return false;
+    }
+    println!("{}: {} of {before} deeds show {}", path.display(), script.deeds.len(), violation.what);
+    true
+}
+
+fn read_script(path: &Path) -> Result<Script, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    text.parse().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// One script, in full.
+fn show_script(path: &Path, bug: Option<Bug>) -> bool {
+    let script = match read_script(path) {
+        Ok(script) => script,
+        Err(error) => {
+            println!("FAIL: {error}");
+            return false;
+        }
+    };
+    let outcome = replay(&script, bug, true);
+    outcome.trace.lines().iter().for_each(|line| println!("{line}"));
+    println!("{}", outcome.figures);
+    match outcome.violation {
+        None => println!("PASS: 1 history, every invariant held after every event"),
+        Some(Violation { what, how }) => {
+            println!("FAIL: {what}: {how}");
+            return false;
         }
     }
-    verdict(None, bug, &format!("{played} scenarios"))
+    true
+}
+
+/// Plays every script: it holds, and where it names a bug it finds that.
+fn scenarios() -> bool {
+    let Ok(entries) = std::fs::read_dir(SCENARIOS) else {
+        println!("FAIL: {SCENARIOS} cannot be read");
+        return false;
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    let (mut with_bug, mut wrong) = (0, Vec::new());
+    for path in &paths {
+        let script = match read_script(path) {
+            Ok(script) => script,
+            Err(error) => {
+                wrong.push(error);
+                continue;
+            }
+        };
+        if let Some(Violation { what, how }) = replay(&script, None, false).violation {
+            wrong.push(format!("{}: {what}: {how}; replay it: {COMMAND} --script {0}", path.display()));
+        }
+        if script.bug.is_some() {
+            with_bug += 1;
+            let found = replay(&script, script.bug, false).violation.map(|violation| violation.what);
+            if found.as_ref() != Some(&script.violated) {
+                let found = found.unwrap_or_else(|| "nothing".to_owned());
+                wrong.push(format!("{} finds {found}, not {}: keep another seed", path.display(), script.violated));
+            }
+        }
+    }
+    wrong.iter().for_each(|wrong| println!("{wrong}"));
+    let verdict = if wrong.is_empty() { "PASS" } else { "FAIL" };
+    println!("{verdict}: {} scenarios; {with_bug} of them with the bug that they find, too", paths.len());
+    wrong.is_empty()
 }
 
 /// What came of many histories.

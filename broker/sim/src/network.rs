@@ -1,8 +1,8 @@
 //! The virtual network: whether a message arrives, when, and how often. Carries no message itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::random::Random;
+use crate::random::{Concern, Random, Salt};
 use crate::schedule::Instant;
 
 /// A machine, by its place in the world.
@@ -29,6 +29,11 @@ impl Weather {
     /// A network as it usually is.
     pub const FAIR: Self =
         Self { lost: 0, twice: 0, delayed: 0, shortest_micros: 100, spread_micros: 900, detour_micros: 0 };
+
+    fn arrival(self, now: Instant, random: &mut Random) -> Instant {
+        let detour = if random.chance(self.delayed) { random.below(self.detour_micros + 1) } else { 0 };
+        now.after(self.shortest_micros + random.below(self.spread_micros + 1) + detour)
+    }
 
     /// Weather of any kind.
     pub fn random(random: &mut Random) -> Self {
@@ -96,7 +101,9 @@ impl Split {
 /// The network.
 #[derive(Debug)]
 pub struct Network {
-    random: Random,
+    salt: Salt,
+    /// The chance of each way.
+    ways: BTreeMap<(Place, Place), Random>,
     weather: Weather,
     splits: Vec<Split>,
 }
@@ -104,8 +111,8 @@ pub struct Network {
 impl Network {
     /// A network in fair weather.
     #[must_use]
-    pub const fn new(random: Random) -> Self {
-        Self { random, weather: Weather::FAIR, splits: Vec::new() }
+    pub const fn new(salt: Salt) -> Self {
+        Self { salt, ways: BTreeMap::new(), weather: Weather::FAIR, splits: Vec::new() }
     }
 
     /// Changes the weather.
@@ -129,20 +136,27 @@ impl Network {
         !self.splits.is_empty()
     }
 
-    /// When a message that is sent now arrives: not at all, once or twice.
-    pub fn deliveries(&mut self, now: Instant, from: Place, to: Place) -> Vec<Instant> {
-        if from != to && self.splits.iter().any(|split| split.cuts(from, to)) || self.random.chance(self.weather.lost) {
-            return Vec::new();
-        }
-        let copies = if self.random.chance(self.weather.twice) { 2 } else { 1 };
-        (0..copies).map(|_| self.arrival(now)).collect()
+    /// True while nothing gets from one to the other.
+    #[must_use]
+    pub fn is_cut(&self, from: Place, to: Place) -> bool {
+        is_cut(&self.splits, from, to)
     }
 
-    fn arrival(&mut self, now: Instant) -> Instant {
-        let Weather { delayed, shortest_micros, spread_micros, detour_micros, .. } = self.weather;
-        let detour = if self.random.chance(delayed) { self.random.below(detour_micros + 1) } else { 0 };
-        now.after(shortest_micros + self.random.below(spread_micros + 1) + detour)
+    /// When a message that is sent now arrives: not at all, once or twice.
+    pub fn deliveries(&mut self, now: Instant, from: Place, to: Place) -> Vec<Instant> {
+        let (salt, weather) = (self.salt, self.weather);
+        let new = || salt.stream(Concern::Network, from as u64, to as u64);
+        let random = self.ways.entry((from, to)).or_insert_with(new);
+        if is_cut(&self.splits, from, to) || random.chance(weather.lost) {
+            return Vec::new();
+        }
+        let copies = if random.chance(weather.twice) { 2 } else { 1 };
+        (0..copies).map(|_| weather.arrival(now, random)).collect()
     }
+}
+
+fn is_cut(splits: &[Split], from: Place, to: Place) -> bool {
+    from != to && splits.iter().any(|split| split.cuts(from, to))
 }
 
 #[cfg(test)]
@@ -150,7 +164,7 @@ mod tests {
     use super::*;
 
     fn hears(split: Split, from: Place, to: Place) -> bool {
-        let mut network = Network::new(Random::new(1));
+        let mut network = Network::new(Salt(1));
         network.split(split);
         !network.deliveries(Instant(0), from, to).is_empty()
     }
@@ -171,7 +185,7 @@ mod tests {
 
     #[test]
     fn foul_weather_loses_repeats_and_reorders_messages_and_a_healed_network_carries_all() {
-        let mut network = Network::new(Random::new(2));
+        let mut network = Network::new(Salt(2));
         let foul = Weather { lost: 100, twice: 100, delayed: 300, detour_micros: 50_000, ..Weather::FAIR };
         network.set_weather(foul);
         network.split(Split::Isolated(3));

@@ -52,10 +52,14 @@ pub struct Replica {
     pub key: ReplicaKey,
     /// Its process is there.
     pub running: bool,
+    /// Its disk does not hold what was written.
+    pub damaged: bool,
     /// Where it stands; where it stood last, when it is not running.
     pub standing: Standing,
     /// Its log, synced or not.
     pub log: Chain,
+    /// The voters that its newest snapshot and its log after that name, by the offset after them.
+    pub voters_in_log: Vec<(i64, Vec<ReplicaKey>)>,
     /// Everything below survives a power cut.
     pub durable_end: i64,
 }
@@ -64,7 +68,15 @@ impl Replica {
     /// One that was never started.
     #[must_use]
     pub fn new(key: ReplicaKey) -> Self {
-        Self { key, running: false, standing: Standing::default(), log: Chain::default(), durable_end: 0 }
+        Self {
+            key,
+            running: false,
+            damaged: false,
+            standing: Standing::default(),
+            log: Chain::default(),
+            voters_in_log: Vec::new(),
+            durable_end: 0,
+        }
     }
 }
 
@@ -84,6 +96,8 @@ pub struct Observed {
     pub replicas: Vec<Replica>,
     /// Those whose disk is lost, as they were.
     pub lost: Vec<Replica>,
+    /// The voters while no log names any.
+    pub configured: Vec<ReplicaKey>,
     /// What any replica ever held to be committed, by the offset after it.
     pub committed: BTreeMap<i64, Committed>,
 }
@@ -95,10 +109,10 @@ impl Observed {
         self.committed.last_key_value().map_or(0, |(&end, _)| end)
     }
 
-    /// The replica with `key`, if its directory still exists.
+    /// True while the directory of the replica with `key` exists and holds what was written.
     #[must_use]
-    pub fn replica(&self, key: ReplicaKey) -> Option<&Replica> {
-        self.replicas.iter().find(|replica| replica.key == key)
+    pub fn is_whole(&self, key: ReplicaKey) -> bool {
+        self.replicas.iter().any(|replica| replica.key == key && !replica.damaged)
     }
 }
 
@@ -170,6 +184,29 @@ pub enum Fact {
         end: i64,
         /// The epoch of their batch.
         epoch: i32,
+    },
+    /// A replica has done all that one event brought about, and its log and its engine are to agree.
+    Settled {
+        /// Where.
+        place: Place,
+    },
+    /// A broker has heard that it is registered.
+    Registered {
+        /// Where.
+        place: Place,
+        /// In which life of its process.
+        life: u32,
+        /// The epoch that it was given.
+        epoch: i64,
+    },
+    /// A broker has heard that it may lead.
+    LetIn {
+        /// Where.
+        place: Place,
+        /// The epoch of its registration.
+        epoch: i64,
+        /// It has applied everything below.
+        applied: i64,
     },
     /// A replica has given its vote, durably.
     Voted {

@@ -3,6 +3,7 @@
 
 use barnabas_raft::{AddVoterRequest, ErrorCode, RemoveVoterRequest, ReplicaKey, Request, RequestId, Response};
 
+use crate::deed::{Deed, Name};
 use crate::network::Place;
 use crate::process::{Asker, Message};
 use crate::random::Random;
@@ -17,7 +18,6 @@ const MOST_VOTERS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Operator {
     place: Place,
-    random: Random,
     number: u64,
     waits: bool,
 }
@@ -25,19 +25,14 @@ pub struct Operator {
 impl Operator {
     /// One at `place`.
     #[must_use]
-    pub const fn new(place: Place, random: Random) -> Self {
-        Self { place, random, number: 0, waits: false }
+    pub const fn new(place: Place) -> Self {
+        Self { place, number: 0, waits: false }
     }
 
     /// True while it waits for an answer.
     #[must_use]
     pub const fn waits(&self) -> bool {
         self.waits
-    }
-
-    /// How long until its next turn, in microseconds.
-    pub fn pause(&mut self) -> u64 {
-        self.random.between(200_000, 2_500_000)
     }
 
     /// True for the request that it waits for.
@@ -63,55 +58,60 @@ impl Operator {
         self.waits = false;
     }
 
-    /// What it asks for next, and whom.
-    pub(crate) fn act(&mut self, world: &World) -> Option<(Place, Message)> {
-        let leader = world.leader()?;
-        let voters = &world.observed.replicas.get(leader)?.standing.voters;
-        if self.waits || voters.is_empty() || voters.iter().any(|voter| voter.directory_id.is_zero()) {
-            return None;
-        }
-        let request = self.choose(world, voters)?;
+    fn ask(&mut self, request: Request) -> Message {
         self.number += 1;
         self.waits = true;
         let from = Asker { place: self.place, life: 0, id: RequestId(self.number) };
-        Some((leader, Message::Request { from, request }))
+        Message::Request { from, request }
     }
 
-    fn choose(&mut self, world: &World, voters: &[ReplicaKey]) -> Option<Request> {
-        let lives = |voter: &ReplicaKey| world.observed.replica(*voter).is_some();
-        let dead: Vec<ReplicaKey> = voters.iter().copied().filter(|voter| !lives(voter)).collect();
-        if let Some(gone) = self.random.pick(&dead)
-            && self.random.chance(700)
-        {
-            return Some(remove(gone));
-        }
-        let controllers = world.observed.replicas.get(..world.plan.controllers()).unwrap_or_default();
-        let absent = |key: &ReplicaKey| !voters.iter().any(|voter| voter.id == key.id);
-        let absent: Vec<ReplicaKey> = controllers.iter().map(|replica| replica.key).filter(absent).collect();
-        // One that is added counts at once.
-        let can_grow = (voters.len() - dead.len() + 1) * 2 > voters.len() + 1;
-        match self.random.pick(&absent) {
-            Some(new) if voters.len() < MOST_VOTERS && can_grow && self.random.chance(600) => Some(add(new)),
-            _ => {
-                let alive: Vec<ReplicaKey> = voters.iter().copied().filter(lives).collect();
-                let can_shrink = alive.len() > 1 && (alive.len() - 1) * 2 > voters.len() - 1;
-                if can_shrink && self.random.chance(500) { self.random.pick(&alive).map(remove) } else { None }
-            }
-        }
+    /// Asks for a voter more.
+    pub fn add(&mut self, voter: ReplicaKey) -> Message {
+        let place = usize::try_from(voter.id.0).unwrap_or(0);
+        self.ask(Request::AddVoter(AddVoterRequest {
+            cluster_id: Some(CLUSTER.into()),
+            voter,
+            endpoints: vec![endpoint(place)],
+            timeout_ms: 5_000,
+            ack_when_committed: true,
+        }))
+    }
+
+    /// Asks for a voter less.
+    pub fn remove(&mut self, voter: ReplicaKey) -> Message {
+        self.ask(Request::RemoveVoter(RemoveVoterRequest { cluster_id: Some(CLUSTER.into()), voter }))
     }
 }
 
-fn remove(voter: ReplicaKey) -> Request {
-    Request::RemoveVoter(RemoveVoterRequest { cluster_id: Some(CLUSTER.into()), voter })
-}
-
-fn add(voter: ReplicaKey) -> Request {
-    let place = usize::try_from(voter.id.0).unwrap_or(0);
-    Request::AddVoter(AddVoterRequest {
-        cluster_id: Some(CLUSTER.into()),
-        voter,
-        endpoints: vec![endpoint(place)],
-        timeout_ms: 5_000,
-        ack_when_committed: true,
-    })
+/// What would be a good change now.
+pub(crate) fn choose(random: &mut Random, world: &World) -> Option<Deed> {
+    let to = world.leader()?;
+    let voters = &world.observed.replicas.get(to)?.standing.voters;
+    if world.operator.waits() || voters.is_empty() || voters.iter().any(|voter| voter.directory_id.is_zero()) {
+        return None;
+    }
+    let remove = |voter| Deed::RemoveVoter { to, voter: Name(voter) };
+    let lives = |voter: &ReplicaKey| world.observed.is_whole(*voter);
+    let dead: Vec<ReplicaKey> = voters.iter().copied().filter(|voter| !lives(voter)).collect();
+    if let Some(gone) = random.pick(&dead)
+        && random.chance(700)
+    {
+        return Some(remove(gone));
+    }
+    let controllers = world.observed.replicas.get(..world.plan.controllers()).unwrap_or_default();
+    let absent = |key: &ReplicaKey| !voters.iter().any(|voter| voter.id == key.id);
+    let whole = controllers.iter().filter(|replica| !replica.damaged).map(|replica| replica.key);
+    let absent: Vec<ReplicaKey> = whole.filter(absent).collect();
+    // One that is added counts at once.
+    let can_grow = (voters.len() - dead.len() + 1) * 2 > voters.len() + 1;
+    match random.pick(&absent) {
+        Some(new) if voters.len() < MOST_VOTERS && can_grow && random.chance(600) => {
+            Some(Deed::AddVoter { to, voter: Name(new) })
+        }
+        _ => {
+            let alive: Vec<ReplicaKey> = voters.iter().copied().filter(lives).collect();
+            let can_shrink = alive.len() > 1 && (alive.len() - 1) * 2 > voters.len() - 1;
+            if can_shrink && random.chance(500) { random.pick(&alive).map(remove) } else { None }
+        }
+    }
 }

@@ -1,71 +1,103 @@
-//! What kind of history a seed plays: how large the quorum is, how its replicas are configured, what goes wrong and how often. Each seed
-//! allows only some of the faults, so that no fault hides what another one would show.
+//! What kind of history is played: how large the quorum is, how its replicas are configured, when the faults stop. As text it is a part of a
+//! script; what a text does not name is as in [`Plan::default`], so that scripts outlive new fields.
 
-use crate::faults::Kind;
+use std::fmt;
+
 use crate::random::Random;
 use crate::schedule::Instant;
+use crate::script::{Line, ScriptError};
 
-/// See the module.
-#[derive(Clone, Debug)]
-pub struct Plan {
+macro_rules! plan {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $plain:expr,)*) => {
+        /// See the module.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Plan {
+            $($(#[$doc])* pub $name: $kind,)*
+        }
+
+        impl Default for Plan {
+            fn default() -> Self {
+                Self { $($name: $plain,)* }
+            }
+        }
+
+        impl fmt::Display for Plan {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("plan")?;
+                $(write!(f, " {}={}", stringify!($name), self.$name)?;)*
+                Ok(())
+            }
+        }
+
+        impl Plan {
+            /// The plan of a script.
+            ///
+            /// # Errors
+            /// A value that is none.
+            pub fn parse(line: &Line<'_>) -> Result<Self, ScriptError> {
+                let mut plan = Self::default();
+                $(if line.has(stringify!($name)) {
+                    plan.$name = line.get(stringify!($name))?;
+                })*
+                Ok(plan)
+            }
+        }
+    };
+}
+
+plan! {
     /// Voters at the beginning.
-    pub voters: usize,
+    voters: usize = 3,
     /// Further controllers, which may become voters.
-    pub spares: usize,
-    /// Brokers: they only follow.
-    pub brokers: usize,
+    spares: usize = 0,
+    /// Brokers: they follow, register and are heard of, and pass on what clients ask.
+    brokers: usize = 0,
     /// Admin clients.
-    pub clients: usize,
+    clients: usize = 1,
     /// The level of `kraft.version` at the beginning.
-    pub kraft_version: u16,
+    kraft_version: u16 = 1,
+    /// Somebody raises `kraft.version` meanwhile.
+    raises_kraft_version: bool = false,
     /// `controller.quorum.auto.join.enable`.
-    pub auto_join: bool,
-    /// Somebody adds and removes voters.
-    pub voter_changes: bool,
+    auto_join: bool = false,
     /// `controller.quorum.election.timeout.ms`.
-    pub election_timeout_ms: u64,
+    election_timeout_ms: u64 = 300,
     /// `controller.quorum.fetch.timeout.ms`.
-    pub fetch_timeout_ms: u64,
+    fetch_timeout_ms: u64 = 600,
     /// The most bytes of a Fetch.
-    pub fetch_max_bytes: i32,
+    fetch_max_bytes: i32 = 4096,
     /// The most bytes of a FetchSnapshot.
-    pub fetch_snapshot_max_bytes: i32,
+    fetch_snapshot_max_bytes: i32 = 1000,
     /// The size of a segment of the log.
-    pub segment_bytes: u32,
+    segment_bytes: u32 = 16 << 10,
     /// After how many records a replica takes a snapshot.
-    pub snapshot_every: u64,
+    snapshot_every: u64 = 60,
     /// How long a client thinks between two requests, at most.
-    pub think_micros: u64,
+    think_micros: u64 = 100_000,
     /// How long a sync is put off and takes, at most.
-    pub sync_micros: u64,
-    /// What may go wrong.
-    pub faults: Vec<Kind>,
-    /// How long until the next thing goes wrong, at most.
-    pub fault_gap_micros: u64,
+    sync_micros: u64 = 300,
+    /// `broker.session.timeout.ms`.
+    broker_session_timeout_ms: u64 = 2000,
     /// When the faults stop.
-    pub calm_at: Instant,
+    calm_at: Instant = Instant(4_000_000),
     /// How long after that everybody must agree.
-    pub agree_within_micros: u64,
+    agree_within_micros: u64 = 60_000_000,
 }
 
 impl Plan {
-    /// What the seed of `random` plays.
+    /// Any plan.
     #[must_use]
-    pub fn new(random: &mut Random) -> Self {
+    pub fn draw(random: &mut Random) -> Self {
         let kraft_version = if random.chance(150) { 0 } else { 1 };
         let election_timeout_ms = random.pick(&[150, 300, 1000]).unwrap_or(300);
-        let mut faults: Vec<Kind> = Kind::ALL.iter().copied().filter(|_| random.chance(600)).collect();
-        if faults.is_empty() {
-            faults.push(Kind::Kill);
-        }
         Self {
             voters: random.pick(&[1, 3, 3, 3, 3, 5]).unwrap_or(3),
             spares: random.pick(&[0, 1, 1, 2]).unwrap_or(1),
-            brokers: random.pick(&[0, 0, 1]).unwrap_or(0),
+            brokers: random.pick(&[0, 1, 1, 2]).unwrap_or(0),
             clients: random.pick(&[1, 2, 3]).unwrap_or(1),
             kraft_version,
+            raises_kraft_version: kraft_version == 0 && random.chance(600),
             auto_join: kraft_version == 1 && random.chance(300),
-            voter_changes: random.chance(600),
             election_timeout_ms,
             fetch_timeout_ms: election_timeout_ms * random.between(1, 3),
             fetch_max_bytes: random.pick(&[300, 4096, 1 << 20]).unwrap_or(4096),
@@ -74,8 +106,7 @@ impl Plan {
             snapshot_every: random.pick(&[15, 60, 200, 100_000]).unwrap_or(60),
             think_micros: random.pick(&[20_000, 100_000, 300_000]).unwrap_or(100_000),
             sync_micros: random.pick(&[300, 5_000, 40_000]).unwrap_or(300),
-            faults,
-            fault_gap_micros: random.pick(&[300_000, 1_000_000, 2_500_000]).unwrap_or(1_000_000),
+            broker_session_timeout_ms: random.pick(&[1000, 2000]).unwrap_or(2000),
             calm_at: Instant(random.between(4_000_000, 12_000_000)),
             agree_within_micros: 60_000_000,
         }

@@ -5,20 +5,22 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_log::fs::Disk;
 use barnabas_metadata::{Controller, History, MAX_METADATA_VERSION, bootstrap_records, first_batch, snapshot};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
-    Config, FetchContent, HaltReason, KRaftVersionRange, Request, RequestFailure, RequestId, Response, SnapshotContent,
-    SnapshotId,
+    Config, ErrorCode, FetchContent, HaltReason, KRaftVersionRange, Request, RequestFailure, RequestId, Response,
+    SnapshotContent, SnapshotId,
 };
 use barnabas_server::raft::{
     Answer, AppendRecordsError, Outgoing, QuorumDriver, QuorumError, QuorumSettings, write_snapshot,
 };
 use barnabas_types::{LeaderEpoch, Now, Offset};
 
-use crate::admin::{Ask, Told, decide};
+use crate::admin::{Ask, Told, context, decide};
+use crate::broker::{Broker, News};
 use crate::disk::VirtualDisk;
 use crate::disk_log::METADATA_LOG_DIR;
 use crate::network::Place;
@@ -100,6 +102,8 @@ pub struct Client {
     pub place: Place,
     /// Its request; one that is no longer its newest has lost its connection.
     pub number: u64,
+    /// The broker that passes it on.
+    pub via: Option<Place>,
 }
 
 /// What a process wants done, or has done.
@@ -115,6 +119,14 @@ pub enum Action {
     Installed(SnapshotId),
     /// It has taken a snapshot.
     SnapshotTaken(SnapshotId),
+    /// Its broker has learnt something.
+    Learnt(News),
+}
+
+/// Who waits for an answer of the engine.
+enum Waiter {
+    Replica(Asker),
+    Client(Client),
 }
 
 /// A decision whose records are not committed.
@@ -135,7 +147,9 @@ pub struct Process {
     applied: Offset,
     controller: Option<(LeaderEpoch, Controller)>,
     decided: VecDeque<Decided>,
-    asked: BTreeMap<u64, Asker>,
+    asked: BTreeMap<u64, Waiter>,
+    broker: Option<Broker>,
+    broker_session_timeout: Duration,
     next_token: u64,
     /// After how many records a snapshot is taken.
     snapshot_every: u64,
@@ -156,6 +170,10 @@ pub struct Setup {
     pub segment_bytes: u32,
     /// After how many records a snapshot is taken.
     pub snapshot_every: u64,
+    /// It is a broker, and no controller.
+    pub is_broker: bool,
+    /// After how long brokers that are not heard of may not lead.
+    pub broker_session_timeout: Duration,
     /// Chance, for the controller.
     pub random: Random,
 }
@@ -166,11 +184,10 @@ impl Process {
         let disk = Arc::new(Disk::new(Arc::new(disk.clone()), 64));
         let settings = QuorumSettings {
             metadata_log_dir: PathBuf::from(METADATA_LOG_DIR),
-            key: setup.config.key,
-            endpoints: setup.config.endpoints.clone(),
+            replica: setup.config,
             segment_bytes: setup.segment_bytes,
         };
-        let (driver, committed) = QuorumDriver::open(&disk, &settings, setup.config, now)?;
+        let (driver, committed) = QuorumDriver::open(&disk, &settings, now)?;
         Ok(Self {
             applied: driver.node().log().snapshot().end_offset,
             driver,
@@ -180,6 +197,10 @@ impl Process {
             controller: None,
             decided: VecDeque::new(),
             asked: BTreeMap::new(),
+            broker: setup
+                .is_broker
+                .then(|| Broker::new(setup.place, setup.life, setup.broker_session_timeout, now.monotonic)),
+            broker_session_timeout: setup.broker_session_timeout,
             next_token: 0,
             snapshot_every: setup.snapshot_every,
             random: setup.random,
@@ -219,7 +240,63 @@ impl Process {
     /// Its deadline has passed.
     pub fn tick(&mut self, now: Now) -> Result<(), Failed> {
         self.driver.tick(now)?;
-        self.settle(now)
+        self.fence_silent(now)?;
+        self.settle(now)?;
+        if let Some(broker) = &mut self.broker
+            && let Some((number, ask)) = broker.ask(self.applied, now.monotonic)
+        {
+            self.pass_on(Client { place: self.place, number, via: None }, ask);
+        }
+        Ok(())
+    }
+
+    /// When [`Process::tick`] is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        let controller = self.controller.as_ref();
+        let session = controller.and_then(|(_, controller)| controller.session_deadline(self.broker_session_timeout));
+        [self.driver.deadline(), session, self.broker.as_ref().map(Broker::due)].into_iter().flatten().min()
+    }
+
+    /// Its broker, if it is one.
+    pub const fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// Asks the controller, where it is known; clients ask again.
+    fn pass_on(&mut self, client: Client, ask: Ask) {
+        let leader = self.driver.leader().and_then(|leader| usize::try_from(leader.0).ok());
+        match leader {
+            Some(leader) => self.actions.push(Action::Send(leader, Message::Ask { client, ask })),
+            None if client.place != self.place => self.tell(client, Told::NotController),
+            None => {}
+        }
+    }
+
+    /// Hears what the controller answers.
+    fn told(&mut self, client: Client, told: Told) {
+        if client.place != self.place {
+            return self.tell(Client { via: None, ..client }, told);
+        }
+        let news = self.broker.as_mut().and_then(|broker| broker.hear(client.number, told));
+        self.actions.extend(news.map(Action::Learnt));
+    }
+
+    /// The controller fences brokers that were not heard of.
+    fn fence_silent(&mut self, now: Now) -> Result<(), Failed> {
+        loop {
+            let Some((epoch, controller)) = &mut self.controller else { return Ok(()) };
+            let (epoch, before) = (*epoch, self.driver.log_end());
+            let mut bits = || self.random.wide_bits();
+            let context = context(before, &mut bits, self.broker_session_timeout, now);
+            let records = controller.fence_silent(&context).records;
+            if records.is_empty() {
+                return Ok(());
+            }
+            self.append(records, epoch, None, now)?;
+            if self.driver.log_end() == before {
+                return Ok(());
+            }
+        }
     }
 
     /// Does the sync that was put off.
@@ -229,8 +306,8 @@ impl Process {
     }
 
     /// Hears that there is no answer.
-    pub fn request_failed(&mut self, id: RequestId, now: Now) -> Result<(), Failed> {
-        self.driver.request_failed(id, RequestFailure::Unreachable, now)?;
+    pub fn request_failed(&mut self, id: RequestId, failure: RequestFailure, now: Now) -> Result<(), Failed> {
+        self.driver.request_failed(id, failure, now)?;
         self.settle(now)
     }
 
@@ -266,12 +343,15 @@ impl Process {
             }
             Message::Request { from, request } => {
                 let token = self.new_token();
-                self.asked.insert(token, from);
+                self.asked.insert(token, Waiter::Replica(from));
                 self.driver.requested(token, request, now)?;
             }
             Message::Answer { to, response, bytes } => self.driver.answered(to.id, response, bytes, now)?,
+            Message::Ask { client, ask } if self.broker.is_some() => {
+                self.pass_on(Client { via: Some(self.place), ..client }, ask);
+            }
             Message::Ask { client, ask } => self.ask(client, &ask, now)?,
-            Message::Told { .. } => {}
+            Message::Told { client, told } => self.told(client, told),
         }
         self.settle(now)
     }
@@ -309,7 +389,7 @@ impl Process {
     fn ask(&mut self, client: Client, ask: &Ask, now: Now) -> Result<(), Failed> {
         if let Ask::RaiseKRaftVersion = ask {
             let token = self.new_token();
-            self.tell(client, Told::Again);
+            self.asked.insert(token, Waiter::Client(client));
             return Ok(self.driver.upgrade_kraft_version(token, 1, false, now)?);
         }
         let Some((epoch, controller)) = &mut self.controller else {
@@ -317,12 +397,15 @@ impl Process {
             return Ok(());
         };
         let (epoch, next_offset) = (*epoch, self.driver.log_end());
-        let (records, told) = decide(controller, ask, next_offset, &mut self.random, now);
+        let mut bits = || self.random.wide_bits();
+        let mut context = context(next_offset, &mut bits, self.broker_session_timeout, now);
+        let (records, told) = decide(controller, ask, &mut context);
         self.append(records, epoch, Some((client, told)), now)
     }
 
     fn tell(&mut self, client: Client, told: Told) {
-        self.actions.push(Action::Send(client.place, Message::Told { client, told }));
+        let to = client.via.unwrap_or(client.place);
+        self.actions.push(Action::Send(to, Message::Told { client, told }));
     }
 
     /// Appends what the controller decided, and lets it decide on that from here on.
@@ -386,13 +469,17 @@ impl Process {
                     self.actions.push(Action::Send(place, Message::Request { from, request }));
                 }
             }
-            Outgoing::Respond { token, answer } => {
-                if let Some(to) = self.asked.remove(&token)
-                    && let Some((response, bytes)) = on_the_wire(answer)
-                {
-                    self.actions.push(Action::Send(to.place, Message::Answer { to, response, bytes }));
+            Outgoing::Respond { token, answer } => match (self.asked.remove(&token), answer) {
+                (Some(Waiter::Replica(to)), answer) => {
+                    if let Some((response, bytes)) = on_the_wire(answer) {
+                        self.actions.push(Action::Send(to.place, Message::Answer { to, response, bytes }));
+                    }
                 }
-            }
+                (Some(Waiter::Client(client)), Answer { response: Response::UpgradeKRaftVersion(outcome), .. }) => {
+                    self.tell(client, if outcome.error == ErrorCode::None { Told::Done } else { Told::Again });
+                }
+                _ => {}
+            },
             Outgoing::Committed(high_watermark) => self.apply(high_watermark)?,
             Outgoing::Lead(epoch) => self.lead(epoch, now)?,
             Outgoing::LeadershipLost(_) => {

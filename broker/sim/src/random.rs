@@ -1,5 +1,6 @@
-//! The one source of chance: a generator (xoshiro256++) that a seed determines, with a fork for each concern, so that what one
-//! concern draws does not move what another one does. Asks nothing of the machine it runs on.
+//! The one source of chance: a generator (xoshiro256++) that a seed determines. Whatever is drawn while a history runs comes from a stream that its
+//! concern and its place name, so that nothing that is drawn elsewhere, more or less of it, moves it: a script with the same salt plays
+//! the same history in later releases, too. Asks nothing of the machine it runs on.
 
 /// A generator.
 #[derive(Clone, Debug)]
@@ -14,6 +15,47 @@ pub const fn mix(seed: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// What a stream is drawn for. The numbers are part of every kept history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// The id of a disk, by place and number.
+    Directory = 1,
+    /// A machine's clock, by place.
+    Clock = 2,
+    /// When a machine is first started, by place.
+    FirstStart = 3,
+    /// The engine's own chance, by place and life.
+    Engine = 4,
+    /// The controller's chance, by place and life.
+    Controller = 5,
+    /// How a death in a call to the disk ends, by place and life.
+    Death = 6,
+    /// What a power cut leaves, by place and life.
+    PowerCut = 7,
+    /// How long syncs are put off, by place and life.
+    Sync = 8,
+    /// Messages, by sender and receiver.
+    Network = 9,
+    /// What a client asks for, by client.
+    Client = 10,
+    /// When and whom a client asks, by client.
+    Turns = 11,
+    /// How long until the next start, by place and life.
+    Restart = 12,
+}
+
+/// What all streams of one history begin from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt(pub u64);
+
+impl Salt {
+    /// The stream of a concern for two numbers that tell it from others of its kind.
+    #[must_use]
+    pub const fn stream(self, concern: Concern, one: u64, other: u64) -> Random {
+        Random::new(mix(mix(mix(self.0 ^ concern as u64) ^ one) ^ other))
+    }
 }
 
 impl Random {
@@ -86,6 +128,20 @@ mod tests {
         let (mut busy, _) = (one.fork(), other.fork());
         (0..100).for_each(|_| _ = busy.bits());
         assert_eq!(one.bits(), other.bits());
+    }
+
+    #[test]
+    fn streams_differ_by_salt_concern_and_both_numbers() {
+        let one = Salt(1).stream(Concern::Sync, 2, 3).bits();
+        assert_eq!(one, Salt(1).stream(Concern::Sync, 2, 3).bits());
+        for mut other in [
+            Salt(2).stream(Concern::Sync, 2, 3),
+            Salt(1).stream(Concern::Clock, 2, 3),
+            Salt(1).stream(Concern::Sync, 3, 2),
+            Salt(1).stream(Concern::Sync, 2, 4),
+        ] {
+            assert_ne!(one, other.bits());
+        }
     }
 
     #[test]

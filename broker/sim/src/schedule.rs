@@ -1,10 +1,27 @@
 //! Virtual time: what happens next, and what a node's clock says then. Nothing here waits, and nothing asks a real clock.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 /// Microseconds of virtual time since the beginning of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Instant(pub u64);
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Instant {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
+    }
+}
 
 impl Instant {
     /// `micros` later.
@@ -14,12 +31,12 @@ impl Instant {
     }
 }
 
-/// What is to happen, in order of time; at one time, in the order in which it was planned.
+/// What is to happen, in order of time; at one time what was planned to be first is, then all in the order in which it was planned.
 #[derive(Debug)]
 pub struct Schedule<E> {
     now: Instant,
     planned: u64,
-    events: BTreeMap<(Instant, u64), E>,
+    events: BTreeMap<(Instant, bool, u64), E>,
 }
 
 impl<E> Default for Schedule<E> {
@@ -37,13 +54,19 @@ impl<E> Schedule<E> {
 
     /// Plans `event` for `at`, or for now when that has passed.
     pub fn plan(&mut self, at: Instant, event: E) {
-        self.events.insert((at.max(self.now), self.planned), event);
+        self.events.insert((at.max(self.now), true, self.planned), event);
+        self.planned += 1;
+    }
+
+    /// Plans `event` for `at`, before whatever else happens then.
+    pub fn plan_first(&mut self, at: Instant, event: E) {
+        self.events.insert((at.max(self.now), false, self.planned), event);
         self.planned += 1;
     }
 
     /// Takes the next event and moves time on to it.
     pub fn take_next(&mut self) -> Option<E> {
-        let ((at, _), event) = self.events.pop_first()?;
+        let ((at, ..), event) = self.events.pop_first()?;
         self.now = at;
         Some(event)
     }
@@ -90,9 +113,10 @@ mod tests {
             order.push((schedule.now().0, event));
             if event == "b" {
                 schedule.plan(Instant(0), "late");
+                schedule.plan_first(Instant(5), "first");
             }
         }
-        assert_eq!(order, [(1, "a"), (2, "b"), (2, "late"), (5, "c"), (5, "d")]);
+        assert_eq!(order, [(1, "a"), (2, "b"), (2, "late"), (5, "first"), (5, "c"), (5, "d")]);
     }
 
     #[test]

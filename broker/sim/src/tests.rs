@@ -12,6 +12,16 @@ fn a_seed_plays_the_same_history_every_time() {
 }
 
 #[test]
+fn the_script_of_a_seed_plays_its_history_again() {
+    for seed in 0..6 {
+        let drawn = play(seed, None, false);
+        let script: Script = drawn.script.to_string().parse().unwrap();
+        assert_eq!(script, drawn.script, "seed {seed}");
+        assert_eq!(replay(&script, None, false).trace.hash(), drawn.trace.hash(), "seed {seed}");
+    }
+}
+
+#[test]
 fn different_seeds_play_different_histories() {
     let hashes: std::collections::BTreeSet<_> = (0..10).map(|seed| play(seed, None, false).trace.hash()).collect();
     assert_eq!(hashes.len(), 10);

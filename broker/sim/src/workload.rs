@@ -29,14 +29,24 @@ struct Topic {
 pub struct AdminClient {
     place: Place,
     random: Random,
+    /// Chance for when it asks, and whom.
+    pub turns: Random,
     /// None: it was removed.
     topics: BTreeMap<String, Option<Topic>>,
     registered: usize,
+    /// `kraft.version` is to be raised, or was.
+    raises: Option<Raised>,
     made: u64,
     number: u64,
     open: Option<Open>,
     /// What was done.
     pub acknowledged: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Raised {
+    Wanted,
+    Done,
 }
 
 #[derive(Debug)]
@@ -46,17 +56,29 @@ struct Open {
 }
 
 impl AdminClient {
-    /// A client at `place`.
+    /// A client at `place`. Where there are brokers it pretends none.
     #[must_use]
-    pub const fn new(place: Place, random: Random) -> Self {
+    pub const fn new(place: Place, random: Random, turns: Random, brokers: usize) -> Self {
+        let registered = if brokers > 0 { BROKERS.len() } else { 0 };
         let topics = BTreeMap::new();
-        Self { place, random, topics, registered: 0, made: 0, number: 0, open: None, acknowledged: 0 }
+        Self { place, random, turns, topics, registered, raises: None, made: 0, number: 0, open: None, acknowledged: 0 }
+    }
+
+    /// Lets it raise `kraft.version` some time.
+    pub const fn raise_kraft_version(&mut self) {
+        self.raises = Some(Raised::Wanted);
+    }
+
+    /// True once it has heard that `kraft.version` is 1.
+    #[must_use]
+    pub fn has_raised_kraft_version(&self) -> bool {
+        self.raises == Some(Raised::Done)
     }
 
     /// The request that it waits for, if `client` is it.
     #[must_use]
     pub fn waits_for(&self, client: Client) -> bool {
-        self.open.is_some() && client == Client { place: self.place, number: self.number }
+        self.open.is_some() && (client.place, client.number) == (self.place, self.number)
     }
 
     /// The number of its newest request.
@@ -82,12 +104,15 @@ impl AdminClient {
             }
         };
         self.number += 1;
-        Some((Client { place: self.place, number: self.number }, ask))
+        Some((Client { place: self.place, number: self.number, via: None }, ask))
     }
 
     fn choose(&mut self) -> Ask {
         if let Some(&broker) = BROKERS.get(self.registered) {
-            return Ask::Register(broker);
+            return Ask::Pretend(broker);
+        }
+        if self.raises == Some(Raised::Wanted) && self.acknowledged > 5 {
+            return Ask::RaiseKRaftVersion;
         }
         let existing: Vec<String> =
             self.topics.iter().filter(|(_, topic)| topic.is_some()).map(|(name, _)| name.clone()).collect();
@@ -136,7 +161,8 @@ impl AdminClient {
         }
         self.acknowledged += 1;
         match ask {
-            Ask::Register(_) => self.registered += 1,
+            Ask::Pretend(_) => self.registered += 1,
+            Ask::Register { .. } | Ask::Heartbeat { .. } => {}
             Ask::Create(name) => _ = self.topics.insert(name, Some(Topic { value: None, partitions: 1 })),
             Ask::Delete(name) => _ = self.topics.insert(name, None),
             Ask::Configure(name, value) => {
@@ -149,7 +175,7 @@ impl AdminClient {
                     topic.partitions = count;
                 }
             }
-            Ask::RaiseKRaftVersion => {}
+            Ask::RaiseKRaftVersion => self.raises = Some(Raised::Done),
         }
         true
     }

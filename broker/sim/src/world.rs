@@ -1,13 +1,19 @@
 //! A whole quorum: machines with clocks, disks and processes, a network between them, clients and an operator, and what goes wrong. Plays
 //! one event after the other and looks at every invariant after each. A seed determines all of it.
 
+mod deeds;
 mod machines;
 mod messages;
 mod watch;
 
-use barnabas_raft::{Endpoint, ReplicaKey};
-use barnabas_types::{BrokerId, Uuid};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use barnabas_raft::{Endpoint, ReplicaKey, RequestFailure};
+use barnabas_types::Uuid;
+
+use crate::deed::Deed;
+use crate::dice::Dice;
 use crate::figures::Figures;
 use crate::invariants::{self, Invariant};
 use crate::liveness;
@@ -15,9 +21,10 @@ use crate::network::{Network, Place, Weather};
 use crate::observed::{Observed, Replica};
 use crate::operator::Operator;
 use crate::plan::Plan;
-use crate::process::{Asker, HOST, Message, Process};
-use crate::random::Random;
+use crate::process::{Asker, HOST, Message};
+use crate::random::{Concern, Random, Salt};
 use crate::schedule::{Instant, Schedule};
+use crate::script::Script;
 use crate::seeded::Bug;
 use crate::trace::Trace;
 use crate::workload::AdminClient;
@@ -40,7 +47,7 @@ pub(crate) enum Event {
     /// A sync that was put off.
     Sync { place: Place, life: u32 },
     /// A request has got no answer for too long.
-    NoAnswer(Asker),
+    NoAnswer(Asker, RequestFailure),
     /// A process starts again.
     Restart { place: Place, life: u32 },
     /// A client's turn; the number is what it had asked by then.
@@ -51,6 +58,8 @@ pub(crate) enum Event {
     OperatorGivesUp(Asker),
     /// Something goes wrong.
     Fault,
+    /// What a script names is done.
+    Deed(Deed),
     /// The network is whole again.
     HealNetwork,
     /// Messages arrive again.
@@ -81,14 +90,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// How often.
     pub figures: Figures,
-}
-
-/// A source of chance for each concern.
-#[derive(Debug)]
-pub(crate) struct Chances {
-    pub(crate) faults: Random,
-    pub(crate) machines: Random,
-    pub(crate) clients: Random,
+    /// How to play it again.
+    pub script: Script,
 }
 
 /// See the module.
@@ -100,7 +103,11 @@ pub struct World {
     pub(crate) clients: Vec<AdminClient>,
     pub(crate) operator: Operator,
     pub(crate) observed: Observed,
-    pub(crate) random: Chances,
+    /// What draws the deeds; None where a script names them.
+    dice: Option<Dice>,
+    /// What was done.
+    deeds: Vec<(Instant, Deed)>,
+    salt: Salt,
     pub(crate) trace: Trace,
     pub(crate) figures: Figures,
     pub(crate) violation: Option<Violation>,
@@ -117,24 +124,54 @@ pub(crate) fn endpoint(place: Place) -> Endpoint {
     Endpoint { name: LISTENER.into(), host: format!("{HOST}{place}").into(), port: 9093 }
 }
 
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words").to_owned()
+}
+
 impl World {
     /// The world of `seed`, with `bug` in its replicas.
     #[must_use]
-    pub fn new(seed: u64, bug: Option<Bug>, trace: Trace) -> Self {
+    pub fn drawn(seed: u64, bug: Option<Bug>, trace: Trace) -> Self {
         let mut random = Random::new(seed);
-        let plan = Plan::new(&mut random.fork());
-        let chances = Chances { faults: random.fork(), machines: random.fork(), clients: random.fork() };
-        let (network, operator) = (Network::new(random.fork()), random.fork());
+        let (plan, salt) = (Plan::draw(&mut random.fork()), Salt(random.bits()));
+        let mut world = Self::new(plan, salt, bug, trace);
+        let dice = Dice::new(&mut random);
+        if dice.voter_changes {
+            world.schedule.plan_first(Instant(1_000_000), Event::Operator);
+        }
+        world.schedule.plan_first(Instant(400_000), Event::Fault);
+        world.dice = Some(dice);
+        world
+    }
+
+    /// The world of a script, with `bug` in its replicas.
+    #[must_use]
+    pub fn scripted(script: &Script, bug: Option<Bug>, trace: Trace) -> Self {
+        let mut world = Self::new(script.plan.clone(), script.salt, bug, trace);
+        for (at, deed) in &script.deeds {
+            world.schedule.plan_first(*at, Event::Deed(deed.clone()));
+        }
+        world
+    }
+
+    fn new(plan: Plan, salt: Salt, bug: Option<Bug>, trace: Trace) -> Self {
         let first_client = plan.replicas();
-        let clients = (0..plan.clients).map(|client| AdminClient::new(first_client + client, random.fork())).collect();
+        let client = |client: usize| {
+            let stream = |concern| salt.stream(concern, client as u64, 0);
+            let (random, turns) = (stream(Concern::Client), stream(Concern::Turns));
+            AdminClient::new(first_client + client, random, turns, plan.brokers)
+        };
         let mut world = Self {
-            operator: Operator::new(first_client + plan.clients, operator),
+            operator: Operator::new(first_client + plan.clients),
             schedule: Schedule::default(),
-            network,
-            machines: Vec::new(),
-            clients,
+            network: Network::new(salt),
+            machines: (0..plan.replicas()).map(|place| Machine::new(place, salt)).collect(),
+            clients: (0..plan.clients).map(client).collect(),
             observed: Observed::default(),
-            random: chances,
+            dice: None,
+            deeds: Vec::new(),
             trace,
             figures: Figures::default(),
             violation: None,
@@ -142,6 +179,7 @@ impl World {
             invariants: invariants::all(),
             calm_since: None,
             acknowledged_before: 0,
+            salt,
             plan,
         };
         world.build();
@@ -150,33 +188,30 @@ impl World {
 
     /// Formats the machines and plans the beginning.
     fn build(&mut self) {
-        for place in 0..self.plan.replicas() {
-            let key = self.new_key(place);
-            self.observed.replicas.push(Replica::new(key));
-            let machine = Machine::new(key, &mut self.random.machines);
-            self.machines.push(machine);
+        self.observed.replicas = self.machines.iter().map(|machine| Replica::new(machine.key)).collect();
+        let keys = self.machines.iter().map(|machine| machine.key);
+        let voters: Vec<ReplicaKey> = keys.take(self.plan.voters).collect();
+        if self.plan.kraft_version == 0 {
+            let unknown = |voter: &ReplicaKey| ReplicaKey { directory_id: Uuid::ZERO, ..*voter };
+            self.observed.configured = voters.iter().map(unknown).collect();
         }
-        let voters: Vec<ReplicaKey> =
-            self.observed.replicas.iter().take(self.plan.voters).map(|replica| replica.key).collect();
         for place in 0..self.plan.replicas() {
             self.format(place, if place < self.plan.voters { &voters } else { &[] });
-            let at = Instant(self.random.machines.below(300_000));
+            let at = Instant(self.chance(Concern::FirstStart, place, 0).below(300_000));
             self.schedule.plan(at, Event::Restart { place, life: 0 });
         }
-        for client in 0..self.clients.len() {
-            self.schedule.plan(Instant(self.random.clients.below(500_000)), Event::Client { client, number: 0 });
+        if let (true, Some(client)) = (self.plan.raises_kraft_version, self.clients.first_mut()) {
+            client.raise_kraft_version();
         }
-        if self.plan.voter_changes {
-            self.schedule.plan(Instant(1_000_000), Event::Operator);
+        for (client, asker) in self.clients.iter_mut().enumerate() {
+            self.schedule.plan(Instant(asker.turns.below(500_000)), Event::Client { client, number: 0 });
         }
-        self.schedule.plan(Instant(400_000), Event::Fault);
         self.schedule.plan(self.plan.calm_at, Event::Calm);
     }
 
-    /// A key for a new disk.
-    pub(crate) fn new_key(&mut self, place: Place) -> ReplicaKey {
-        let directory_id = Uuid::from_random(self.random.machines.wide_bits().to_be_bytes());
-        ReplicaKey { id: BrokerId(i32::try_from(place).unwrap_or(i32::MAX)), directory_id }
+    /// What chance has for a concern of a machine's life.
+    fn chance(&self, concern: Concern, place: Place, life: u32) -> Random {
+        self.salt.stream(concern, place as u64, u64::from(life))
     }
 
     /// Plays until everybody agrees, or something is wrong.
@@ -184,8 +219,10 @@ impl World {
     pub fn play(mut self) -> Outcome {
         while self.violation.is_none() && self.trace.events() < MOST_EVENTS {
             let Some(event) = self.schedule.take_next() else { break };
-            if self.happen(event) {
-                break;
+            match catch_unwind(AssertUnwindSafe(|| self.happen(event))) {
+                Ok(is_complete) if is_complete => break,
+                Ok(_) => {}
+                Err(panic) => self.violate("no_panic", words(panic.as_ref())),
             }
         }
         if self.trace.events() >= MOST_EVENTS {
@@ -208,7 +245,10 @@ impl World {
         self.figures.add("events", self.trace.events());
         self.figures.add("committed batches", self.observed.committed.len() as u64);
         self.figures.add("acknowledged", self.clients.iter().map(|client| client.acknowledged).sum());
-        Outcome { violation: self.violation, trace: self.trace, figures: self.figures }
+        let violated = self.violation.as_ref().map_or_else(String::new, |violation| violation.what.clone());
+        let Self { bug, salt, plan, deeds, violation, trace, figures, .. } = self;
+        let script = Script { about: Vec::new(), bug, violated, salt, plan, deeds };
+        Outcome { violation, trace, figures, script }
     }
 
     pub(crate) fn violate(&mut self, what: &str, how: String) {
@@ -232,7 +272,7 @@ impl World {
             Event::Arrive(place, message) => self.arrive(place, message),
             Event::Tick { place, life } => self.tick(place, life),
             Event::Sync { place, life } => self.sync(place, life),
-            Event::NoAnswer(asker) => self.no_answer(asker),
+            Event::NoAnswer(asker, failure) => self.no_answer(asker, failure),
             Event::Restart { place, life } => self.restart(place, life),
             Event::Client { client, number } => self.client_turn(client, number),
             Event::Operator => self.operator_turn(),
@@ -242,6 +282,7 @@ impl World {
                 }
             }
             Event::Fault => self.fault(),
+            Event::Deed(deed) => self.attempt(deed),
             Event::HealNetwork => self.network.heal(),
             Event::FairWeather => self.network.set_weather(Weather::FAIR),
             Event::HealDisk(place) => {
@@ -253,25 +294,6 @@ impl World {
             Event::Look => return self.look(),
         }
         false
-    }
-
-    /// The faults stop: all machines run, all messages arrive, all disks work.
-    fn calm(&mut self) {
-        let now = self.schedule.now();
-        self.calm_since = Some(now);
-        self.network.heal();
-        self.network.set_weather(Weather::FAIR);
-        for place in 0..self.machines.len() {
-            let Some(machine) = self.machine_mut(place) else { continue };
-            machine.disk.heal();
-            machine.wake(now);
-            if let (true, life) = (machine.process.is_none(), machine.life) {
-                self.schedule.plan(now, Event::Restart { place, life });
-            }
-        }
-        self.acknowledged_before = self.clients.iter().map(|client| client.acknowledged).sum();
-        self.trace.note(now, &[200], || "calm: nothing goes wrong any more".to_owned());
-        self.schedule.plan(now.after(1_000_000), Event::Look);
     }
 
     /// True once everybody agrees and clients are served again.
@@ -307,7 +329,13 @@ impl World {
 
     /// Holds every image against what the clients were told.
     fn check_clients(&self) -> Result<(), String> {
-        let images = self.machines.iter().filter_map(|machine| machine.process.as_ref()).map(Process::image);
-        images.into_iter().try_for_each(|image| self.clients.iter().try_for_each(|client| client.check(image)))
+        let mut processes = self.machines.iter().filter_map(|machine| machine.process.as_ref());
+        let raised = self.clients.iter().any(AdminClient::has_raised_kraft_version);
+        processes.try_for_each(|process| {
+            if raised && process.driver.node().control().kraft_version() == 0 {
+                return Err("kraft.version is 0 again, contrary to what was acknowledged".to_owned());
+            }
+            self.clients.iter().try_for_each(|client| client.check(process.image()))
+        })
     }
 }

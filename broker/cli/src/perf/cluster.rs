@@ -226,10 +226,7 @@ fn led(name: &str, partitions: Option<usize>, response: &MetadataResponse<'_>) -
         }
         let leader = response.brokers.iter().find(|broker| broker.node_id == partition.leader_id);
         let leader = leader.ok_or_else(|| problem(format!("nobody leads partition {}", partition.partition_index)))?;
-        let address = match leader.host.contains(':') {
-            true => format!("[{}]:{}", leader.host, leader.port),
-            false => format!("{}:{}", leader.host, leader.port),
-        };
+        let address = barnabas_client::address(&leader.host, leader.port);
         by_leader.entry(address).or_default().push(partition.partition_index);
     }
     if by_leader.is_empty() {

@@ -9,12 +9,16 @@ mod describe_cluster;
 pub mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
 mod find_coordinator;
 pub mod incremental_alter_configs;
 mod list_groups;
 pub mod list_offsets;
 mod metadata;
 pub mod offset_fetch;
+mod raft_voters;
+mod unregister_broker;
 
 use barnabas_protocol::ApiKey;
 

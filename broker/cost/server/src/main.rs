@@ -59,7 +59,7 @@ fn start() -> anyhow::Result<Connected> {
     let level = LogLevel::detached("off")?;
     let running =
         runtime.block_on(async { Running::start(booted, FormatPolicy::IfEmpty, level, Runtime::current()).await })?;
-    let address = running.advertised.first().and_then(|one| one.split_once("://"));
+    let address = running.advertised().first().and_then(|one| one.split_once("://"));
     let (_, address) = address.ok_or_else(|| anyhow::anyhow!("the broker says not where it listens"))?;
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;

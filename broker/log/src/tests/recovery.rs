@@ -239,6 +239,18 @@ fn a_tail_of_zeros_or_noise_is_cut_off() {
 }
 
 #[test]
+fn segments_after_zeros_that_a_roll_had_cut_off_stay() {
+    let (mut context, path, size) = synced_often();
+    context.log().roll(Timestamp(1_000_000)).unwrap();
+    context.fill(5);
+    context.kill();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(size + 4096).unwrap();
+    assert_eq!(context.open().unwrap().cut_bytes, 0);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
+    context.assert_holds(0, 405);
+}
+
+#[test]
 fn segments_after_a_torn_one_are_removed() {
     let mut context = LogContext::small();
     context.fill(60);

@@ -4,14 +4,19 @@ use std::borrow::Cow;
 
 use barnabas_protocol::records::metadata::{BeginTransactionRecord, EndTransactionRecord, MetadataRecord};
 
-use crate::features::BOOTSTRAP_FEATURES;
 use crate::record_version::TRANSACTIONS;
-use crate::{METADATA_VERSION, snapshot};
+use crate::{Level, MAX_METADATA_VERSION, METADATA_VERSION, bootstrap_levels, snapshot};
 
-/// The feature levels as `bootstrap.checkpoint` holds them.
+/// The feature levels of a new cluster as `bootstrap.checkpoint` holds them, where nobody asked for others.
 #[must_use]
 pub fn bootstrap_records() -> Vec<MetadataRecord<'static>> {
-    BOOTSTRAP_FEATURES.iter().map(|&(name, level)| snapshot::feature(name, level)).collect()
+    level_records(&bootstrap_levels(MAX_METADATA_VERSION))
+}
+
+/// The records that finalise `levels`.
+#[must_use]
+pub fn level_records(levels: &[Level]) -> Vec<MetadataRecord<'static>> {
+    levels.iter().map(|&(name, level)| snapshot::feature(name, level)).collect()
 }
 
 /// The first batch of the log: the bootstrap records, all or none. Where their level knows no transactions the batch alone holds

@@ -13,7 +13,7 @@ pub(crate) fn on_synced(node: &mut Node, end: Offset, out: &mut Vec<Effect>) {
     }
     let was_behind = node.log.durable_end() < log_end;
     node.log.synced(end);
-    let fetch_ms = node.now_ms.saturating_add(node.config.fetch_timeout_ms);
+    let fetch_ms = node.fetch_timeout();
     if let Role::Follower(follower) = &mut node.role
         && was_behind
         && end == log_end

@@ -1,7 +1,7 @@
 //! EndQuorumEpoch: the leader steps down and says who should follow it, so that nobody waits for a timeout (KIP-595).
 
-use crate::on::request::check_voter_request;
-use crate::{Effect, EndQuorumEpochRequest, EpochResponse, ErrorCode, LeaderHint, Node, Response, Role};
+use crate::on::request::learn_sender;
+use crate::{Effect, EndQuorumEpochRequest, EpochResponse, ErrorCode, Node, Response, Role};
 
 pub(crate) fn on_end_epoch(node: &mut Node, token: u64, request: EndQuorumEpochRequest, out: &mut Vec<Effect>) {
     let error = end(node, request, out).err().unwrap_or_default();
@@ -10,15 +10,7 @@ pub(crate) fn on_end_epoch(node: &mut Node, token: u64, request: EndQuorumEpochR
 }
 
 fn end(node: &mut Node, request: EndQuorumEpochRequest, out: &mut Vec<Effect>) -> Result<(), ErrorCode> {
-    check_voter_request(node, request.leader.0, request.epoch)?;
-    if request.leader == node.config.key.id {
-        // Nobody else can say so.
-        return Err(ErrorCode::InvalidRequest);
-    }
-    let hint = LeaderHint { epoch: request.epoch, leader: Some(request.leader), endpoints: request.endpoints };
-    if !node.learn(&hint, out) {
-        return Err(ErrorCode::InvalidRequest);
-    }
+    learn_sender(node, request.leader, request.epoch, request.endpoints, out)?;
     let own = node.config.key;
     let position = request.preferred.iter().position(|candidate| candidate.matches(&own));
     let backoff_ms = backoff_ms(position, request.preferred.len(), node.config.election_backoff_max_ms);

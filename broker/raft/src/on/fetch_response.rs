@@ -26,13 +26,14 @@ pub(crate) fn on_fetch_response(node: &mut Node, response: FetchResponse, out: &
         FetchContent::Batches { token, batches } => append(node, token, &batches, out),
         FetchContent::Read { .. } => false,
     };
-    let fetch_ms = node.now_ms.saturating_add(node.config.fetch_timeout_ms);
+    let fetch_ms = node.fetch_timeout();
     let Role::Follower(follower) = &mut node.role else { return true };
     if !is_good {
         return false;
     }
     follower.has_fetched = true;
     follower.has_ended = false;
+    follower.is_gone = false;
     follower.fetch_ms = fetch_ms;
     if is_prefix {
         follower.leader_high_watermark = follower.leader_high_watermark.max(response.high_watermark);
@@ -66,7 +67,9 @@ fn truncate(node: &mut Node, epoch: LeaderEpoch, end_offset: Offset, out: &mut V
     }
     if end < node.log.end() {
         node.log.truncate(end);
-        node.control.truncate(end);
+        if !node.has(Bug::KeepsCutVoters) {
+            node.control.truncate(end);
+        }
         out.push(Effect::Truncate { end });
         let Role::Follower(follower) = &mut node.role else { return true };
         // What was said to be committed was said of a log that went on from here.
@@ -108,5 +111,6 @@ fn append(node: &mut Node, token: u64, batches: &[BatchSummary], out: &mut Vec<E
         out.push(Effect::AppendFetched { token, batches: count });
         out.push(Effect::Sync);
     }
-    count > 0 || batches.is_empty()
+    // Bytes without a whole batch at the end of this log are damaged where the leader has them: it cannot do what a leader is for.
+    count > 0
 }

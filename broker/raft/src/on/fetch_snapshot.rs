@@ -41,7 +41,7 @@ pub(crate) fn on_fetch_snapshot_response(
     response: &FetchSnapshotResponse,
     out: &mut Vec<Effect>,
 ) -> bool {
-    let fetch_ms = node.now_ms.saturating_add(node.config.fetch_timeout_ms);
+    let fetch_ms = node.fetch_timeout();
     let Role::Follower(follower) = &mut node.role else { return true };
     let Some(download) = follower.download else { return true };
     if response.error == ErrorCode::SnapshotNotFound || response.error == ErrorCode::PositionOutOfRange {

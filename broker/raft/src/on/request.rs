@@ -1,11 +1,11 @@
 //! A request of another node or of a user: checks what every kind has in common, then hands it to its file.
 
-use barnabas_types::LeaderEpoch;
+use barnabas_types::{BrokerId, LeaderEpoch};
 
 use crate::node::Life;
 use crate::{
-    Effect, EpochResponse, ErrorCode, FetchContent, FetchResponse, FetchSnapshotResponse, Node, ReplicaKey, Request,
-    Response, Role, SnapshotContent, SnapshotId, VoteResponse, VoterResponse, on,
+    Effect, Endpoint, EpochResponse, ErrorCode, FetchContent, FetchResponse, FetchSnapshotResponse, LeaderHint, Node,
+    ReplicaKey, Request, Response, Role, SnapshotContent, SnapshotId, VoteResponse, VoterResponse, on,
 };
 
 pub(crate) fn on_request(node: &mut Node, token: u64, request: Request, out: &mut Vec<Effect>) {
@@ -76,6 +76,24 @@ pub(crate) fn check_voter_request(node: &Node, sender: i32, epoch: LeaderEpoch) 
         Err(ErrorCode::InvalidRequest)
     } else {
         Ok(())
+    }
+}
+
+/// Takes a leader's word that it leads, or led, `epoch`, and where it listens.
+pub(crate) fn learn_sender(
+    node: &mut Node,
+    leader: BrokerId,
+    epoch: LeaderEpoch,
+    endpoints: Vec<Endpoint>,
+    out: &mut Vec<Effect>,
+) -> Result<(), ErrorCode> {
+    check_voter_request(node, leader.0, epoch)?;
+    // Nobody else can say that this replica leads.
+    let is_other = leader != node.config.key.id;
+    if is_other && node.learn(&LeaderHint { epoch, leader: Some(leader), endpoints }, out) {
+        Ok(())
+    } else {
+        Err(ErrorCode::InvalidRequest)
     }
 }
 

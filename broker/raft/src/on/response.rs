@@ -21,8 +21,27 @@ pub(crate) fn on_request_failed(node: &mut Node, id: RequestId, failure: Request
         (Kind::PreVote, Role::Prospective(_)) if unsupported => node.become_candidate(out),
         // An older leader keeps no such thing.
         (Kind::UpdateVoter, Role::Follower(follower)) if unsupported => follower.has_updated = true,
+        (Kind::Fetch | Kind::FetchSnapshot, Role::Follower(follower))
+            if failure == RequestFailure::Refused && request.node == Some(follower.leader) =>
+        {
+            leader_gone(node);
+        }
         (Kind::ApiVersions, Role::Leader(_)) => on::voter_change::on_api_versions_failed(node, out),
         _ => {}
+    }
+}
+
+/// Nobody listens where the leader did a moment ago: its process has ended. Not waited for any longer than it takes that not all stand at the
+/// same moment. The pre-vote sees to it that a leader stays whom the others still hear from. Once only: where it is back to, no Fetch has been
+/// answered.
+fn leader_gone(node: &mut Node) {
+    let soon_ms = node.now_ms.saturating_add(node.patience_ms);
+    if let Role::Follower(follower) = &mut node.role
+        && follower.has_fetched
+        && !follower.is_gone
+    {
+        follower.is_gone = true;
+        follower.fetch_ms = follower.fetch_ms.min(soon_ms);
     }
 }
 
@@ -81,7 +100,10 @@ fn take(node: &mut Node, request: &InFlight, response: Response, out: &mut Vec<E
         }
     }
     match response {
-        Response::Vote(response) => on::vote::on_vote_response(node, request.node, &response),
+        Response::Vote(response) => {
+            on::vote::on_vote_response(node, request.node, &response);
+            return response.granted || request.kind != Kind::PreVote;
+        }
         Response::BeginQuorumEpoch(_) | Response::AddVoter(_) | Response::RemoveVoter(_) => {}
         Response::EndQuorumEpoch(_) => on::end_epoch::on_end_epoch_response(node, request.node),
         Response::Fetch(response) => {

@@ -34,7 +34,7 @@ pub(crate) fn on_snapshot_installed(
 ) {
     node.log.replace(id);
     node.control = ControlHistory::from_snapshot(id, kraft_version, voters);
-    let installed_ms = node.now_ms.saturating_add(node.config.fetch_timeout_ms);
+    let installed_ms = node.fetch_timeout();
     if let Role::Follower(Follower { download, fetch_ms, .. }) = &mut node.role {
         *download = None;
         *fetch_ms = installed_ms;
@@ -47,9 +47,13 @@ pub(crate) fn on_snapshot_installed(
 
 /// Downloads it again, after the usual pause: the leader's may be whole.
 pub(crate) fn on_snapshot_damaged(node: &mut Node, id: SnapshotId) {
-    if let Role::Follower(Follower { download, .. }) = &mut node.role
-        && download.is_some_and(|download| download.id == id)
-    {
-        *download = None;
+    let until_ms = node.now_ms.saturating_add(node.config.retry_backoff_ms);
+    let Role::Follower(follower) = &mut node.role else { return };
+    if follower.download.take_if(|download| download.id == id).is_none() {
+        return;
+    }
+    let (leader, endpoints) = (follower.leader, follower.endpoints.clone());
+    if let Some(to) = node.destination(leader, &endpoints) {
+        node.requests.pause(&to, until_ms);
     }
 }

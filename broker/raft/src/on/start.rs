@@ -18,7 +18,7 @@ pub(crate) fn on_start(node: &mut Node, out: &mut Vec<Effect>) {
         node.keep(ElectionState::seen(epoch), out);
     }
     if let Some(leader) = leader {
-        let endpoints = node.voters().endpoints(leader).to_vec();
+        let endpoints = node.voter_endpoints(leader).to_vec();
         if !endpoints.is_empty() {
             return node.become_follower(epoch, leader, endpoints, out);
         }

@@ -177,8 +177,10 @@ fn prospective(node: &mut Node, out: &mut Vec<Effect>) {
             None => node.become_unattached(epoch, vote, out),
         };
     }
-    let open = prospective.votes.open().collect();
-    send_votes(node, prospective.epoch, open, true, out);
+    // Who still hears from the leader, or did a moment ago, refuses; asked once only, two that give it up one after the other would both
+    // wait for an election timeout and then for the leader again.
+    let withheld = prospective.votes.withheld().collect();
+    send_votes(node, prospective.epoch, withheld, true, out);
 }
 
 fn candidate(node: &mut Node, out: &mut Vec<Effect>) {
@@ -228,7 +230,7 @@ impl Node {
 
     /// Where voter `id` is, when it can be asked now.
     fn ready_voter(&self, id: BrokerId) -> Option<Destination> {
-        self.destination(id, self.voters().endpoints(id)).filter(|to| self.requests.ready(to))
+        self.destination(id, self.voter_endpoints(id)).filter(|to| self.requests.ready(to))
     }
 }
 
@@ -343,7 +345,7 @@ fn fetch_request(node: &Node) -> Request {
         epoch: node.epoch(),
         offset: node.log.end(),
         last_fetched_epoch: node.log.last_epoch(),
-        max_wait_ms: node.config.fetch_max_wait_ms,
+        max_wait_ms: node.config.fetch_wait_ms(),
         max_bytes: node.config.fetch_max_bytes,
         high_watermark: Some(node.high_watermark),
     })
@@ -353,7 +355,7 @@ fn fetch_request(node: &Node) -> Request {
 fn somebody(node: &mut Node, leader: Option<&Destination>) -> Option<Destination> {
     let own = &node.config;
     let voters = node.voters().0.iter().filter(|voter| voter.key.id != own.key.id);
-    let voters = voters.filter_map(|voter| node.destination(voter.key.id, &voter.endpoints));
+    let voters = voters.filter_map(|voter| node.destination(voter.key.id, node.voter_endpoints(voter.key.id)));
     let servers = own.bootstrap_servers.iter();
     let servers = servers.map(|(host, port)| Destination { node: None, host: host.clone(), port: *port });
     let same = |left: &Destination, right: &Destination| left.host == right.host && left.port == right.port;

@@ -42,7 +42,9 @@ pub(crate) fn on_vote(node: &mut Node, token: u64, request: &VoteRequest, out: &
 fn would_vote(node: &Node) -> bool {
     match &node.role {
         Role::Leader(_) => false,
-        Role::Follower(follower) => !follower.has_fetched || follower.has_ended || follower.fetch_ms <= node.now_ms,
+        Role::Follower(follower) => {
+            !follower.has_fetched || follower.has_ended || follower.is_gone || follower.fetch_ms <= node.now_ms
+        }
         Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => true,
     }
 }

@@ -21,6 +21,8 @@ pub struct Follower {
     pub has_fetched: bool,
     /// The leader has said that it steps down.
     pub has_ended: bool,
+    /// Nobody listens where the leader did: others may try to replace it.
+    pub is_gone: bool,
     /// What the leader says is committed; a part of it may not have come yet.
     pub leader_high_watermark: Option<Offset>,
     /// The snapshot that is being downloaded.

@@ -126,6 +126,7 @@ impl<'a> Command<'a> {
         let kraft_version = self.number("kraft_version", 1);
         let mut config = Config::new(own, "cluster", self.endpoints(own.id), self.number("seed", 1));
         config.is_controller = self.number("controller", true);
+        config.fetch_timeout_spread_ms = self.number("fetch_timeout_spread_ms", 0);
         config.auto_join = self.number("auto_join", false);
         config.kraft_versions = self.levels();
         let servers = self.text("bootstrap").unwrap_or("").split(',').filter(|text| !text.is_empty());
@@ -185,9 +186,11 @@ impl<'a> Command<'a> {
             "stop" => Input::Stop,
             "answer" => Input::Response { id: self.sent_to(sent), response: self.response() },
             "fail" => {
-                let unsupported = self.number("unsupported", false);
-                let failure =
-                    if unsupported { RequestFailure::UnsupportedVersion } else { RequestFailure::Unreachable };
+                let failure = match (self.number("unsupported", false), self.number("refused", false)) {
+                    (true, _) => RequestFailure::UnsupportedVersion,
+                    (false, true) => RequestFailure::Refused,
+                    (false, false) => RequestFailure::Unreachable,
+                };
                 Input::RequestFailed { id: self.sent_to(sent), failure }
             }
             _ => Input::Request { token, request: self.request() },
@@ -314,7 +317,8 @@ impl<'a> Command<'a> {
         } else if let Some(text) = self.text("snapshot") {
             FetchContent::Snapshot(snapshot_id(text))
         } else if let Some(text) = self.text("batches") {
-            FetchContent::Batches { token: self.number("token", 0), batches: text.split(',').map(batch).collect() }
+            let batches = text.split(',').filter(|text| *text != "none").map(batch).collect();
+            FetchContent::Batches { token: self.number("token", 0), batches }
         } else {
             FetchContent::Nothing
         }

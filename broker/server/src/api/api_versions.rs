@@ -1,6 +1,6 @@
 //! ApiVersions: which APIs are served in which versions, and the feature levels. Answered out of the registry's table.
 
-use barnabas_metadata::FeatureRange;
+use barnabas_metadata::{FeatureRange, KRAFT_VERSION};
 use barnabas_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
@@ -19,20 +19,20 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
     let image = context.node.image();
     // Clients compare epochs and keep the newest: an offset of the metadata log only ever grows.
     let epoch = context.node.controller.applied().end().0;
+    let level = context.node.controller.active().borrow().kraft_version;
+    let kraft_version = i16::try_from(level).ok().filter(|level| *level > 0).map(|level| (KRAFT_VERSION, level));
     ApiVersionsResponse {
         api_keys: api_keys(context.connection.kind),
-        supported_features: image
-            .brokers
-            .get(context.node.broker_id)
-            .map_or_else(Vec::new, |broker| supported(&broker.features, context.api_version)),
+        supported_features: supported(&barnabas_metadata::served_features(), context.api_version),
         finalized_features_epoch: epoch,
-        finalized_features: image.features.iter().map(finalized).collect(),
+        finalized_features: image.features.iter().chain(kraft_version).map(finalized).collect(),
         ..Default::default()
     }
 }
 
-/// What this broker registered that it supports. Before version 4 a client cannot read a lowest level of 0 (KIP-584's own
-/// limit), and is not told of such a feature.
+/// What this node supports, which is what it registers. A node that is a controller alone tells it too: the leader of the quorum
+/// asks before it gives a vote. Before version 4 a client cannot read a lowest level of 0 (KIP-584's own limit), and is not told
+/// of such a feature.
 fn supported(features: &[FeatureRange], api_version: i16) -> Vec<SupportedFeatureKey<'static>> {
     let told = features.iter().filter(|feature| api_version >= 4 || feature.min > 0);
     told.map(|feature| SupportedFeatureKey {

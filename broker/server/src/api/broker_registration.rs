@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use barnabas_metadata::{BrokerEndpoint, FeatureRange, Registered, Registration};
+use barnabas_metadata::{BrokerEndpoint, FeatureRange, Registered, Registration, RegistrationError};
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::broker_registration::{BrokerRegistrationRequest, BrokerRegistrationResponse};
-use barnabas_types::BrokerId;
+use barnabas_types::{BrokerId, Uuid};
 
 use super::RequestContext;
 
@@ -28,7 +28,7 @@ pub async fn handle(
     if request.is_migrating_zk_broker {
         return refused(ErrorCode::BROKER_ID_NOT_REGISTERED);
     }
-    let registration = registration(&request);
+    let registration = registration(&request, context.node.incarnation_id);
     let deadline = context.node.runtime.deadline(TIMEOUT);
     let decided = context
         .node
@@ -39,14 +39,18 @@ pub async fn handle(
             BrokerRegistrationResponse { broker_epoch, ..BrokerRegistrationResponse::default() }
         }
         Ok(Err(error)) => {
-            tracing::warn!(broker = request.broker_id, %error, "a broker may not register");
+            // One that comes back before its former session has ended asks again and again, and tells of it itself.
+            match error {
+                RegistrationError::Duplicate { .. } => tracing::debug!(%error, "a broker may not register yet"),
+                _ => tracing::warn!(broker = request.broker_id, %error, "a broker may not register"),
+            }
             refused(error.code())
         }
         Err(error) => refused(error.code()),
     }
 }
 
-fn registration(request: &BrokerRegistrationRequest<'_>) -> Registration {
+fn registration(request: &BrokerRegistrationRequest<'_>, own: Uuid) -> Registration {
     let endpoints = request.listeners.iter().map(|listener| BrokerEndpoint {
         name: listener.name.as_ref().into(),
         host: listener.host.as_ref().into(),
@@ -65,6 +69,7 @@ fn registration(request: &BrokerRegistrationRequest<'_>) -> Registration {
         features: features.collect(),
         rack: request.rack.as_deref().map(Into::into),
         log_dirs: request.log_dirs.clone(),
-        beside_controller: false,
+        // Whoever had the id before is this process's predecessor.
+        beside_controller: request.incarnation_id == own,
     }
 }

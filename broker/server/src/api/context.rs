@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::connection::Connection;
 use crate::node::Node;
+use crate::raft::rpc::RpcError;
 use crate::replica::Partition;
 
 /// What stands around one request.
@@ -41,6 +42,18 @@ impl RequestContext {
 }
 
 impl RequestContext {
+    /// Whether the request's version is one that is answered.
+    ///
+    /// # Errors
+    /// `Refusal::UnsupportedVersion`.
+    pub fn check_version(&self) -> Result<(), Refusal> {
+        let (api_key, version, versions) = (self.api_key, self.api_version, self.api_key.answered_versions());
+        if versions.contains(version) {
+            return Ok(());
+        }
+        Err(Refusal::UnsupportedVersion { api_key, version, min: versions.min, max: versions.max })
+    }
+
     /// The moment after which the client no longer waits, for requests that name one in milliseconds.
     #[must_use]
     pub fn deadline(&self, timeout_ms: i32) -> tokio::time::Instant {
@@ -100,7 +113,10 @@ pub enum Refusal {
     /// The response cannot be written.
     #[error("response cannot be written: {0}")]
     Encode(#[from] EncodeError),
-    /// Produce with acks=0 has no reply to carry an error; closing tells the client to look again.
-    #[error("a Produce with acks=0 failed: {0}")]
+    /// The message is none that the quorum answers.
+    #[error(transparent)]
+    Quorum(RpcError),
+    /// There is no reply to carry an error (Produce with acks=0), or nobody left to write one; closing tells the other side to look again.
+    #[error("not answered: {0}")]
     SilentFailure(&'static str),
 }

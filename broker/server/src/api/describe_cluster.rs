@@ -5,6 +5,8 @@ use barnabas_protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
 
+use barnabas_types::BrokerId;
+
 use super::RequestContext;
 use super::authorize::{CLUSTER_OPERATIONS, operations_if};
 use crate::connection::ListenerKind;
@@ -12,6 +14,8 @@ use crate::connection::ListenerKind;
 /// Endpoint types: what a listener for brokers tells of, and what one of the controller does.
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
+/// While no controller is known to be active.
+const NOBODY: BrokerId = BrokerId(-1);
 
 /// Answers from the image: brokers to whom asks a broker, controllers to whom asks a controller (KIP-919).
 pub async fn handle(context: &RequestContext, request: DescribeClusterRequest<'_>) -> DescribeClusterResponse<'static> {
@@ -25,11 +29,16 @@ pub async fn handle(context: &RequestContext, request: DescribeClusterRequest<'_
         ListenerKind::Broker => brokers(context, request.include_fenced_brokers),
         ListenerKind::Controller => controllers(context),
     };
+    // A client of a broker may ask any broker; one of a controller has to know which decides.
+    let controller_id = match kind {
+        ListenerKind::Broker => context.node.broker_id,
+        ListenerKind::Controller => context.node.controller.active().borrow().id.unwrap_or(NOBODY),
+    };
     let operations = request.include_cluster_authorized_operations;
     DescribeClusterResponse {
         endpoint_type: if context.api_version == 0 { BROKERS } else { asked },
         cluster_id: context.node.cluster_id.to_string().into(),
-        controller_id: context.node.broker_id.0,
+        controller_id: controller_id.0,
         brokers,
         cluster_authorized_operations: operations_if(operations, CLUSTER_OPERATIONS),
         ..Default::default()

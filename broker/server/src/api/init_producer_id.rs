@@ -22,11 +22,11 @@ pub async fn handle(context: &RequestContext, request: InitProducerIdRequest<'_>
     if (request.producer_id == -1) != (request.producer_epoch == -1) {
         return refused(ErrorCode::INVALID_REQUEST);
     }
-    match context.node.producer_ids.next(context.node.runtime.deadline(TIMEOUT)).await {
+    match context.node.producer_ids.next(&context.node, context.node.runtime.deadline(TIMEOUT)).await {
         Ok(id) => InitProducerIdResponse { producer_id: id.0, producer_epoch: 0, ..Default::default() },
         Err(error) => {
             tracing::warn!(%error, "no producer id for a client");
-            refused(error.code())
+            refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
         }
     }
 }

@@ -27,6 +27,7 @@ mod describe_quorum;
 mod describe_topic_partitions;
 #[cfg(test)]
 mod disk_tests;
+mod envelope;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -42,6 +43,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod quorum;
 mod registry;
 mod sync_group;
 #[cfg(test)]

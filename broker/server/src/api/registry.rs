@@ -2,6 +2,7 @@
 //! be announced that is not served. Holds no logic of any API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_protocol::messages::*;
 use barnabas_protocol::{ApiKey, Message, Reader, Request, Response, encode_reply};
@@ -10,12 +11,20 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::context::{Answer, Refusal, Reply, RequestContext};
+use crate::active_controller;
 use crate::connection::ListenerKind;
 
+/// How long an active controller is looked for; clients wait for 30 s as a rule.
+const FORWARDING_TIMEOUT: Duration = Duration::from_secs(20);
+
 macro_rules! served {
-    ($(#[$about:meta])* $served:ident, $dispatch:ident: $($key:ident, $request:ident, $module:ident;)*) => {
+    (
+        $(#[$about:meta])* $served:ident, $dispatch:ident:
+        $($key:ident, $request:ident, $module:ident;)*
+        [quorum: $($quorum:ident),*]
+    ) => {
         $(#[$about])*
-        pub const $served: &[ApiKey] = &[$(ApiKey::$key,)*];
+        pub const $served: &[ApiKey] = &[$(ApiKey::$key,)* $(ApiKey::$quorum,)*];
 
         fn $dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
             match context.api_key {
@@ -28,6 +37,8 @@ macro_rules! served {
                         super::$module::handle(&context, request).await.into();
                     answer(&context, reply)
                 }.boxed(),)*
+                // The quorum translates its messages itself.
+                $(ApiKey::$quorum)|* => super::quorum::answer(context, body).boxed(),
                 other => std::future::ready(Err(Refusal::UnsupportedApi(other))).boxed(),
             }
         }
@@ -40,8 +51,24 @@ macro_rules! served {
 /// The connection is to be closed.
 pub fn dispatch(context: RequestContext, body: Bytes) -> BoxFuture<'static, Result<Answer, Refusal>> {
     match context.connection.kind {
+        ListenerKind::Broker if context.api_key.is_forwarded() && !context.node.is_active_controller() => {
+            forwarded(context, body).boxed()
+        }
         ListenerKind::Broker => dispatch_broker(context, body),
         ListenerKind::Controller => dispatch_controller(context, body),
+    }
+}
+
+/// Has the active controller answer. When there is none for so long, this node says so itself, in the form of the API.
+async fn forwarded(context: RequestContext, body: Bytes) -> Result<Answer, Refusal> {
+    if !SERVED.contains(&context.api_key) {
+        return Err(Refusal::UnsupportedApi(context.api_key));
+    }
+    context.check_version()?;
+    let deadline = context.node.runtime.deadline(FORWARDING_TIMEOUT);
+    match active_controller::forward(&context, &body, deadline).await {
+        Some(frame) => Ok(Answer::Now(frame)),
+        None => dispatch_broker(context, body).await,
     }
 }
 
@@ -88,6 +115,7 @@ served! {
     DescribeQuorum, DescribeQuorumRequest, describe_quorum;
     UpdateFeatures, UpdateFeaturesRequest, update_features;
     UnregisterBroker, UnregisterBrokerRequest, unregister_broker;
+    [quorum: AddRaftVoter, RemoveRaftVoter]
 }
 
 served! {
@@ -109,6 +137,8 @@ served! {
     AllocateProducerIds, AllocateProducerIdsRequest, allocate_producer_ids;
     ControllerRegistration, ControllerRegistrationRequest, controller_registration;
     AssignReplicasToDirs, AssignReplicasToDirsRequest, assign_replicas_to_dirs;
+    Envelope, EnvelopeRequest, envelope;
+    [quorum: Fetch, Vote, BeginQuorumEpoch, EndQuorumEpoch, FetchSnapshot, AddRaftVoter, RemoveRaftVoter, UpdateRaftVoter]
 }
 
 /// The request, or nothing when it is an ApiVersions of a version that is not known here, which is answered all the same.

@@ -1,12 +1,15 @@
 //! UpdateFeatures: finalises levels, all of a request or none (KIP-584, KIP-778). Decided by the controller.
 
-use barnabas_metadata::{FeatureUpdate, UpgradeType};
+use barnabas_metadata::{FeatureUpdate, KRAFT_VERSION, UpgradeType};
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::update_features::{
     FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 
+use barnabas_raft::Response;
+
 use super::RequestContext;
+use crate::raft::Answer;
 
 /// Before it a response has a result for each feature.
 const TOP_LEVEL_ONLY_VERSION: i16 = 2;
@@ -17,14 +20,19 @@ pub async fn handle(context: &RequestContext, request: UpdateFeaturesRequest<'_>
     let updates: Vec<FeatureUpdate> = request.feature_updates.iter().map(|update| wanted(update, version)).collect();
     let names: Vec<String> = updates.iter().map(|update| update.feature.to_string()).collect();
     let (deadline, validate_only) = (context.deadline(request.timeout_ms), request.validate_only);
-    let decided = context
-        .node
-        .controller
-        .try_decide(deadline, move |controller, _| controller.update_features(&updates, validate_only));
-    let (error_code, error_message) = match decided.await {
-        Ok(Ok(())) => (ErrorCode::NONE, None),
-        Ok(Err(refused)) => (refused.code(), Some(format!("no level was changed: {refused}"))),
-        Err(error) => (error.code(), Some(error.to_string())),
+    let (error_code, error_message) = match updates.as_slice() {
+        [update] if *update.feature == *KRAFT_VERSION => upgrade_quorum(context, update, validate_only).await,
+        _ => {
+            let decided = context
+                .node
+                .controller
+                .try_decide(deadline, move |controller, _| controller.update_features(&updates, validate_only));
+            match decided.await {
+                Ok(Ok(())) => (ErrorCode::NONE, None),
+                Ok(Err(refused)) => (refused.code(), Some(format!("no level was changed: {refused}"))),
+                Err(error) => (error.code(), Some(error.to_string())),
+            }
+        }
     };
     let changed = error_code == ErrorCode::NONE && version < TOP_LEVEL_ONLY_VERSION;
     let result = |feature: String| UpdatableFeatureResult { feature: feature.into(), ..Default::default() };
@@ -33,6 +41,27 @@ pub async fn handle(context: &RequestContext, request: UpdateFeaturesRequest<'_>
         error_message: error_message.map(Into::into),
         results: if changed { names.into_iter().map(result).collect() } else { Vec::new() },
         ..UpdateFeaturesResponse::default()
+    }
+}
+
+/// The level of `kraft.version` is the quorum's own, and only ever rises (KIP-853).
+async fn upgrade_quorum(
+    context: &RequestContext,
+    update: &FeatureUpdate,
+    validate_only: bool,
+) -> (ErrorCode, Option<String>) {
+    let refused = |why: &str| (ErrorCode::INVALID_UPDATE_VERSION, Some(format!("no level was changed: {why}")));
+    let (Ok(level), Some(UpgradeType::Upgrade)) = (u16::try_from(update.level), update.upgrade_type) else {
+        return refused("kraft.version is only ever raised");
+    };
+    match context.node.controller.upgrade_kraft_version(level, validate_only).await {
+        Ok(Answer { response: Response::UpgradeKRaftVersion(outcome), .. }) => {
+            let message = outcome.message.map(|message| format!("no level was changed: {message}"));
+            let code = ErrorCode(outcome.error.number());
+            (code, message.or_else(|| (code != ErrorCode::NONE).then(|| code.to_string())))
+        }
+        Ok(_) => (ErrorCode::UNKNOWN_SERVER_ERROR, Some("the quorum answered something else".to_owned())),
+        Err(error) => (error.code(), Some(error.to_string())),
     }
 }
 
@@ -76,7 +105,9 @@ mod tests {
                 (METADATA_VERSION, 29, 2, ErrorCode::INVALID_UPDATE_VERSION),
                 (METADATA_VERSION, 31, 1, ErrorCode::INVALID_UPDATE_VERSION),
                 ("group.version", 1, 1, ErrorCode::INVALID_UPDATE_VERSION),
-                ("kraft.version", 1, 1, ErrorCode::INVALID_UPDATE_VERSION),
+                ("kraft.version", 1, 1, ErrorCode::NONE),
+                ("kraft.version", 0, 2, ErrorCode::INVALID_UPDATE_VERSION),
+                ("kraft.version", 2, 1, ErrorCode::INVALID_UPDATE_VERSION),
             ] {
                 let response = client.call(version, &request(feature, level, upgrade_type, version)).await;
                 assert_eq!(response.error_code, expected, "{feature} {level} {upgrade_type} in version {version}");
@@ -88,7 +119,7 @@ mod tests {
         let versions = client.call(4, &ApiVersionsRequest { ..named() }).await;
         let finalized: Vec<_> =
             versions.finalized_features.iter().map(|found| (found.name.as_ref(), found.max_version_level)).collect();
-        assert_eq!(finalized, [(METADATA_VERSION, 30)]);
+        assert_eq!(finalized, [(METADATA_VERSION, 30), (KRAFT_VERSION, 1)]);
         broker.running.stop().await.unwrap();
     }
 

@@ -4,10 +4,12 @@
 
 mod create_topics;
 mod node;
+mod node_id;
+mod quorum;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::broker::BrokerConfig;
 use super::environment::from_environment;
@@ -141,7 +143,7 @@ impl fmt::Display for Warning {
 }
 
 /// What was found out about the machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct HostFacts {
     /// The host's name, advertised where no other name is set.
     pub host_name: String,
@@ -149,6 +151,16 @@ pub struct HostFacts {
     pub data_mounts: Vec<PathBuf>,
     /// Whether this is a container.
     pub in_container: bool,
+    /// The node that a log directory was formatted for, if it was.
+    pub formatted_node_id: fn(&Path) -> Option<i32>,
+}
+
+impl Default for HostFacts {
+    /// A machine of which nothing is known.
+    fn default() -> Self {
+        let formatted_node_id = |_: &Path| None;
+        Self { host_name: String::new(), data_mounts: Vec::new(), in_container: false, formatted_node_id }
+    }
 }
 
 /// Where the common images keep their data, in the order in which they are tried.

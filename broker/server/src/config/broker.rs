@@ -100,6 +100,29 @@ section! {
     }
 }
 
+section! {
+    /// The quorum's times and sizes.
+    QuorumConfig {
+        auto_join: bool = "controller.quorum.auto.join.enable",
+        election_timeout_ms: u64 = "controller.quorum.election.timeout.ms",
+        election_backoff_max_ms: u64 = "controller.quorum.election.backoff.max.ms",
+        fetch_timeout_ms: u64 = "controller.quorum.fetch.timeout.ms",
+        request_timeout_ms: u64 = "controller.quorum.request.timeout.ms",
+        retry_backoff_ms: u64 = "controller.quorum.retry.backoff.ms",
+        fetch_max_bytes: i32 = "controller.quorum.fetch.max.bytes",
+        fetch_snapshot_max_bytes: i32 = "controller.quorum.fetch.snapshot.max.bytes",
+    }
+}
+
+/// `process.roles`: one or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves clients.
+    pub broker: bool,
+    /// May be a voter of the quorum, and the active controller.
+    pub controller: bool,
+}
+
 /// How the broker writes its own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormatSetting {
@@ -124,8 +147,16 @@ pub struct BrokerConfig {
     pub advertised_listeners: Vec<Listener>,
     /// The listener among brokers.
     pub inter_broker_listener_name: String,
+    /// `process.roles`
+    pub roles: Roles,
+    /// What other nodes are told of `controller_listeners`.
+    pub advertised_controller_listeners: Vec<Listener>,
+    /// The first of `controller.listener.names`, by which the nodes of the quorum reach each other; none where there is only one.
+    pub controller_listener_name: Option<String>,
     /// `controller.quorum.voters`; empty where the voters are in the metadata log.
     pub quorum_voters: Vec<QuorumVoter>,
+    /// `controller.quorum.bootstrap.servers`, as host and port.
+    pub quorum_bootstrap_servers: Vec<(String, u16)>,
     /// Directories of the data, one or more.
     pub log_dirs: Vec<PathBuf>,
     /// Those of them where no new partition is placed.
@@ -148,6 +179,8 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     /// The metadata log.
     pub metadata_log: MetadataLogConfig,
+    /// The quorum.
+    pub quorum: QuorumConfig,
 }
 
 /// What was worked out from several settings at once.
@@ -157,7 +190,11 @@ pub(super) struct Derived {
     pub(super) controller_listeners: Vec<Listener>,
     pub(super) advertised_listeners: Vec<Listener>,
     pub(super) inter_broker_listener_name: String,
+    pub(super) roles: Roles,
+    pub(super) advertised_controller_listeners: Vec<Listener>,
+    pub(super) controller_listener_name: Option<String>,
     pub(super) quorum_voters: Vec<QuorumVoter>,
+    pub(super) quorum_bootstrap_servers: Vec<(String, u16)>,
     pub(super) log_dirs: Vec<PathBuf>,
     pub(super) cordoned_log_dirs: Vec<PathBuf>,
 }
@@ -180,7 +217,11 @@ impl BrokerConfig {
             controller_listeners: derived.controller_listeners,
             advertised_listeners: derived.advertised_listeners,
             inter_broker_listener_name: derived.inter_broker_listener_name,
+            roles: derived.roles,
+            advertised_controller_listeners: derived.advertised_controller_listeners,
+            controller_listener_name: derived.controller_listener_name,
             quorum_voters: derived.quorum_voters,
+            quorum_bootstrap_servers: derived.quorum_bootstrap_servers,
             log_dirs: derived.log_dirs,
             cordoned_log_dirs: derived.cordoned_log_dirs,
             metadata_log_dir,
@@ -192,6 +233,7 @@ impl BrokerConfig {
             storage: StorageConfig::read(settings)?,
             groups: GroupsConfig::read(settings)?,
             metadata_log: MetadataLogConfig::read(settings)?,
+            quorum: QuorumConfig::read(settings)?,
         })
     }
 }
@@ -215,6 +257,7 @@ mod tests {
             StorageConfig::KEYS,
             GroupsConfig::KEYS,
             MetadataLogConfig::KEYS,
+            QuorumConfig::KEYS,
         ];
         for key in sections.concat() {
             assert!(broker_key(key).is_some(), "{key}");

@@ -175,6 +175,23 @@ pub fn parse_voters(value: &str) -> Result<Vec<QuorumVoter>, ConfigError> {
     Ok(voters)
 }
 
+/// Reads `controller.quorum.bootstrap.servers`: hosts and ports.
+///
+/// # Errors
+/// An entry that is not `host:port`.
+pub fn parse_bootstrap_servers(entries: &[String]) -> Result<Vec<(String, u16)>, ConfigError> {
+    const KEY: &str = "controller.quorum.bootstrap.servers";
+    let server = |entry: &String| {
+        let (host, port) = entry.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty()).then_some((host.to_owned(), port.parse().ok()?))
+    };
+    let parsed = entries.iter().map(|entry| {
+        server(entry).ok_or_else(|| ConfigError::invalid(KEY, &entries.join(","), "entries are host:port"))
+    });
+    parsed.collect()
+}
+
 /// The default of `listener.security.protocol.map`.
 #[must_use]
 pub fn default_protocol_map() -> &'static str {

@@ -8,19 +8,19 @@ use std::time::Duration;
 use barnabas_log::fs::Disk;
 use barnabas_metadata::{ConfigRules, Context, Controller, Outcome};
 use barnabas_protocol::records::metadata::MetadataRecord;
-use barnabas_raft::{QuorumDescription, SnapshotId};
+use barnabas_raft::{QuorumDescription, Request, RequestFailure, RequestId, Response, SnapshotId};
 use barnabas_types::Offset;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{ControllerError, Fatal};
-use super::owner::Owner;
-use super::publish::{Applied, Published};
-use crate::raft::QuorumSettings;
+use super::owner::{Owner, Watched};
+use super::publish::{ActiveController, Applied, Published};
+use crate::raft::{Answer, QuorumSettings};
 use crate::runtime::Runtime;
 
-/// Decisions that may wait for the controller; more wait where they come from.
-const QUEUED_DECISIONS: usize = 256;
+/// What may wait for the controller's thread; more waits where it comes from.
+const QUEUED_COMMANDS: usize = 256;
 
 /// What the controller is configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,11 @@ impl Default for ControllerSettings {
 /// What becomes of a decision: the offset after its records, once they are committed.
 pub(super) type Completion = Box<dyn FnOnce(Result<Offset, ControllerError>) + Send>;
 
+/// The controller to decide with, or why there is none.
+pub(super) type Turn<'a, 'b> = Result<(&'a mut Controller, &'a mut Context<'b>), ControllerError>;
+
 /// A decision to make on the owner's thread.
-pub(super) type Decision =
-    Box<dyn FnOnce(&mut Controller, &mut Context<'_>) -> (Vec<MetadataRecord<'static>>, Completion) + Send>;
+pub(super) type Decision = Box<dyn FnOnce(Turn<'_, '_>) -> (Vec<MetadataRecord<'static>>, Completion) + Send>;
 
 /// What the owner is told.
 pub(super) enum Command {
@@ -68,6 +70,12 @@ pub(super) enum Command {
     DescribeQuorum(oneshot::Sender<Option<QuorumDescription>>),
     /// A snapshot is on disk, or could not be written.
     SnapshotWritten(Result<SnapshotId, (PathBuf, String)>),
+    /// Another node, or a user, asks the quorum.
+    Requested(Request, oneshot::Sender<Answer>),
+    /// Raise `kraft.version`, or say whether it can be.
+    UpgradeKRaftVersion { version: u16, validate_only: bool, sender: oneshot::Sender<Answer> },
+    /// Another node has answered, or will not.
+    Answered(RequestId, Result<(Response, Vec<u8>), RequestFailure>),
     /// Stop, and say when it is done.
     Stop(oneshot::Sender<()>),
 }
@@ -77,6 +85,7 @@ pub(super) enum Command {
 pub struct ControllerHandle {
     commands: mpsc::Sender<Command>,
     applied: Applied,
+    active: watch::Receiver<ActiveController>,
 }
 
 impl ControllerHandle {
@@ -124,13 +133,16 @@ impl ControllerHandle {
         D: FnOnce(&mut Controller, &mut Context<'_>) -> Outcome<R> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let decision: Decision = Box::new(move |controller, context| {
-            let Outcome { records, response } = decide(controller, context);
-            let completion: Completion = Box::new(move |result| {
-                // Who no longer waits has timed out or is gone.
-                let _ = sender.send(result.map(|offset| (response, offset)));
-            });
-            (records, completion)
+        // Who no longer waits has timed out or is gone.
+        let decision: Decision = Box::new(move |turn| match turn {
+            Ok((controller, context)) => {
+                let Outcome { records, response } = decide(controller, context);
+                (records, Box::new(move |result| _ = sender.send(result.map(|offset| (response, offset)))))
+            }
+            Err(error) => {
+                _ = sender.send(Err(error));
+                (Vec::new(), Box::new(|_| ()))
+            }
         });
         self.commands.send(Command::Decide(decision)).await.map_err(|_| ControllerError::Stopped)?;
         receiver.await.map_err(|_| ControllerError::Stopped)?
@@ -162,6 +174,34 @@ impl ControllerHandle {
         tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
     }
 
+    /// The quorum's answer to another node, or to a user who changes its voters.
+    ///
+    /// # Errors
+    /// The quorum replica of this node has stopped.
+    pub async fn ask_quorum(&self, request: Request) -> Result<Answer, ControllerError> {
+        self.asked(|sender| Command::Requested(request, sender)).await
+    }
+
+    /// Raises `kraft.version`, or says whether it can be.
+    ///
+    /// # Errors
+    /// The quorum replica of this node has stopped.
+    pub async fn upgrade_kraft_version(&self, version: u16, validate_only: bool) -> Result<Answer, ControllerError> {
+        self.asked(|sender| Command::UpgradeKRaftVersion { version, validate_only, sender }).await
+    }
+
+    async fn asked(&self, command: impl FnOnce(oneshot::Sender<Answer>) -> Command) -> Result<Answer, ControllerError> {
+        let (sender, receiver) = oneshot::channel();
+        self.commands.send(command(sender)).await.map_err(|_| ControllerError::Stopped)?;
+        receiver.await.map_err(|_| ControllerError::Stopped)
+    }
+
+    /// The controller that is active, as far as this node knows.
+    #[must_use]
+    pub fn active(&self) -> watch::Receiver<ActiveController> {
+        self.active.clone()
+    }
+
     /// How far this node has applied the metadata.
     #[must_use]
     pub const fn applied(&self) -> &Applied {
@@ -174,6 +214,12 @@ impl ControllerHandle {
         if self.commands.send(Command::Stop(sender)).await.is_ok() {
             let _ = receiver.await;
         }
+    }
+
+    /// True when the controller has stopped, for whatever reason.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.commands.is_closed()
     }
 
     /// Returns when the controller has stopped, for whatever reason.
@@ -190,11 +236,12 @@ fn refusable<R, E>(decided: Result<Outcome<R>, E>) -> Outcome<Result<R, E>> {
     }
 }
 
-/// Opens the metadata log, leads the quorum and starts the controller on a thread of its own. Blocks until the log is read.
-/// Committed metadata comes out of the receiver, for a [`Publisher`](super::Publisher), which reports through `applied`.
+/// Opens the metadata log, takes this node's part in the quorum and starts it on a thread of its own. Blocks until the log is read; what
+/// of it is committed a quorum of one knows at once, and any other finds out. Committed metadata comes out of the receiver, for a
+/// [`Publisher`](super::Publisher), which reports through `applied`.
 ///
 /// # Errors
-/// The log cannot be read whole, or the quorum has other voters.
+/// The log cannot be read whole, or this node can never take part.
 pub fn start(
     runtime: &Runtime,
     disk: &Arc<Disk>,
@@ -203,9 +250,9 @@ pub fn start(
     rules: Box<dyn ConfigRules + Send>,
     applied: Applied,
 ) -> Result<(ControllerHandle, watch::Receiver<Published>), Fatal> {
-    let (commands, receiver) = mpsc::channel(QUEUED_DECISIONS);
-    let (owner, published) =
-        Owner::open(runtime.clone(), disk, quorum, settings, rules, receiver, commands.downgrade())?;
+    let (commands, receiver) = mpsc::channel(QUEUED_COMMANDS);
+    let opened = Owner::open(runtime.clone(), disk, quorum, settings, rules, receiver, commands.downgrade());
+    let (owner, Watched { published, active }) = opened?;
     runtime.spawn_thread("controller", move |handle| owner.run(handle));
-    Ok((ControllerHandle { commands, applied }, published))
+    Ok((ControllerHandle { commands, applied, active }, published))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barnabas_log::fs::IoError;
 use barnabas_protocol::ErrorCode;
 
-use crate::raft::{AppendRecordsError, EncodeBatchError, QuorumError};
+use crate::raft::{AppendRecordsError, EncodeBatchError, LoadError, QuorumError};
 
 /// A decision that was not made, or not kept.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum ControllerError {
     /// The disk of the metadata log has no room.
     #[error("the controller's disk is full; try again when there is room: {0}")]
     NoRoom(Arc<IoError>),
+    /// The active controller does not understand what it is asked, or its answer is not understood.
+    #[error("the active controller cannot be asked: {0}; run the same release on all nodes")]
+    Unserved(Arc<str>),
     /// The controller has stopped.
     #[error("the controller has stopped; the log of this broker says why")]
     Stopped,
@@ -42,6 +45,7 @@ impl ControllerError {
             // Clients try again after it.
             Self::NoRoom(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+            Self::Unserved(_) => ErrorCode::UNSUPPORTED_VERSION,
         }
     }
 }
@@ -52,12 +56,15 @@ pub enum Fatal {
     /// The quorum replica.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
+    /// The log that others lead cannot be read.
+    #[error(transparent)]
+    Log(#[from] LoadError),
     /// A decided record does not fit the state it was decided on.
     #[error("a decided record does not fit the state it was decided on: {0}")]
     Replay(#[from] barnabas_metadata::ReplayError),
-    /// The first records of the cluster.
-    #[error("the bootstrap records cannot be read: {0}")]
-    Bootstrap(#[from] crate::raft::ReadSnapshotError),
+    /// The first records of the cluster, or a snapshot that was downloaded.
+    #[error(transparent)]
+    Snapshot(#[from] crate::raft::ReadSnapshotError),
     /// The controller's own records.
     #[error(transparent)]
     Append(#[from] AppendRecordsError),

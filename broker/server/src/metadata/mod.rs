@@ -13,5 +13,5 @@ mod tests;
 pub use controller::{ControllerHandle, ControllerSettings, start};
 pub use error::ControllerError;
 pub use producer_ids::{ProducerIdError, ProducerIds};
-pub use publish::{Applied, Change, Published, Publisher, Subscriber};
-pub use registration::{BrokerLife, Directories, DirectoryNews, RegistrationFailed};
+pub use publish::{ActiveController, Applied, Change, Published, Publisher, Subscriber};
+pub use registration::{BrokerLife, Directories, DirectoryNews, RegistrationFailed, register_controller};

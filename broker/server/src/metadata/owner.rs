@@ -1,30 +1,33 @@
-//! The controller's thread: it alone owns the controller, the quorum replica and the committed state. One round takes the
-//! decisions that wait, appends their records, syncs once, then commits, publishes and answers all of them.
+//! The controller's thread: it alone owns the quorum replica, the committed state and, while this node leads, the controller. One round
+//! takes the decisions and messages that wait, appends and syncs once for all of them, then commits, publishes and answers.
 
-use std::collections::VecDeque;
+mod lead;
+mod snapshots;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::Disk;
-use barnabas_metadata::{
-    ConfigRules, Context, Controller, History, Image, MAX_RECORDS_PER_REQUEST, Outcome, first_batch, fit, snapshot,
-};
-use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
-use barnabas_raft::SnapshotId;
+use barnabas_metadata::{ConfigRules, Controller, History};
+use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{LeaderEpoch, Offset};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::controller::{Command, Completion, ControllerSettings, Decision};
-use super::error::{ControllerError, Fatal};
-use super::publish::Published;
-use crate::raft::{self, AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
+use super::controller::{Command, Completion, ControllerSettings};
+use super::error::Fatal;
+use super::publish::{ActiveController, Published};
+use crate::raft::{Answer, Outgoing, Peers, QuorumDriver, QuorumSettings};
 use crate::runtime::Runtime;
 
-/// Decisions taken in one round, synced together.
-const DECISIONS_PER_ROUND: usize = 64;
+/// Commands taken in one round, whose records are synced together.
+const COMMANDS_PER_ROUND: usize = 64;
 /// How long until a snapshot is tried again for which there was no room.
 const SNAPSHOT_RETRY: Duration = Duration::from_secs(30);
+/// How long a leader that stops waits until the others know, so that the next one comes soon.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 /// Records that are appended and not committed, with who waits for them.
 struct Uncommitted {
@@ -33,24 +36,53 @@ struct Uncommitted {
     completion: Option<Completion>,
 }
 
+/// What decides, while this node leads the quorum.
+struct Leading {
+    epoch: LeaderEpoch,
+    controller: Controller,
+}
+
+/// On the way out.
+struct Stopping {
+    /// Later the others are not waited for.
+    deadline: Duration,
+    told: Vec<oneshot::Sender<()>>,
+}
+
 pub(super) struct Owner {
     runtime: Runtime,
     settings: ControllerSettings,
+    metadata_log_dir: PathBuf,
     rules: Box<dyn ConfigRules + Send>,
     quorum: QuorumDriver,
-    controller: Controller,
+    peers: Peers,
+    leading: Option<Leading>,
     committed: History,
+    /// What `committed` ends at.
+    applied: Offset,
+    /// True when `committed` has changed and nobody was told.
+    unpublished: bool,
     uncommitted: VecDeque<Uncommitted>,
     commands: mpsc::Receiver<Command>,
-    /// To be told of a finished snapshot; weak, so that the thread ends when nobody can ask any more.
+    /// To be told of what was done elsewhere; weak, so that the thread ends when nobody can ask any more.
     own_commands: mpsc::WeakSender<Command>,
+    /// Who waits for an answer of the quorum, by token.
+    asked: BTreeMap<u64, oneshot::Sender<Answer>>,
+    next_token: u64,
     published: watch::Sender<Published>,
-    /// The epoch of the quorum in which the controller's sessions began.
-    sessions_of: Option<LeaderEpoch>,
+    active: watch::Sender<ActiveController>,
     last_append: Duration,
     last_snapshot: Duration,
     snapshot_running: bool,
     snapshot_not_before: Duration,
+    stopping: Option<Stopping>,
+    stopped: bool,
+}
+
+/// What comes out of the thread.
+pub(super) struct Watched {
+    pub(super) published: watch::Receiver<Published>,
+    pub(super) active: watch::Receiver<ActiveController>,
 }
 
 impl Owner {
@@ -62,46 +94,41 @@ impl Owner {
         rules: Box<dyn ConfigRules + Send>,
         commands: mpsc::Receiver<Command>,
         own_commands: mpsc::WeakSender<Command>,
-    ) -> Result<(Self, watch::Receiver<Published>), Fatal> {
+    ) -> Result<(Self, Watched), Fatal> {
         let now = runtime.now();
-        let (driver, committed) = QuorumDriver::start(disk, quorum, now)?;
-        let (published, receiver) = watch::channel(Published::default());
+        let (mut driver, committed) = QuorumDriver::open(disk, quorum, now)?;
+        let applied = driver.node().log().snapshot().end_offset;
+        driver.begin(now)?;
+        let (published, active) = (watch::Sender::default(), watch::Sender::default());
+        let watched = Watched { published: published.subscribe(), active: active.subscribe() };
         let mut owner = Self {
             runtime,
             settings,
+            metadata_log_dir: quorum.metadata_log_dir.clone(),
             rules,
             quorum: driver,
-            controller: Controller::new(committed.visible().clone()),
+            peers: Peers::new(&quorum.replica),
+            leading: None,
             committed,
+            applied,
+            unpublished: true,
             uncommitted: VecDeque::new(),
             commands,
             own_commands,
+            asked: BTreeMap::new(),
+            next_token: 0,
             published,
-            sessions_of: None,
+            active,
             last_append: now.monotonic,
             last_snapshot: now.monotonic,
             snapshot_running: false,
             snapshot_not_before: Duration::ZERO,
+            stopping: None,
+            stopped: false,
         };
-        owner.finish_format(disk, quorum)?;
+        owner.settle()?;
         owner.warn_of_what_is_not_enforced();
-        owner.publish();
-        Ok((owner, receiver))
-    }
-
-    /// Writes the first records of a new cluster, or undoes what a stop has cut in half.
-    fn finish_format(&mut self, disk: &Disk, quorum: &QuorumSettings) -> Result<(), Fatal> {
-        if self.committed.in_transaction() {
-            let abort = MetadataRecord::AbortTransaction(Default::default());
-            self.append(vec![abort], None)?;
-            self.commit()?;
-        }
-        if self.controller.head().features.metadata_version() == 0 {
-            let bootstrap = raft::read_bootstrap(disk.fs(), &quorum.metadata_log_dir)?;
-            self.append(first_batch(bootstrap), None)?;
-            self.commit()?;
-        }
-        Ok(())
+        Ok((owner, watched))
     }
 
     /// The image keeps it, and nobody heeds it yet: who relied on it has to know.
@@ -119,68 +146,163 @@ impl Owner {
 
     /// Works until it is told to stop, nobody can ask any more, or the disk fails.
     pub(super) fn run(mut self, handle: &Handle) {
-        loop {
-            match self.round(handle) {
-                Ok(None) => {}
-                Ok(Some(stopped)) => return self.stop(stopped),
-                Err(fatal) => {
-                    self.published.send_modify(|published| published.epoch = LeaderEpoch::NONE);
-                    tracing::error!(error = %fatal, "the controller stops; this broker can change no metadata until it is started again");
-                    return;
-                }
+        while !self.stopped {
+            if let Err(fatal) = self.round(handle) {
+                // Who waits learns from the end of this thread that nothing more is decided here.
+                self.active.send_replace(ActiveController::default());
+                tracing::error!(error = %fatal, "the metadata quorum stops here; this node can change no metadata until it is started again");
+                return;
             }
         }
+        self.close();
     }
 
-    /// One round; returns whom to tell when it is time to stop.
-    fn round(&mut self, handle: &Handle) -> Result<Option<Option<oneshot::Sender<()>>>, Fatal> {
+    fn round(&mut self, handle: &Handle) -> Result<(), Fatal> {
         let mut batch = Vec::new();
         let wait = self.idle_wait();
         let received = handle.block_on(async {
-            tokio::time::timeout(wait, self.commands.recv_many(&mut batch, DECISIONS_PER_ROUND)).await
+            tokio::time::timeout(wait, self.commands.recv_many(&mut batch, COMMANDS_PER_ROUND)).await
         });
         if received == Ok(0) {
-            return Ok(Some(None));
+            self.stopped = true;
+            return Ok(());
         }
-        let mut stop = None;
+        let now = self.runtime.now();
+        if self.quorum.deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+            self.quorum.tick(now)?;
+            self.carry_out_all()?;
+        }
         for command in batch {
-            match command {
-                Command::Decide(decision) => self.decide(decision)?,
-                // Who no longer waits has timed out or is gone.
-                Command::DescribeQuorum(sender) => _ = sender.send(self.quorum.describe(self.runtime.now())),
-                Command::SnapshotWritten(result) => self.snapshot_written(result)?,
-                Command::Stop(sender) => stop = Some(Some(sender)),
-            }
+            self.command(command)?;
+            // Who leads is known here before the next decision is made.
+            self.carry_out_all()?;
         }
         self.fence_silent()?;
         self.append_no_op()?;
-        self.commit()?;
+        self.settle()?;
         self.maybe_snapshot()?;
-        Ok(stop)
+        let now = self.runtime.now().monotonic;
+        self.stopped |= self.stopping.as_ref().is_some_and(|stopping| stopping.deadline <= now);
+        Ok(())
     }
 
-    /// Fences the brokers whose sessions have ended. After the commands of a round, which may hold their heartbeats. Whoever has just
-    /// begun to lead the quorum gives everybody a new session first.
-    fn fence_silent(&mut self) -> Result<(), Fatal> {
-        let lead = self.quorum.lead();
-        if self.sessions_of != lead {
-            self.sessions_of = lead;
-            self.controller.activate(self.runtime.now().monotonic);
+    fn command(&mut self, command: Command) -> Result<(), Fatal> {
+        let now = self.runtime.now();
+        match command {
+            Command::Decide(decision) => self.decide(decision)?,
+            // Who no longer waits has timed out or is gone.
+            Command::DescribeQuorum(sender) => _ = sender.send(self.quorum.describe(now)),
+            Command::SnapshotWritten(result) => self.snapshot_written(result)?,
+            Command::Requested(request, sender) => {
+                let token = self.asks(sender);
+                self.quorum.requested(token, request, now)?;
+            }
+            Command::UpgradeKRaftVersion { version, validate_only, sender } => {
+                let token = self.asks(sender);
+                self.quorum.upgrade_kraft_version(token, version, validate_only, now)?;
+            }
+            Command::Answered(id, Ok((response, bytes))) => self.quorum.answered(id, response, bytes, now)?,
+            Command::Answered(id, Err(failure)) => self.quorum.request_failed(id, failure, now)?,
+            Command::Stop(sender) => {
+                let deadline = now.monotonic + HAND_OVER;
+                self.stopping.get_or_insert_with(|| Stopping { deadline, told: Vec::new() }).told.push(sender);
+                self.quorum.begin_stop(now)?;
+            }
         }
-        while self.sessions_of.is_some() {
-            let decision: Decision = Box::new(|controller, context| {
-                let Outcome { records, response } = controller.fence_silent(context);
-                if let Some(broker) = response {
-                    tracing::warn!(broker = broker.0, "a broker has not been heard of for its session timeout: fenced");
-                }
-                let nobody_waits: Completion = Box::new(|_| ());
-                (records, nobody_waits)
-            });
-            let before = self.quorum.log_end();
-            self.decide(decision)?;
-            if self.quorum.log_end() == before {
+        Ok(())
+    }
+
+    /// Remembers who waits for an answer of the quorum.
+    fn asks(&mut self, sender: oneshot::Sender<Answer>) -> u64 {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.asked.insert(token, sender);
+        token
+    }
+
+    /// Carries out what the quorum wants done, and syncs, until it wants nothing more. Others are told first: they write while this disk
+    /// does.
+    fn settle(&mut self) -> Result<(), Fatal> {
+        loop {
+            self.carry_out_all()?;
+            if !self.quorum.wants_sync() {
                 break;
             }
+            self.quorum.sync(self.runtime.now())?;
+        }
+        // Decisions without records have nothing to wait for but those before them.
+        self.commit()
+    }
+
+    fn carry_out_all(&mut self) -> Result<(), Fatal> {
+        loop {
+            let outgoing = self.quorum.take_outgoing();
+            if outgoing.is_empty() {
+                return Ok(());
+            }
+            for outgoing in outgoing {
+                self.carry_out(outgoing)?;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, outgoing: Outgoing) -> Result<(), Fatal> {
+        match outgoing {
+            Outgoing::Send { id, to, request } => {
+                let (answer, commands) = (self.peers.ask(to, request), self.own_commands.clone());
+                self.runtime.spawn_control(async move {
+                    let answer = answer.await;
+                    if let Some(commands) = commands.upgrade() {
+                        // The replica has stopped meanwhile.
+                        let _ = commands.send(Command::Answered(id, answer)).await;
+                    }
+                });
+            }
+            Outgoing::Respond { token, answer } => {
+                if let Some(sender) = self.asked.remove(&token) {
+                    // Who no longer waits has closed the connection.
+                    let _ = sender.send(answer);
+                }
+            }
+            Outgoing::LeaderChanged { epoch, leader, endpoints } => {
+                // Elected is not active yet: this node decides once a record of its epoch is committed.
+                let own = self.quorum.node().key().id;
+                let id = leader.filter(|&leader| leader != own || self.leading.is_some());
+                let kraft_version = self.quorum.node().control().kraft_version();
+                self.active.send_replace(ActiveController { epoch, id, endpoints, kraft_version });
+                self.unpublished = true;
+            }
+            Outgoing::Committed(high_watermark) => self.committed_up_to(high_watermark)?,
+            Outgoing::Lead(epoch) => self.lead(epoch)?,
+            Outgoing::LeadershipLost(_) => self.leadership_lost(),
+            Outgoing::Reset(id) => {
+                self.committed = self.quorum.read_snapshot(id)?;
+                self.applied = id.end_offset;
+                self.unpublished = true;
+            }
+            Outgoing::Stopped => self.stopped = true,
+        }
+        Ok(())
+    }
+
+    /// Others lead: what is committed is read from the log. What this node decided itself it knows, and commits at the end of a round.
+    fn committed_up_to(&mut self, high_watermark: Offset) -> Result<(), Fatal> {
+        if self.leading.is_none() && self.applied < high_watermark {
+            self.quorum.replay(self.applied, high_watermark, &mut self.committed)?;
+            self.applied = high_watermark;
+            self.unpublished = true;
+        }
+        Ok(())
+    }
+
+    /// Commits what was decided here, publishes what is committed, and answers.
+    fn commit(&mut self) -> Result<(), Fatal> {
+        let answers = if self.leading.is_some() { self.commit_decided()? } else { Vec::new() };
+        if std::mem::take(&mut self.unpublished) {
+            self.publish();
+        }
+        for (completion, end) in answers {
+            completion(Ok(end));
         }
         Ok(())
     }
@@ -189,194 +311,33 @@ impl Owner {
     fn idle_wait(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60);
         let now = self.runtime.now().monotonic;
-        let since = now.saturating_sub(self.last_append);
-        let idle = self.settings.max_idle_interval.map_or(LONGEST, |interval| interval.saturating_sub(since));
-        let session = self.controller.session_deadline(self.settings.broker_session_timeout);
-        idle.min(session.map_or(LONGEST, |deadline| deadline.saturating_sub(now)))
-    }
-
-    fn decide(&mut self, decision: Decision) -> Result<(), Fatal> {
-        let runtime = self.runtime.clone();
-        let mut random = move || u128::from_be_bytes(runtime.random_bytes());
-        let mut context = Context {
-            rules: &*self.rules,
-            random: &mut random,
-            default_partitions: self.settings.default_partitions,
-            default_replication_factor: self.settings.default_replication_factor,
-            next_offset: self.quorum.log_end(),
-            now: self.runtime.now().monotonic,
-            broker_session_timeout: self.settings.broker_session_timeout,
-        };
-        if self.quorum.lead().is_none() {
-            // The decision is made to get at its completion, and thrown away.
-            let (_, completion) = decision(&mut self.controller.clone(), &mut context);
-            completion(Err(ControllerError::NotController));
-            return Ok(());
-        }
-        let (records, completion) = decision(&mut self.controller, &mut context);
-        self.append(records, Some(completion))
-    }
-
-    /// Appends records, in as many batches as they need, and lets the controller decide on them from here on.
-    fn append(
-        &mut self,
-        mut records: Vec<MetadataRecord<'static>>,
-        mut completion: Option<Completion>,
-    ) -> Result<(), Fatal> {
-        let (now, version) = (self.runtime.now(), self.controller.head().features.metadata_version());
-        // The very first record sets the version; it looks the same in every one.
-        let version = if version == 0 { barnabas_metadata::MAX_METADATA_VERSION } else { version };
-        // What the log does not say must not become part of the metadata here either.
-        records.iter_mut().for_each(|record| fit(record, version));
-        let begin = self.quorum.log_end();
-        let mut end = begin;
-        for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {
-            match self.quorum.append(chunk, version, now) {
-                Ok(appended) => end = appended,
-                Err(AppendRecordsError::Encode(error)) => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::Encode(Arc::new(error))));
-                    }
-                    return Ok(());
-                }
-                Err(AppendRecordsError::Refused(_)) => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::NotController));
-                    }
-                    return Ok(());
-                }
-                Err(AppendRecordsError::NoRoom(error)) if end == begin => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::NoRoom(Arc::new(error))));
-                    }
-                    return Ok(());
-                }
-                // A part of the decision is in the log, and the rest cannot follow.
-                Err(error @ AppendRecordsError::NoRoom(_)) => return Err(error.into()),
-                Err(AppendRecordsError::Quorum(error)) => return Err(error.into()),
-            }
-            for record in chunk {
-                self.controller.replay(record)?;
-            }
-            self.last_append = now.monotonic;
-        }
-        self.uncommitted.push_back(Uncommitted { end, records, completion });
-        Ok(())
-    }
-
-    /// Nothing for a while: a record all the same, so that everybody sees the quorum move.
-    fn append_no_op(&mut self) -> Result<(), Fatal> {
-        let Some(interval) = self.settings.max_idle_interval else { return Ok(()) };
-        let idle = self.runtime.now().monotonic.saturating_sub(self.last_append) >= interval;
-        if idle && self.quorum.lead().is_some() {
-            self.append(vec![MetadataRecord::NoOp(NoOpRecord::default())], None)?;
-        }
-        Ok(())
-    }
-
-    /// Syncs, applies what is committed by that, publishes it, and answers.
-    fn commit(&mut self) -> Result<(), Fatal> {
-        if self.uncommitted.is_empty() {
-            return Ok(());
-        }
-        let high_watermark = self.quorum.sync(self.runtime.now())?;
-        // A quorum of one has nobody to tell.
-        drop(self.quorum.take_outgoing());
-        let all = self.uncommitted.back().is_some_and(|last| last.end <= high_watermark);
-        // What was decided is what is committed then; replayed again it would be the same a second time in memory.
-        let same = all && !self.committed.in_transaction();
-        let mut answers = Vec::new();
-        while let Some(done) = self.uncommitted.pop_front_if(|next| next.end <= high_watermark) {
-            for record in done.records.iter().filter(|_| !same) {
-                self.committed.replay(record)?;
-            }
-            answers.extend(done.completion.map(|completion| (completion, done.end)));
-        }
-        if same {
-            self.committed = History::new(self.controller.head().clone());
-        }
-        self.publish();
-        for (completion, end) in answers {
-            completion(Ok(end));
-        }
-        Ok(())
+        let until = |deadline: Option<Duration>| deadline.map_or(LONGEST, |deadline| deadline.saturating_sub(now));
+        let stopping = until(self.stopping.as_ref().map(|stopping| stopping.deadline));
+        let quorum = until(self.quorum.deadline()).min(stopping);
+        let Some(leading) = &self.leading else { return quorum };
+        let idle = until(self.settings.max_idle_interval.map(|interval| self.last_append + interval));
+        quorum.min(idle).min(until(leading.controller.session_deadline(self.settings.broker_session_timeout)))
     }
 
     fn publish(&self) {
-        let image = self.committed.visible().clone();
-        let published = Published {
-            image: Arc::new(image),
-            end: self.quorum.high_watermark(),
-            epoch: self.quorum.lead().unwrap_or(LeaderEpoch::NONE),
-        };
-        self.published.send_replace(published);
+        let kraft_version = self.quorum.node().control().kraft_version();
+        self.active
+            .send_if_modified(|active| std::mem::replace(&mut active.kraft_version, kraft_version) != kraft_version);
+        let (image, active) = (self.committed.visible().clone(), self.active.borrow());
+        let epoch = active.id.map_or(LeaderEpoch::NONE, |_| active.epoch);
+        self.published.send_replace(Published { image: Arc::new(image), end: self.applied, epoch });
     }
 
-    fn maybe_snapshot(&mut self) -> Result<(), Fatal> {
-        let now = self.runtime.now();
-        let bytes = self.quorum.bytes_since_snapshot();
-        if now.monotonic < self.snapshot_not_before {
-            return Ok(());
-        }
-        let overdue = |interval| now.monotonic.saturating_sub(self.last_snapshot) >= interval;
-        let wanted = bytes >= self.settings.max_bytes_between_snapshots
-            || (bytes > 0 && self.settings.max_snapshot_interval.is_some_and(overdue));
-        if !wanted || self.snapshot_running || self.committed.in_transaction() {
-            return Ok(());
-        }
-        let image = self.committed.visible().clone();
-        let version = image.features.metadata_version();
-        let begun = match self.quorum.begin_snapshot(version, now) {
-            Err(QuorumError::Io(error)) if error.is_out_of_space() => {
-                tracing::warn!(%error, "no snapshot of the metadata can be begun; tried again later");
-                self.snapshot_not_before = now.monotonic + SNAPSHOT_RETRY;
-                return Ok(());
-            }
-            begun => begun?,
-        };
-        let Some((id, path, frame)) = begun else { return Ok(()) };
-        self.last_snapshot = now.monotonic;
-        self.snapshot_running = true;
-        self.write_snapshot(id, path, frame, image);
-        Ok(())
-    }
-
-    /// Writes a snapshot beside the controller; the image is a copy that shares everything.
-    fn write_snapshot(&self, id: SnapshotId, path: std::path::PathBuf, frame: raft::Frame, image: Image) {
-        let (disk, own_commands) = (self.quorum.disk(), self.own_commands.clone());
-        self.runtime.spawn_blocking(move || {
-            let written = raft::write_snapshot(disk.fs(), &path, &frame, snapshot::records(&image));
-            let result = written.map(|()| id).map_err(|error| (path, error.to_string()));
-            if let Some(commands) = own_commands.upgrade() {
-                // The controller has stopped meanwhile: the next start finds the file.
-                let _ = commands.blocking_send(Command::SnapshotWritten(result));
-            }
-        });
-    }
-
-    fn snapshot_written(&mut self, result: Result<SnapshotId, (std::path::PathBuf, String)>) -> Result<(), Fatal> {
-        self.snapshot_running = false;
-        match result {
-            Ok(id) => {
-                tracing::info!(snapshot = %id, "a snapshot of the metadata is written");
-                Ok(self.quorum.snapshot_written(id, self.runtime.now())?)
-            }
-            // The log still holds everything; the next attempt comes with the next limit that is reached.
-            Err((path, error)) => {
-                tracing::warn!(path = %path.display(), error, "a snapshot of the metadata could not be written");
-                Ok(())
-            }
-        }
-    }
-
-    fn stop(mut self, stopped: Option<oneshot::Sender<()>>) {
+    fn close(mut self) {
         self.commands.close();
-        self.published.send_modify(|published| published.epoch = LeaderEpoch::NONE);
+        self.leadership_lost();
+        self.active.send_replace(ActiveController::default());
         if let Err(error) = self.quorum.stop(self.runtime.now()) {
             tracing::error!(%error, "the metadata log could not be closed; what was acknowledged is on disk");
         }
-        if let Some(stopped) = stopped {
-            let _ = stopped.send(());
+        for told in self.stopping.into_iter().flat_map(|stopping| stopping.told) {
+            // Who no longer waits needs not be told.
+            let _ = told.send(());
         }
     }
 }

@@ -3,70 +3,62 @@
 
 use std::sync::Arc;
 
-use barnabas_metadata::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
 use barnabas_protocol::ErrorCode;
-use barnabas_types::{BrokerId, ProducerId};
+use barnabas_protocol::messages::AllocateProducerIdsRequest;
+use barnabas_types::ProducerId;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::controller::ControllerHandle;
 use super::error::ControllerError;
+use crate::node::Node;
 
-/// There is no id.
+/// There is no id. A client tries again in every case.
 #[derive(Debug, thiserror::Error)]
 pub enum ProducerIdError {
     /// The controller gave no answer.
     #[error(transparent)]
     Controller(#[from] ControllerError),
     /// The controller refused.
-    #[error(transparent)]
-    Refused(#[from] AllocateProducerIdsError),
+    #[error("the active controller gives no producer ids: {0}")]
+    Refused(ErrorCode),
 }
 
-impl ProducerIdError {
-    /// Kafka's code. A client tries again in every case.
-    #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Controller(_) | Self::Refused(_) => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
-        }
-    }
+/// Ids that were not given out yet.
+#[derive(Debug, Default)]
+struct Block {
+    next: i64,
+    left: i32,
 }
 
 /// The ids of this broker.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub struct ProducerIds {
-    controller: ControllerHandle,
-    broker: BrokerId,
     /// What is left of the current block. Locked while a block is fetched, so that only one is.
-    left: Arc<Mutex<ProducerIdBlock>>,
+    left: Arc<Mutex<Block>>,
 }
 
 impl ProducerIds {
-    /// Ids for clients of `broker`. No block is asked for before the first id is.
-    #[must_use]
-    pub fn new(controller: ControllerHandle, broker: BrokerId) -> Self {
-        let none = ProducerIdBlock { first: ProducerId(0), count: 0 };
-        Self { controller, broker, left: Arc::new(Mutex::new(none)) }
-    }
-
-    /// An id that nobody has had.
+    /// An id that nobody has had. No block is asked for before the first id is.
     ///
     /// # Errors
     /// The block is used up and there is no other by `deadline`.
-    pub async fn next(&self, deadline: Instant) -> Result<ProducerId, ProducerIdError> {
+    pub async fn next(&self, node: &Arc<Node>, deadline: Instant) -> Result<ProducerId, ProducerIdError> {
         let mut left = self.left.lock().await;
-        if left.count == 0 {
-            let broker = self.broker;
-            let allocated = self.controller.try_decide(deadline, move |controller, _| {
-                let epoch = controller.head().brokers.get(broker).map_or(-1, |registered| registered.epoch);
-                controller.allocate_producer_ids(broker, epoch)
-            });
-            *left = allocated.await??;
-            debug_assert_eq!(left.count, PRODUCER_ID_BLOCK, "a block has another size");
+        if left.left <= 0 {
+            let broker = node.image().brokers.get(node.broker_id).map_or(-1, |registered| registered.epoch);
+            let request = AllocateProducerIdsRequest {
+                broker_id: node.broker_id.0,
+                broker_epoch: broker,
+                ..AllocateProducerIdsRequest::default()
+            };
+            let response = node.ask_controller(deadline, &request, |response| response.error_code).await?;
+            if response.error_code != ErrorCode::NONE {
+                return Err(ProducerIdError::Refused(response.error_code));
+            }
+            *left = Block { next: response.producer_id_start, left: response.producer_id_len };
         }
-        let id = left.first;
-        *left = ProducerIdBlock { first: ProducerId(id.0 + 1), count: left.count - 1 };
+        let id = ProducerId(left.next);
+        *left = Block { next: left.next.saturating_add(1), left: left.left - 1 };
         Ok(id)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_metadata::{Delta, Image};
-use barnabas_types::{LeaderEpoch, Offset};
+use barnabas_raft::Endpoint;
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -23,6 +24,25 @@ pub struct Published {
 impl Default for Published {
     fn default() -> Self {
         Self { image: Arc::default(), end: Offset(0), epoch: LeaderEpoch::NONE }
+    }
+}
+
+/// The controller that decides at the moment, as far as this node knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveController {
+    /// The quorum's newest epoch; -1 when this node takes no part.
+    pub epoch: LeaderEpoch,
+    /// Its leader; None while nobody leads, or nobody known.
+    pub id: Option<BrokerId>,
+    /// Where it listens.
+    pub endpoints: Vec<Endpoint>,
+    /// The level of `kraft.version` at which the quorum runs.
+    pub kraft_version: u16,
+}
+
+impl Default for ActiveController {
+    fn default() -> Self {
+        Self { epoch: LeaderEpoch::NONE, id: None, endpoints: Vec::new(), kraft_version: 0 }
     }
 }
 
@@ -66,6 +86,12 @@ impl Applied {
     #[must_use]
     pub fn end(&self) -> Offset {
         *self.0.borrow()
+    }
+
+    /// Tells of every step.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Offset> {
+        self.0.subscribe()
     }
 
     /// Returns once everything below `end` is applied.
@@ -112,7 +138,7 @@ impl Publisher {
         self.applied.0.send_replace(end);
     }
 
-    /// Publishes every change until the controller has stopped. Changes that come while one is being published are published
+    /// Publishes every change until the quorum has stopped. Changes that come while one is being published are published
     /// together.
     pub async fn run(mut self) {
         loop {

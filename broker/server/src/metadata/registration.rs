@@ -1,35 +1,57 @@
-//! This broker's own part in the metadata: it registers, is let in once its partitions are open, is heard of every
-//! `broker.heartbeat.interval.ms`, and leaves before it stops.
+//! This node's own part in the metadata: it registers with the active controller, is let in once its partitions are open, is heard of
+//! every `broker.heartbeat.interval.ms`, and leaves before it stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use barnabas_metadata::{
-    ControllerRegistration, Heartbeat, HeartbeatReply, Registered, Registration, RegistrationError, StaleBrokerEpoch,
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::messages::{
+    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
 };
-use barnabas_types::{BrokerId, Offset, Uuid};
+use barnabas_types::{Offset, Uuid};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::controller::ControllerHandle;
 use super::error::ControllerError;
-use crate::runtime::Runtime;
+use crate::node::Node;
 
-/// How long one step may take.
-const STEP: Duration = Duration::from_secs(30);
+/// How long one step may take: Kafka's `initial.broker.registration.timeout.ms`.
+const STEP: Duration = Duration::from_secs(60);
+/// How long until a broker registers again whose id is still another process's, or asks again to be let in.
+const RETRY: Duration = Duration::from_millis(100);
 
-/// The broker may not take part.
+/// The node may not take part.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationFailed {
-    /// The controller gave no answer.
+    /// No controller gave an answer.
     #[error(transparent)]
     Controller(#[from] ControllerError),
     /// The controller refused.
-    #[error(transparent)]
-    Refused(#[from] RegistrationError),
-    /// Another process has registered under the same id.
-    #[error(transparent)]
-    Stale(#[from] StaleBrokerEpoch),
+    #[error("the active controller refuses this node: {code} ({})", reason(*code))]
+    Refused {
+        /// Its reason.
+        code: ErrorCode,
+    },
+    /// Another process has registered under the same id, or the broker was unregistered.
+    #[error("the active controller knows another registration under the id of this broker")]
+    Stale,
+}
+
+/// What can be done about a refusal; the controller's log says more.
+const fn reason(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::DUPLICATE_BROKER_REGISTRATION => {
+            "another process with the same node.id is alive, or was until a moment ago: give each node an id of its own"
+        }
+        ErrorCode::INCONSISTENT_CLUSTER_ID => {
+            "it is of another cluster: check controller.quorum.bootstrap.servers, and meta.properties in log.dirs"
+        }
+        ErrorCode::UNSUPPORTED_VERSION => {
+            "it runs a feature at a level that this release does not know: upgrade this node"
+        }
+        _ => "see the log of the active controller",
+    }
 }
 
 /// The directories of this broker, as its heartbeats tell of them.
@@ -44,39 +66,56 @@ pub struct DirectoryNews {
 /// Says how the directories are now.
 pub type Directories = Arc<dyn Fn() -> DirectoryNews + Send + Sync>;
 
+/// Registers the controller of this node.
+///
+/// # Errors
+/// No controller gives an answer.
+pub async fn register_controller(
+    node: &Arc<Node>,
+    registration: &ControllerRegistrationRequest<'_>,
+) -> Result<(), RegistrationFailed> {
+    let deadline = node.runtime.deadline(STEP);
+    let response = node.ask_controller(deadline, registration, |response| response.error_code).await?;
+    match response.error_code {
+        ErrorCode::NONE => {}
+        // The level of metadata.version has no such record: nobody misses it.
+        ErrorCode::UNSUPPORTED_VERSION => {
+            tracing::info!(
+                message = response.error_message.as_deref(),
+                "the controller of this node is not registered"
+            );
+        }
+        code => return Err(RegistrationFailed::Refused { code }),
+    }
+    Ok(())
+}
+
 /// This broker in the cluster.
 #[derive(Clone)]
 pub struct BrokerLife {
-    runtime: Runtime,
-    controller: ControllerHandle,
+    node: Arc<Node>,
     directories: Directories,
-    registration: Arc<Registration>,
-    id: BrokerId,
+    registration: Arc<BrokerRegistrationRequest<'static>>,
     epoch: Arc<AtomicI64>,
 }
 
 impl BrokerLife {
-    /// Registers the controller and the broker of this node. When it returns, this node has applied both, and the broker is still
-    /// fenced: it leads nothing.
+    /// Registers the broker of this node. When it returns, this node has applied all metadata up to the registration, and the broker is
+    /// still fenced: it leads nothing.
     ///
     /// # Errors
-    /// The controller refuses the broker, or gives no answer.
+    /// The controller refuses the broker, or none gives an answer.
     pub async fn register(
-        runtime: Runtime,
-        controller: ControllerHandle,
-        own_controller: ControllerRegistration,
-        registration: Registration,
+        node: Arc<Node>,
+        registration: BrokerRegistrationRequest<'static>,
         directories: Directories,
     ) -> Result<Self, RegistrationFailed> {
-        let registered = controller
-            .try_decide(runtime.deadline(STEP), move |controller, _| controller.register_controller(&own_controller))
-            .await?;
-        if let Err(unsupported) = registered {
-            tracing::info!("{unsupported}");
-        }
-        let Registered { broker_id: id, broker_epoch } = register(&runtime, &controller, &registration).await?;
-        let (registration, epoch) = (Arc::new(registration), Arc::new(AtomicI64::new(broker_epoch)));
-        Ok(Self { runtime, controller, directories, registration, id, epoch })
+        let life =
+            Self { node, directories, registration: Arc::new(registration), epoch: Arc::new(AtomicI64::new(-1)) };
+        let deadline = life.node.runtime.deadline(STEP);
+        life.register_by(deadline).await?;
+        life.applied(Offset(life.epoch() + 1), deadline).await?;
+        Ok(life)
     }
 
     /// The broker epoch.
@@ -90,11 +129,20 @@ impl BrokerLife {
     /// # Errors
     /// The controller refuses or gives no answer.
     pub async fn unfence(&self) -> Result<(), RegistrationFailed> {
-        let heartbeat = self.next_heartbeat(false);
-        let decided = self.controller.try_decide(self.runtime.deadline(STEP), move |controller, context| {
-            controller.heartbeat(context, &heartbeat)
-        });
-        decided.await??;
+        let deadline = self.node.runtime.deadline(STEP);
+        while self.heartbeat(false, deadline).await?.is_fenced {
+            tokio::time::sleep(RETRY).await;
+        }
+        // The controller has decided it; here it is in force once it is applied.
+        let mut applied = self.node.controller.applied().watch();
+        let is_let_in = || {
+            let image = self.node.image();
+            image.brokers.get(self.node.broker_id).is_some_and(|broker| !broker.fenced)
+        };
+        while !is_let_in() {
+            let changed = tokio::time::timeout_at(deadline, applied.changed()).await;
+            changed.map_err(|_| ControllerError::TimedOut)?.map_err(|_| ControllerError::Stopped)?;
+        }
         Ok(())
     }
 
@@ -105,12 +153,15 @@ impl BrokerLife {
     pub async fn leave(&self) -> Result<(), RegistrationFailed> {
         /// Begin, finish: more rounds are needed only where others have to take over first.
         const ROUNDS: u32 = 100;
+        const LEAVE: Duration = Duration::from_secs(30);
+        /// Where no controller answers for so long, all nodes are stopping: nobody would take over.
+        const NOBODY: Duration = Duration::from_secs(5);
         for round in 0..ROUNDS {
-            if self.heartbeat(true).await?.should_shut_down {
+            if self.heartbeat(true, self.node.runtime.deadline(NOBODY)).await?.should_shut_down {
                 break;
             }
             if round > 0 {
-                tokio::time::sleep(STEP / ROUNDS).await;
+                tokio::time::sleep(LEAVE / ROUNDS).await;
             }
         }
         Ok(())
@@ -123,14 +174,18 @@ impl BrokerLife {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
             }
-            match self.heartbeat(false).await {
+            // Once told to stop, nobody waits for an answer: `leave` asks for its own.
+            let heartbeat = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                heartbeat = self.heartbeat(false, self.node.runtime.deadline(STEP)) => heartbeat,
+            };
+            match heartbeat {
                 Ok(_) => {}
                 Err(RegistrationFailed::Controller(ControllerError::Stopped)) => return,
-                Err(RegistrationFailed::Stale(stale)) => {
-                    tracing::warn!(%stale, "this broker is not registered any more, and registers again");
-                    match register(&self.runtime, &self.controller, &self.registration).await {
-                        Ok(registered) => self.epoch.store(registered.broker_epoch, Ordering::Release),
-                        Err(error) => tracing::error!(%error, "this broker could not register again; it tries again"),
+                Err(RegistrationFailed::Stale) => {
+                    tracing::warn!("this broker is not registered any more, and registers again");
+                    if let Err(error) = self.register_by(self.node.runtime.deadline(STEP)).await {
+                        tracing::error!(%error, "this broker could not register again; it tries again");
                     }
                 }
                 Err(error) => tracing::warn!(%error, "a heartbeat to the controller failed; the next one follows"),
@@ -138,38 +193,60 @@ impl BrokerLife {
         }
     }
 
-    /// One heartbeat. It does not wait until this node has applied what follows from it: while much is being applied the controller
-    /// must go on hearing of this broker.
-    async fn heartbeat(&self, want_shut_down: bool) -> Result<HeartbeatReply, RegistrationFailed> {
-        let heartbeat = self.next_heartbeat(want_shut_down);
-        let decided = self.controller.try_decide_committed(self.runtime.deadline(STEP), move |controller, context| {
-            controller.heartbeat(context, &heartbeat)
-        });
-        Ok(decided.await??)
+    /// Registers, as soon as a process that had the id before counts as gone.
+    async fn register_by(&self, deadline: Instant) -> Result<(), RegistrationFailed> {
+        let mut told = false;
+        loop {
+            let asked = self.node.ask_controller(deadline, &*self.registration, |response| response.error_code);
+            let response = asked.await?;
+            match response.error_code {
+                ErrorCode::NONE => {
+                    self.epoch.store(response.broker_epoch, Ordering::Release);
+                    return Ok(());
+                }
+                ErrorCode::DUPLICATE_BROKER_REGISTRATION if deadline > self.node.runtime.deadline(RETRY) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::info!(
+                            "the former session of broker {} has not ended, or another process has its node.id: waiting for up to \
+                             broker.session.timeout.ms",
+                            self.node.broker_id
+                        );
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                code => return Err(RegistrationFailed::Refused { code }),
+            }
+        }
     }
 
-    fn next_heartbeat(&self, want_shut_down: bool) -> Heartbeat {
+    async fn applied(&self, end: Offset, deadline: Instant) -> Result<(), ControllerError> {
+        let reached = tokio::time::timeout_at(deadline, self.node.controller.applied().reached(end)).await;
+        reached.map_err(|_| ControllerError::TimedOut)?.map_err(|_| ControllerError::Stopped)
+    }
+
+    /// One heartbeat. It does not wait until this node has applied what follows from it: while much is being applied the controller
+    /// must go on hearing of this broker.
+    async fn heartbeat(
+        &self,
+        want_shut_down: bool,
+        deadline: Instant,
+    ) -> Result<BrokerHeartbeatResponse<'static>, RegistrationFailed> {
         let DirectoryNews { offline, cordoned } = (self.directories)();
-        Heartbeat {
-            broker_id: self.id,
+        let request = BrokerHeartbeatRequest {
+            broker_id: self.node.broker_id.0,
             broker_epoch: self.epoch(),
-            applied_offset: Offset(self.controller.applied().end().0.saturating_sub(1)),
+            current_metadata_offset: self.node.controller.applied().end().0.saturating_sub(1),
             want_fence: false,
             want_shut_down,
             offline_log_dirs: offline,
             cordoned_log_dirs: Some(cordoned),
+            ..BrokerHeartbeatRequest::default()
+        };
+        let response = self.node.ask_controller(deadline, &request, |response| response.error_code).await?;
+        match response.error_code {
+            ErrorCode::NONE => Ok(response),
+            ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => Err(RegistrationFailed::Stale),
+            code => Err(RegistrationFailed::Refused { code }),
         }
     }
-}
-
-async fn register(
-    runtime: &Runtime,
-    controller: &ControllerHandle,
-    registration: &Registration,
-) -> Result<Registered, RegistrationFailed> {
-    let registration = registration.clone();
-    let decided = controller.try_decide(runtime.deadline(STEP), move |controller, context| {
-        controller.register_broker(context, registration)
-    });
-    Ok(decided.await??)
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use barnabas_log::fs::{Disk, Fault, FaultyFs, Operation};
 use barnabas_metadata::{
-    BrokerEndpoint, ConfigResource, ConfigRules, ControllerRegistration, FeatureRange, Image, InvalidConfig,
-    METADATA_VERSION, Registration, ResourceType,
+    BrokerEndpoint, ConfigResource, ConfigRules, FeatureRange, Heartbeat, Image, InvalidConfig, METADATA_VERSION,
+    Registration, ResourceType,
 };
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
-use barnabas_raft::{Endpoint, ReplicaKey};
+use barnabas_raft::{Config, Endpoint, ReplicaKey};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, Timestamp, Uuid};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -77,10 +77,11 @@ const QUIET: ControllerSettings = ControllerSettings {
 };
 
 fn quorum(directory: &Path) -> QuorumSettings {
+    let key = ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) };
+    let endpoints = vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port: 9093 }];
     QuorumSettings {
         metadata_log_dir: directory.to_path_buf(),
-        key: ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) },
-        endpoints: vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port: 9093 }],
+        replica: Config::new(key, "cluster", endpoints, 0),
         segment_bytes: 1 << 30,
     }
 }
@@ -97,7 +98,8 @@ impl NodeContext {
     fn start_on(disk: &Arc<Disk>, directory: &Path, settings: ControllerSettings) -> Self {
         let (runtime, quorum) = (Runtime::current(), quorum(directory));
         if !raft::is_formatted(disk.fs(), directory).unwrap() {
-            raft::format(disk.fs(), directory, quorum.key, quorum.endpoints.clone(), Timestamp(1)).unwrap();
+            let (key, endpoints) = (quorum.replica.key, quorum.replica.endpoints.clone());
+            raft::format(disk.fs(), directory, key, endpoints, Timestamp(1)).unwrap();
         }
         let applied = Applied::default();
         let (controller, published) =
@@ -119,14 +121,8 @@ impl NodeContext {
         self.runtime.deadline(Duration::from_secs(60))
     }
 
-    async fn register(&self) -> BrokerLife {
-        let own_controller = ControllerRegistration {
-            id: BrokerId(1),
-            incarnation_id: self.runtime.random_uuid(),
-            zk_migration_ready: false,
-            endpoints: vec![endpoint("CONTROLLER", 9093)],
-            features: Vec::new(),
-        };
+    /// Registers broker 1 and lets it in. Returns its epoch.
+    async fn register(&self) -> i64 {
         let registration = Registration {
             broker_id: BrokerId(1),
             incarnation_id: self.runtime.random_uuid(),
@@ -136,18 +132,30 @@ impl NodeContext {
             log_dirs: vec![Uuid::from_u128(7 << 100)],
             beside_controller: true,
         };
-        let directories: Directories = Arc::new(DirectoryNews::default);
-        let life = BrokerLife::register(
-            self.runtime.clone(),
-            self.controller.clone(),
-            own_controller,
-            registration,
-            directories,
-        );
-        let life = life.await.unwrap();
+        let registered = self
+            .controller
+            .try_decide(self.deadline(), |controller, context| controller.register_broker(context, registration));
+        let epoch = registered.await.unwrap().unwrap().broker_epoch;
         assert!(self.image().brokers.get(BrokerId(1)).unwrap().fenced, "a new registration is fenced");
-        life.unfence().await.unwrap();
-        life
+        self.heartbeat(epoch, false).await;
+        assert!(!self.image().brokers.get(BrokerId(1)).unwrap().fenced);
+        epoch
+    }
+
+    async fn heartbeat(&self, broker_epoch: i64, want_shut_down: bool) {
+        let heartbeat = Heartbeat {
+            broker_id: BrokerId(1),
+            broker_epoch,
+            applied_offset: Offset(self.controller.applied().end().0 - 1),
+            want_fence: false,
+            want_shut_down,
+            offline_log_dirs: Vec::new(),
+            cordoned_log_dirs: None,
+        };
+        let decided = self
+            .controller
+            .try_decide(self.deadline(), move |controller, context| controller.heartbeat(context, &heartbeat));
+        decided.await.unwrap().unwrap();
     }
 
     async fn create(&self, name: &'static str) -> Result<Result<Uuid, ErrorCode>, ControllerError> {
@@ -178,13 +186,13 @@ fn endpoint(name: &str, port: u16) -> BrokerEndpoint {
 async fn what_is_answered_is_already_applied_here_and_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let node = NodeContext::start(directory.path(), QUIET);
-    let life = node.register().await;
+    let epoch = node.register().await;
     let id = node.create("a").await.unwrap().unwrap();
     assert_eq!(node.image().topics.get(id).unwrap().partitions.len(), 2, "the reply came before the topic");
     assert_eq!(node.create("a").await.unwrap(), Err(ErrorCode::TOPIC_ALREADY_EXISTS));
-    life.leave().await.unwrap();
-    // Who leaves does not wait until this node has applied it; whoever asks for a decision does.
-    assert_eq!(node.create("a").await.unwrap(), Err(ErrorCode::TOPIC_ALREADY_EXISTS));
+    // The first begins to stop, the second finds that nothing depends on it any more.
+    node.heartbeat(epoch, true).await;
+    node.heartbeat(epoch, true).await;
     assert!(node.image().brokers.get(BrokerId(1)).unwrap().fenced);
     node.controller.stop().await;
     assert!(matches!(node.create("b").await, Err(ControllerError::Stopped)));
@@ -222,20 +230,21 @@ async fn subscribers_are_told_in_their_order() {
 #[tokio::test]
 async fn producer_ids_are_never_given_twice_not_even_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
-    let mut given = std::collections::BTreeSet::new();
+    let mut given = Vec::new();
     let mut killed = Vec::new();
-    for start in 0..3 {
+    for _ in 0..3 {
         let node = NodeContext::start(directory.path(), QUIET);
-        node.register().await;
-        let ids = ProducerIds::new(node.controller.clone(), BrokerId(1));
-        for _ in 0..1001 {
-            assert!(given.insert(ids.next(node.deadline()).await.unwrap()), "given twice in start {start}");
+        let epoch = node.register().await;
+        for _ in 0..2 {
+            let allocated = node
+                .controller
+                .try_decide(node.deadline(), move |controller, _| controller.allocate_producer_ids(BrokerId(1), epoch));
+            given.push(allocated.await.unwrap().unwrap().first);
         }
         // It goes on living, silent, which to the directory is a process that was killed.
         killed.push(node);
     }
-    assert_eq!(given.first(), Some(&ProducerId(0)));
-    assert_eq!(given.last(), Some(&ProducerId(5000)));
+    assert_eq!(given, [0, 1000, 2000, 3000, 4000, 5000].map(ProducerId));
 }
 
 #[tokio::test]

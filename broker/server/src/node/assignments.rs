@@ -13,7 +13,8 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
-use super::{Node, hosting};
+use super::Node;
+use super::broker::hosting;
 use crate::config::{Layers, Settings, TopicConfig};
 use crate::coordinator::GroupCoordinators;
 use crate::metadata::{Change, Subscriber};

@@ -2,11 +2,13 @@
 //! topic, because the environment lists them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_metadata::CreateTopicError;
 use barnabas_protocol::ErrorCode;
-use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use barnabas_protocol::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
 
 use super::Node;
 use crate::config::TopicToCreate;
@@ -21,7 +23,7 @@ const DEFAULT: i16 = -1;
 impl Node {
     /// Makes the topics that are named and do not exist, with the broker's defaults; returns once they can be used here, or
     /// could not be made. Whoever asks for their metadata next sees which.
-    pub async fn auto_create_topics(&self, names: BTreeSet<String>) {
+    pub async fn auto_create_topics(self: &Arc<Self>, names: BTreeSet<String>) {
         let topics = names.iter().map(|name| self.topic_by_name(name)).collect();
         if let Err(error) = create(self, topics).await {
             tracing::warn!(%error, "topics were not made for a client that asked for them");
@@ -50,7 +52,7 @@ impl Node {
 }
 
 /// Makes the topics that the environment lists. Those that exist stay as they are.
-pub async fn create_configured(node: &Node, topics: Vec<TopicToCreate>) -> Result<(), ControllerError> {
+pub async fn create_configured(node: &Arc<Node>, topics: Vec<TopicToCreate>) -> Result<(), ControllerError> {
     let wanted = |listed: TopicToCreate| {
         let policy = listed.cleanup_policy.as_deref().map(|policy| ("cleanup.policy", policy));
         topic(&listed.name, listed.partitions, listed.replication_factor, policy.as_slice())
@@ -78,24 +80,46 @@ fn topic(
     }
 }
 
-async fn create(node: &Node, topics: Vec<CreatableTopic<'static>>) -> Result<(), ControllerError> {
+async fn create(node: &Arc<Node>, topics: Vec<CreatableTopic<'static>>) -> Result<(), ControllerError> {
     if topics.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
-    let request = CreateTopicsRequest { topics, ..Default::default() };
-    let deadline = node.runtime.deadline(WAIT);
-    let results =
-        node.controller.decide(deadline, move |controller, context| controller.create_topics(context, &request));
-    for (name, result) in names.iter().zip(results.await?) {
-        match result {
-            Ok(created) => tracing::info!(topic = name, partitions = created.partitions, "topic created"),
-            Err(CreateTopicError::Exists { .. }) => {}
-            Err(error) => {
-                let code: ErrorCode = error.code();
-                tracing::warn!(topic = name, code = code.name(), %error, "topic not created");
+    // As long as the client's: one that is told meanwhile that the topic is unknown asks again.
+    let timeout_ms = i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX);
+    let request = CreateTopicsRequest { topics, timeout_ms, ..Default::default() };
+    let first_error =
+        |response: &CreateTopicsResponse<'_>| response.topics.first().map_or(ErrorCode::NONE, |topic| topic.error_code);
+    let response = node.ask_controller(node.runtime.deadline(WAIT), &request, first_error).await?;
+    let mut made = false;
+    for topic in &response.topics {
+        match topic.error_code {
+            ErrorCode::NONE => {
+                made = true;
+                tracing::info!(topic = %topic.name, partitions = topic.num_partitions, "topic created");
+            }
+            ErrorCode::TOPIC_ALREADY_EXISTS => {}
+            code => {
+                let message = topic.error_message.as_deref();
+                tracing::warn!(topic = %topic.name, code = code.name(), message, "topic not created");
             }
         }
     }
+    if made {
+        wait_for(node, &response).await;
+    }
     Ok(())
+}
+
+/// Another node may have decided: here the topics are there a moment later.
+async fn wait_for(node: &Node, response: &CreateTopicsResponse<'_>) {
+    let deadline = node.runtime.deadline(WAIT);
+    let mut applied = node.controller.applied().watch();
+    let made = response.topics.iter().filter(|topic| topic.error_code == ErrorCode::NONE);
+    for topic in made {
+        while node.image().topics.get(topic.topic_id).is_none() {
+            if !matches!(tokio::time::timeout_at(deadline, applied.changed()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
 }

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use barnabas_log::fs::{Disk, RealFs};
-use barnabas_metadata::BrokerEndpoint;
-use barnabas_raft::{Endpoint, ReplicaKey};
-use barnabas_types::Uuid;
+use barnabas_raft::{Config, MovedVoter, ReplicaKey, VoterSet};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::{FormatPolicy, formatting};
+use super::{FormatPolicy, formatting, quorum};
 use crate::config::BrokerConfig;
 use crate::metadata::ControllerSettings;
 use crate::raft::{self, QuorumSettings};
@@ -27,7 +25,6 @@ const FALLBACK_MEMORY_BYTES: usize = 1 << 30;
 pub struct Disks {
     pub directories: LogDirectories,
     pub quorum: QuorumSettings,
-    pub incarnation_id: Uuid,
 }
 
 /// How long until a directory that another process holds is tried again.
@@ -81,8 +78,25 @@ fn open(
         );
     }
     raft::check(disk.fs(), &config.metadata_log_dir, &barnabas_metadata::served_features())?;
-    let cluster_id = formatted.or_else(|| cluster_id.map(str::to_owned));
-    let cluster_id = cluster_id.unwrap_or_else(|| runtime.random_uuid().to_string());
+    let formatted_id = formatted.as_deref();
+    let cluster_id = formatted_id.or(cluster_id).map(str::to_owned);
+    let is_alone = quorum::is_alone(config);
+    if formatted_id.is_none() && !is_alone && config.roles.controller && config.quorum_voters.is_empty() {
+        bail!(
+            "{} is not formatted, and nothing says who the first voters of the quorum are: format it once with `barnabas storage format` \
+             and --standalone, --initial-controllers or --no-initial-controllers",
+            config.metadata_log_dir.display()
+        );
+    }
+    let cluster_id = match cluster_id {
+        Some(cluster_id) => cluster_id,
+        None if is_alone => runtime.random_uuid().to_string(),
+        None => bail!(
+            "{} is not formatted, and all nodes of a quorum have to know the same cluster id: format each once with `barnabas storage \
+             format --cluster-id ID` (`barnabas storage random-uuid` makes one), or set CLUSTER_ID in the environment",
+            config.metadata_log_dir.display()
+        ),
+    };
     for path in &config.log_dirs {
         match storage::format(&disk, path, &cluster_id, config.node_id, runtime.random_uuid()) {
             // Of several, one whose disk has failed is left out when they are taken.
@@ -103,23 +117,48 @@ fn open(
         .find(|directory| directory.path == config.metadata_log_dir)
         .map(|directory| directory.id)
         .with_context(|| format!("metadata.log.dir {} is none of log.dirs", config.metadata_log_dir.display()))?;
+    let key = ReplicaKey { id: config.node_id, directory_id };
     let quorum = QuorumSettings {
         metadata_log_dir: config.metadata_log_dir.clone(),
-        key: ReplicaKey { id: config.node_id, directory_id },
-        endpoints: voter_endpoints(config),
+        replica: Config {
+            moved_voters: moved_voters(&directories, config)?,
+            ..quorum::replica(config, key, directories.cluster_id(), runtime)
+        },
         segment_bytes: config.metadata_log.metadata_log_segment_bytes,
     };
-    format_metadata(&directories, &quorum, runtime)?;
-    Ok(Disks { directories, quorum, incarnation_id: runtime.random_uuid() })
+    format_metadata(&directories, &quorum, is_alone, runtime)?;
+    Ok(Disks { directories, quorum })
+}
+
+/// What `barnabas storage set-voters` wrote down.
+fn moved_voters(directories: &LogDirectories, config: &BrokerConfig) -> anyhow::Result<Vec<MovedVoter>> {
+    let moved = raft::read_moved_voters(directories.disk().fs(), &config.metadata_log_dir)?;
+    if !moved.is_empty() {
+        let named: Vec<String> = moved.iter().map(|voter| voter.key.to_string()).collect();
+        tracing::warn!(
+            voters = named.join(", "),
+            "where these voters listen was set by hand (storage set-voters); that counts where the log has the address of before"
+        );
+    }
+    Ok(moved)
 }
 
 /// Makes the metadata log of a new cluster.
-fn format_metadata(directories: &LogDirectories, quorum: &QuorumSettings, runtime: &Runtime) -> anyhow::Result<()> {
+fn format_metadata(
+    directories: &LogDirectories,
+    quorum: &QuorumSettings,
+    is_alone: bool,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
     let fs = directories.disk().fs();
-    if raft::is_formatted(fs, &quorum.metadata_log_dir)? {
+    // Formatted by command, without voters: they are in the configuration, or in the log of those that know them.
+    let has_others = !is_alone || !quorum.replica.bootstrap_servers.is_empty();
+    let is_prepared = has_others && raft::has_bootstrap(fs, &quorum.metadata_log_dir);
+    if is_prepared || raft::is_formatted(fs, &quorum.metadata_log_dir)? {
         return Ok(());
     }
-    raft::format(fs, &quorum.metadata_log_dir, quorum.key, quorum.endpoints.clone(), runtime.wall())?;
+    let voters = if is_alone { VoterSet(vec![quorum.replica.voter()]) } else { VoterSet::default() };
+    raft::format_voters(fs, &quorum.metadata_log_dir, &voters, runtime.wall())?;
     tracing::info!(cluster = directories.cluster_id(), "formatted {}", quorum.metadata_log_dir.display());
     Ok(())
 }
@@ -161,28 +200,6 @@ pub fn controller_settings(config: &BrokerConfig) -> ControllerSettings {
         max_bytes_between_snapshots: positive(metadata.metadata_log_max_record_bytes_between_snapshots).unwrap_or(1),
         max_snapshot_interval: positive(metadata.metadata_log_max_snapshot_interval_ms).map(Duration::from_millis),
     }
-}
-
-fn voter_endpoints(config: &BrokerConfig) -> Vec<Endpoint> {
-    let endpoint = |listener: &crate::config::Listener| Endpoint {
-        name: listener.name.as_str().into(),
-        host: if listener.host.is_empty() { "localhost".into() } else { listener.host.as_str().into() },
-        port: listener.port,
-    };
-    config.controller_listeners.iter().map(endpoint).collect()
-}
-
-/// The controller's listeners as its registration names them.
-pub fn controller_endpoints(config: &BrokerConfig) -> Vec<BrokerEndpoint> {
-    let named = voter_endpoints(config).into_iter().zip(&config.controller_listeners);
-    named
-        .map(|(endpoint, listener)| BrokerEndpoint {
-            name: endpoint.name,
-            host: endpoint.host,
-            port: endpoint.port,
-            security_protocol: listener.protocol.id(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

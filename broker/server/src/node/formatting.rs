@@ -13,7 +13,7 @@ use crate::config::BrokerConfig;
 use crate::raft;
 
 /// How data gets here whose metadata is in ZooKeeper.
-const MIGRATE: &str = "migrate the cluster to KRaft with Apache Kafka 3.9 first (its documentation: ZooKeeper to KRaft Migration), then \
+pub(crate) const MIGRATE: &str = "migrate the cluster to KRaft with Apache Kafka 3.9 first (its documentation: ZooKeeper to KRaft Migration), then \
      start Barnabas on the directory. Nothing in it was changed";
 
 /// What a log directory is.
@@ -102,10 +102,13 @@ fn look(fs: &dyn Fs, path: &Path) -> anyhow::Result<Found> {
 /// A name in `path` that looks like a partition's: `topic-0`. The metadata log is one too.
 fn partition_in(path: &Path) -> Option<String> {
     let entries = std::fs::read_dir(path).ok()?;
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| {
-        let number = name.rsplit_once('-').map(|(_, number)| number);
-        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-    })
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| is_partition_name(name))
+}
+
+/// True for a name that looks like a partition's: `topic-0`.
+pub(crate) fn is_partition_name(name: &str) -> bool {
+    let number = name.rsplit_once('-').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]

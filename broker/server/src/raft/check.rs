@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use barnabas_log::fs::{Fs, IoError, OpenMode};
-use barnabas_metadata::{FeatureRange, Image, ReplayError};
+use barnabas_metadata::{FeatureRange, Image, KRAFT_VERSION, ReplayError};
 use barnabas_protocol::records::metadata::MetadataRecord;
+use barnabas_raft::VoterSet;
 use barnabas_records::BatchView;
 use barnabas_records::control::ControlRecord;
 use barnabas_types::Offset;
 
 use super::batch::{self, Content, DecodeBatchError, Entry};
+use super::control;
 use super::snapshots::{self, BOOTSTRAP, ReadSnapshotError};
 use super::store::METADATA_LOG;
 
-/// The feature that says how the quorum keeps its voters.
-const KRAFT_VERSION: &str = "kraft.version";
 const SEGMENT_SUFFIX: &str = ".log";
 
 /// A metadata log that this release must not open.
@@ -68,28 +68,9 @@ pub enum UnservedMetadata {
 /// It holds something that is not, or the disk failed.
 pub fn check(fs: &dyn Fs, metadata_log_dir: &Path, served: &[FeatureRange]) -> Result<(), UnservedMetadata> {
     let directory = metadata_log_dir.join(METADATA_LOG);
-    let mut look = Look { path: directory.clone(), image: Image::default(), kraft_version: 0, from: Offset(0) };
-    let (snapshots, segments) = match fs.list(&directory) {
-        Ok(entries) => {
-            let names = || entries.iter().map(|entry| entry.name.as_str());
-            let mut snapshots: Vec<_> = names().filter_map(snapshots::parse_name).collect();
-            let mut segments: Vec<_> = names().filter_map(base_offset).collect();
-            snapshots.sort_unstable();
-            segments.sort_unstable();
-            (snapshots, segments)
-        }
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if let Some(newest) = snapshots.last() {
-        look.snapshot(fs, &snapshots::path(&directory, *newest))?;
-        look.from = newest.end_offset;
-    }
-    for (index, (_, name)) in segments.iter().enumerate() {
-        let end = segments.get(index + 1).map(|(base_offset, _)| *base_offset);
-        if end.is_none_or(|end| end > look.from) {
-            look.segment(fs, &directory.join(name))?;
-        }
+    let mut look = Look::new(&directory);
+    if !look.at_log(fs, &directory)? {
+        return Ok(());
     }
     let bootstrap = metadata_log_dir.join(BOOTSTRAP);
     if look.image.features.metadata_version() == 0 {
@@ -97,6 +78,17 @@ pub fn check(fs: &dyn Fs, metadata_log_dir: &Path, served: &[FeatureRange]) -> R
         look.snapshot(fs, &bootstrap)?;
     }
     look.features(served)
+}
+
+/// Every set of voters that the metadata log in `metadata_log_dir` names, from the newest snapshot on: the last is in force.
+///
+/// # Errors
+/// The disk failed, or a record cannot be understood.
+pub fn voter_sets(fs: &dyn Fs, metadata_log_dir: &Path) -> Result<Vec<VoterSet>, UnservedMetadata> {
+    let directory = metadata_log_dir.join(METADATA_LOG);
+    let mut look = Look::new(&directory);
+    look.at_log(fs, &directory)?;
+    Ok(look.voters)
 }
 
 fn base_offset(name: &str) -> Option<(Offset, String)> {
@@ -110,11 +102,50 @@ struct Look {
     /// Only what does not hang on topics.
     image: Image,
     kraft_version: i16,
+    /// In the order of their records.
+    voters: Vec<VoterSet>,
     /// Records before it are in a snapshot.
     from: Offset,
 }
 
 impl Look {
+    fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.to_path_buf(),
+            image: Image::default(),
+            kraft_version: 0,
+            voters: Vec::new(),
+            from: Offset(0),
+        }
+    }
+
+    /// Looks at the newest snapshot and the log after it. False when there is no log.
+    fn at_log(&mut self, fs: &dyn Fs, directory: &Path) -> Result<bool, UnservedMetadata> {
+        let (snapshots, segments) = match fs.list(directory) {
+            Ok(entries) => {
+                let names = || entries.iter().map(|entry| entry.name.as_str());
+                let mut snapshots: Vec<_> = names().filter_map(snapshots::parse_name).collect();
+                let mut segments: Vec<_> = names().filter_map(base_offset).collect();
+                snapshots.sort_unstable();
+                segments.sort_unstable();
+                (snapshots, segments)
+            }
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(newest) = snapshots.last() {
+            self.snapshot(fs, &snapshots::path(directory, *newest))?;
+            self.from = newest.end_offset;
+        }
+        for (index, (_, name)) in segments.iter().enumerate() {
+            let end = segments.get(index + 1).map(|(base_offset, _)| *base_offset);
+            if end.is_none_or(|end| end > self.from) {
+                self.segment(fs, &directory.join(name))?;
+            }
+        }
+        Ok(true)
+    }
+
     fn take(&mut self, path: &Path, entry: Entry<'_>) -> Result<(), UnservedMetadata> {
         match entry.content {
             // Most of a log, and nothing in them is of a feature.
@@ -132,6 +163,10 @@ impl Look {
             },
             Content::Control(ControlRecord::KRaftVersion { kraft_version }) => {
                 self.kraft_version = kraft_version;
+                Ok(())
+            }
+            Content::Control(ControlRecord::Voters(voters)) => {
+                self.voters.push(control::voter_set(&voters));
                 Ok(())
             }
             Content::Control(_) => Ok(()),

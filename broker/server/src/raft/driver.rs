@@ -11,8 +11,8 @@ use barnabas_log::{AppendError, ChangeError};
 use barnabas_metadata::History;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
-    AppendRefusal, Config, Effect, Endpoint, FetchContent, HaltReason, Input, Node, ReplicaKey, RequestFailure,
-    RequestId, Response, SnapshotContent, SnapshotId, StartError, VoterSet,
+    AppendRefusal, Config, Effect, FetchContent, HaltReason, Input, Node, ReplicaKey, RequestFailure, RequestId,
+    Response, SnapshotContent, SnapshotId, StartError, Voter,
 };
 use barnabas_records::BuildError;
 use barnabas_records::control::control_batch;
@@ -30,10 +30,8 @@ use super::store::{InstallError, LoadError, MetadataStore};
 pub struct QuorumSettings {
     /// `metadata.log.dir`, or the first of `log.dirs`.
     pub metadata_log_dir: PathBuf,
-    /// This node and the id of that directory.
-    pub key: ReplicaKey,
-    /// The controller listeners as advertised.
-    pub endpoints: Vec<Endpoint>,
+    /// This node's part in the quorum.
+    pub replica: Config,
     /// `metadata.log.segment.bytes`.
     pub segment_bytes: u32,
 }
@@ -47,12 +45,12 @@ pub enum QuorumError {
     /// The engine cannot run this quorum.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The quorum has other voters, or this node is none.
+    /// This node is no voter and has nobody whom it could ask.
     #[error(
-        "the voters of the quorum are {voters:?} and this replica is {key}: this release runs a quorum of one; node.id and directory.id \
-         must be those it was formatted with"
+        "the voters of the quorum are {voters:?} and this replica is {key}, alone: node.id and directory.id must be those it was formatted \
+         with; or name the other nodes in controller.quorum.bootstrap.servers"
     )]
-    OtherVoters {
+    Alone {
         /// This replica.
         key: ReplicaKey,
         /// The voters.
@@ -118,40 +116,15 @@ pub struct QuorumDriver {
 }
 
 impl QuorumDriver {
-    /// Opens the metadata log and takes this node's part in the quorum: with one voter that is to lead it. Returns the metadata
-    /// of every record on disk; all of it is committed.
+    /// Opens the metadata log of a replica. Returns the metadata of the newest snapshot; what of the log is committed the quorum has to
+    /// say. Nothing happens before [`QuorumDriver::begin`].
     ///
     /// # Errors
-    /// The log cannot be read whole, or the quorum has other voters.
-    pub fn start(disk: &Arc<Disk>, settings: &QuorumSettings, now: Now) -> Result<(Self, History), QuorumError> {
-        // Nobody else takes part: what only others are told or asked stays empty.
-        let mut config = Config::new(settings.key, "", settings.endpoints.clone(), 0);
-        config.configured_voters = VoterSet(vec![config.voter()]);
-        let (mut driver, mut history) = Self::open(disk, settings, config, now)?;
-        if !driver.node.voters().is_only(&settings.key) {
-            return Err(QuorumError::OtherVoters { key: settings.key, voters: driver.node.voters().keys() });
-        }
-        driver.store.replay(driver.node.log().snapshot().end_offset, driver.log_end(), &mut history)?;
-        driver.begin(now)?;
-        driver.sync(now)?;
-        driver.outgoing.clear();
-        Ok((driver, history))
-    }
-
-    /// Opens the metadata log for a replica of any quorum. Returns the metadata of the newest snapshot; what of the log is committed
-    /// the quorum has to say. Nothing happens before [`QuorumDriver::begin`].
-    ///
-    /// # Errors
-    /// The log cannot be read whole.
-    pub fn open(
-        disk: &Arc<Disk>,
-        settings: &QuorumSettings,
-        config: Config,
-        now: Now,
-    ) -> Result<(Self, History), QuorumError> {
+    /// The log cannot be read whole, or this node can never take part.
+    pub fn open(disk: &Arc<Disk>, settings: &QuorumSettings, now: Now) -> Result<(Self, History), QuorumError> {
         let (store, loaded) = MetadataStore::open(disk, &settings.metadata_log_dir, settings.segment_bytes, now.wall)?;
         let driver = Self {
-            node: Node::new(config, loaded.recovered)?,
+            node: Node::new(settings.replica.clone(), loaded.recovered)?,
             store,
             lead: None,
             pending: None,
@@ -162,6 +135,12 @@ impl QuorumDriver {
             outgoing: Vec::new(),
             recorder: Recorder::default(),
         };
+        let (key, voters) = (settings.replica.key, driver.node.voters());
+        // The only voter is this node with a disk that is gone, or nobody is known at all.
+        let is_nobody = |voter: &Voter| voter.key.id == key.id && !voter.key.matches(&key);
+        if settings.replica.bootstrap_servers.is_empty() && voters.0.len() <= 1 && voters.0.iter().all(is_nobody) {
+            return Err(QuorumError::Alone { key, voters: voters.keys() });
+        }
         Ok((driver, loaded.history))
     }
 

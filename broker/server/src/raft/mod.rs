@@ -5,6 +5,8 @@ mod check;
 mod control;
 mod driver;
 mod format;
+mod moved_voters;
+mod peers;
 mod quorum_state;
 mod recorder;
 mod remote;
@@ -17,9 +19,14 @@ mod store;
 mod tests;
 
 pub use batch::EncodeBatchError;
-pub use check::{UnservedMetadata, check};
+pub use check::{UnservedMetadata, check, voter_sets};
 pub use driver::{AppendRecordsError, QuorumDriver, QuorumError, QuorumSettings};
-pub use format::{FormatError, format, format_voters, is_formatted, read_bootstrap};
+pub use format::{
+    FormatError, format, format_voters, has_bootstrap, holds_more_than_format, is_formatted, read_bootstrap,
+    read_first_snapshot, write_bootstrap, write_first_snapshot,
+};
+pub use moved_voters::{MOVED_VOTERS, MovedVotersError, read as read_moved_voters, write as write_moved_voters};
+pub use peers::Peers;
 pub use remote::{Answer, Outgoing};
 pub use snapshots::{Frame, ReadSnapshotError, WriteSnapshotError, write as write_snapshot};
 pub use store::{LoadError, METADATA_LOG};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use barnabas_log::fs::{Disk, Fault, FaultyFs, Fs, Operation, RealFs};
 use barnabas_metadata::{Image, first_batch, snapshot};
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
-use barnabas_raft::{Endpoint, ReplicaKey, SnapshotId};
+use barnabas_raft::{Config, Endpoint, ReplicaKey, SnapshotId, VoterSet};
 use barnabas_records::control::ControlRecord;
 use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp, Uuid};
 
@@ -35,13 +35,13 @@ impl QuorumContext {
         let directory = tempfile::tempdir().unwrap();
         let disk = Arc::new(Disk::new(fs, 16));
         let settings = settings(directory.path(), 9093);
-        format(disk.fs(), directory.path(), settings.key, settings.endpoints, WALL).unwrap();
+        let Config { key, endpoints, .. } = settings.replica;
+        format(disk.fs(), directory.path(), key, endpoints, WALL).unwrap();
         Self { directory, disk }
     }
 
     fn start_on_port(&self, port: u16) -> (QuorumDriver, Image) {
-        let (driver, history) = QuorumDriver::start(&self.disk, &settings(self.directory.path(), port), NOW).unwrap();
-        (driver, history.visible().clone())
+        start(&self.disk, &settings(self.directory.path(), port)).unwrap()
     }
 
     fn start(&self) -> (QuorumDriver, Image) {
@@ -53,11 +53,24 @@ impl QuorumContext {
     }
 }
 
+/// Starts the only voter, and returns it leading with the metadata of all that it has on disk.
+fn start(disk: &Arc<Disk>, settings: &QuorumSettings) -> Result<(QuorumDriver, Image), QuorumError> {
+    let (mut driver, mut history) = QuorumDriver::open(disk, settings, NOW)?;
+    driver.begin(NOW)?;
+    let end = driver.sync(NOW)?;
+    driver.take_outgoing();
+    driver.replay(driver.node().log().snapshot().end_offset, end, &mut history)?;
+    let image = history.visible().clone();
+    Ok((driver, image))
+}
+
 fn settings(directory: &Path, port: u16) -> QuorumSettings {
+    let key = ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) };
+    let endpoints = vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port }];
+    let alone = Config::new(key, "cluster", endpoints, 0);
     QuorumSettings {
         metadata_log_dir: directory.to_path_buf(),
-        key: ReplicaKey { id: BrokerId(1), directory_id: Uuid::from_u128(7 << 100) },
-        endpoints: vec![Endpoint { name: "CONTROLLER".into(), host: "localhost".into(), port }],
+        replica: Config { configured_voters: VoterSet(vec![alone.voter()]), ..alone },
         segment_bytes: 1 << 30,
     }
 }
@@ -213,7 +226,8 @@ fn formatting_twice_is_refused() {
     let context = QuorumContext::formatted();
     let settings = settings(context.directory.path(), 9093);
     assert!(is_formatted(&RealFs, context.directory.path()).unwrap());
-    let again = format(&RealFs, context.directory.path(), settings.key, settings.endpoints, WALL);
+    let Config { key, endpoints, .. } = settings.replica;
+    let again = format(&RealFs, context.directory.path(), key, endpoints, WALL);
     assert!(matches!(again, Err(FormatError::Formatted { .. })));
 }
 
@@ -232,12 +246,12 @@ fn a_failed_sync_ends_the_replica_for_good() {
 }
 
 #[test]
-fn a_directory_of_a_quorum_with_others_is_refused() {
+fn a_replica_whose_only_voter_was_its_own_lost_disk_is_refused() {
     let context = QuorumContext::formatted();
     let mut other = settings(context.directory.path(), 9093);
-    other.key = ReplicaKey { id: BrokerId(2), ..other.key };
-    let refused = QuorumDriver::start(&context.disk, &other, NOW).err().unwrap();
-    assert!(matches!(refused, QuorumError::OtherVoters { .. }), "{refused}");
+    other.replica.key.directory_id = Uuid::from_u128(8 << 100);
+    let refused = start(&context.disk, &other).err().unwrap();
+    assert!(matches!(refused, QuorumError::Alone { .. }), "{refused}");
 }
 
 #[test]
@@ -272,7 +286,7 @@ fn a_record_of_a_feature_that_is_not_served_stops_the_start_and_stays() {
     let with_acl = [std::fs::read(&path).unwrap(), builder.build().unwrap()].concat();
     std::fs::write(&path, &with_acl).unwrap();
     let settings = settings(context.directory.path(), 9093);
-    let refused = QuorumDriver::start(&context.disk, &settings, NOW).err().unwrap().to_string();
+    let refused = start(&context.disk, &settings).err().unwrap().to_string();
     assert!(refused.contains("the record at offset 3 cannot be read"), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), with_acl);
 }

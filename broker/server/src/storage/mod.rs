@@ -23,7 +23,7 @@ pub use flusher::{Flusher, SyncAsked, UNHURRIED_MS};
 pub use hosting::{HostError, Hosting};
 pub use progress::OpeningProgress;
 pub use scrub::Scrub;
-pub use take::{DirectoryError, format};
+pub use take::{DirectoryError, format, lock};
 pub use upkeep::Upkeep;
 
 #[cfg(test)]

@@ -89,8 +89,11 @@ pub fn format(
     Ok(properties.write(disk.fs(), path)?)
 }
 
-/// Locks the directory against every other process, Apache Kafka's (which locks the POSIX way) included.
-fn lock(disk: &Disk, path: &Path) -> Result<Arc<dyn File>, DirectoryError> {
+/// Locks the directory against every other process, Apache Kafka's (which locks the POSIX way) included, as long as the file is held.
+///
+/// # Errors
+/// Another process has it, or the disk failed.
+pub fn lock(disk: &Disk, path: &Path) -> Result<Arc<dyn File>, DirectoryError> {
     let file = disk.fs().open(&path.join(LOCK), OpenMode::Create)?;
     let exclusive = FlockOperation::NonBlockingLockExclusive;
     let locked = rustix::fs::flock(&**file.handle(), exclusive)

@@ -105,6 +105,18 @@ impl Inode {
         }
     }
 
+    /// Flips a bit, in memory and on the disk: nobody wrote it, and nobody is told.
+    pub(super) fn flip(&self, position: usize, bit: u8) {
+        let mut contents = self.lock();
+        let Contents { cached, durable, .. } = &mut *contents;
+        for byte in [cached.get_mut(position), durable.get_mut(position)].into_iter().flatten() {
+            *byte ^= 1 << (bit & 7);
+        }
+        if let Some(byte) = cached.get(position) {
+            self.mirror(|mirror| mirror.write_all_at(&[*byte], position as u64));
+        }
+    }
+
     pub(super) fn sync(&self) {
         let mut contents = self.lock();
         let Contents { durable, pending, .. } = &mut *contents;

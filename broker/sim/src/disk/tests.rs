@@ -156,3 +156,17 @@ fn a_listing_shows_the_names_of_one_directory_only() {
     assert_eq!(names, ["a", "b", "inner"]);
     assert!(disk.list(Path::new("/none")).unwrap_err().is_not_found());
 }
+
+#[test]
+fn a_flipped_bit_is_read_and_outlives_a_power_cut() {
+    let disk = VirtualDisk::default();
+    let path = Path::new("/d/f");
+    disk.create_directory(Path::new("/d")).unwrap();
+    let file = disk.open(path, OpenMode::Create).unwrap();
+    file.write_at(&[IoSlice::new(&[1, 2, 3])], 0).unwrap();
+    file.sync().unwrap();
+    disk.flip(path, 1, 2);
+    assert_eq!(disk.peek(path, <[u8]>::to_vec), Some(vec![1, 6, 3]));
+    disk.cut_power(&mut Random::new(1));
+    assert_eq!(disk.peek(path, <[u8]>::to_vec), Some(vec![1, 6, 3]));
+}

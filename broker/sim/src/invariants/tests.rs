@@ -21,6 +21,7 @@ fn quorum() -> Observed {
         }
         replica.durable_end = 2;
         let voters = vec![key(0), key(1), key(2)];
+        replica.voters_in_log = vec![(1, voters.clone())];
         let role = if id == 0 { RoleName::Leader } else { RoleName::Follower };
         replica.standing =
             Standing { role, epoch: 1, leader: Some(0), high_watermark: Some(2), voters, ..Standing::default() };
@@ -178,6 +179,16 @@ fn about_commits() -> Vec<(&'static str, Facts)> {
             ],
         ),
         (
+            "voters_in_force_are_the_newest",
+            vec![
+                Box::new(|_| Fact::Settled { place: 1 }),
+                Box::new(|seen| {
+                    seen.replicas[1].voters_in_log.push((2, vec![key(0), key(1)]));
+                    Fact::Settled { place: 1 }
+                }),
+            ],
+        ),
+        (
             "snapshot_equivalence",
             vec![Box::new(|_| {
                 let id = SnapshotId { end_offset: Offset(2), epoch: LeaderEpoch(4) };
@@ -195,6 +206,29 @@ fn about_commits() -> Vec<(&'static str, Facts)> {
     ]
 }
 
+fn about_brokers() -> Vec<(&'static str, Facts)> {
+    let registered = |place, life, epoch| Box::new(move |_: &mut Observed| Fact::Registered { place, life, epoch });
+    vec![
+        (
+            "broker_epochs_only_grow",
+            vec![registered(4, 1, 5), registered(4, 1, 5), registered(4, 2, 9), registered(4, 3, 8)],
+        ),
+        ("broker_epochs_only_grow", vec![registered(4, 1, 5), registered(4, 2, 5)]),
+        ("broker_epochs_only_grow", vec![registered(4, 1, 5), registered(5, 1, 5)]),
+    ]
+    .into_iter()
+    .map(|(name, facts)| (name, facts.into_iter().map(|fact| fact as Box<dyn Fn(&mut Observed) -> Fact>).collect()))
+    .chain([(
+        "unfenced_broker_knows_itself",
+        vec![
+            Box::new(|_: &mut Observed| Fact::LetIn { place: 4, epoch: 5, applied: 6 })
+                as Box<dyn Fn(&mut Observed) -> Fact>,
+            Box::new(|_| Fact::LetIn { place: 4, epoch: 5, applied: 5 }),
+        ],
+    )])
+    .collect()
+}
+
 /// The leader changes the voters; what it appended before is committed by then.
 fn voters(seen: &mut Observed, voters: Vec<ReplicaKey>) -> Fact {
     seen.replicas[0].standing.high_watermark = Some(seen.replicas[0].log.end());
@@ -206,7 +240,8 @@ fn voters(seen: &mut Observed, voters: Vec<ReplicaKey>) -> Fact {
 
 #[test]
 fn each_invariant_notices_what_it_is_there_for() {
-    let cases: Vec<_> = [about_elections(), about_logs(), about_commits()].into_iter().flatten().collect();
+    let cases: Vec<_> =
+        [about_elections(), about_logs(), about_commits(), about_brokers()].into_iter().flatten().collect();
     for invariant in all() {
         assert!(cases.iter().any(|(name, _)| *name == invariant.name()), "{} has no case", invariant.name());
     }

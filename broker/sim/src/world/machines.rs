@@ -6,14 +6,14 @@ use std::time::Duration;
 use barnabas_log::fs::Fs;
 use barnabas_raft::{Config, HaltReason, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
 use barnabas_server::raft::format_voters;
-use barnabas_types::{Now, Timestamp, Uuid};
+use barnabas_types::{BrokerId, Now, Timestamp, Uuid};
 
 use super::{CLUSTER, Event, World, endpoint};
 use crate::disk::VirtualDisk;
 use crate::disk_log::{Cursor, METADATA_LOG_DIR};
 use crate::network::Place;
 use crate::process::{Failed, HOST, Process, Setup};
-use crate::random::Random;
+use crate::random::{Concern, Random, Salt};
 use crate::schedule::{DriftingClock, Instant};
 
 /// When virtual time begins, in calendar time.
@@ -24,7 +24,13 @@ const KRAFT_VERSIONS: KRaftVersionRange = KRaftVersionRange { min: 0, max: 1 };
 pub(crate) struct Machine {
     pub(crate) key: ReplicaKey,
     pub(crate) disk: VirtualDisk,
+    /// How many disks it has had.
+    disks: u64,
     clock: DriftingClock,
+    /// How far its calendar is off.
+    wall_millis: i64,
+    /// Chance for its syncs.
+    pub(super) syncs: Random,
     pub(crate) process: Option<Process>,
     /// How many processes it has had.
     pub(crate) life: u32,
@@ -39,10 +45,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(key: ReplicaKey, random: &mut Random) -> Self {
+    pub(super) fn new(place: Place, salt: Salt) -> Self {
+        let mut random = salt.stream(Concern::Clock, place as u64, 0);
         Self {
-            key,
+            key: new_key(place, 0, salt),
             disk: VirtualDisk::default(),
+            disks: 1,
+            wall_millis: 0,
+            syncs: salt.stream(Concern::Sync, place as u64, 0),
             // A twentieth too fast or slow, which is more than any machine that works.
             clock: DriftingClock { offset: random.below(1 << 32), rate: random.between(950_000, 1_050_000) },
             process: None,
@@ -58,7 +68,12 @@ impl Machine {
     pub(super) fn now(&self, instant: Instant) -> Now {
         let millis = self.clock.millis(instant);
         let wall = i64::try_from(BEGINNING_MS + instant.0 / 1000).unwrap_or(i64::MAX);
-        Now { monotonic: Duration::from_millis(millis), wall: Timestamp(wall) }
+        Now { monotonic: Duration::from_millis(millis), wall: Timestamp(wall.saturating_add(self.wall_millis)) }
+    }
+
+    /// Lets its calendar jump.
+    pub(super) const fn move_wall_clock(&mut self, millis: i64) {
+        self.wall_millis = self.wall_millis.saturating_add(millis);
     }
 
     /// When its process can act, if not at once.
@@ -67,9 +82,8 @@ impl Machine {
     }
 
     /// Lets the process do nothing until then.
-    pub(crate) fn pause(&mut self, until: Instant) -> bool {
+    pub(crate) fn pause(&mut self, until: Instant) {
         self.idle_until = self.idle_until.max(until);
-        self.process.is_some()
     }
 
     /// Ends a pause.
@@ -79,7 +93,7 @@ impl Machine {
 
     /// The instant of the engine's deadline.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let deadline = self.process.as_ref()?.driver.deadline()?;
+        let deadline = self.process.as_ref()?.deadline()?;
         Some(self.clock.instant_of(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)))
     }
 }
@@ -107,16 +121,17 @@ impl World {
         }
     }
 
-    fn config(&mut self, place: Place, key: ReplicaKey) -> Config {
+    fn config(&self, place: Place, key: ReplicaKey, life: u32) -> Config {
         let is_controller = place < self.plan.controllers();
         let endpoints = if is_controller { vec![endpoint(place)] } else { Vec::new() };
-        let mut config = Config::new(key, CLUSTER, endpoints, self.random.machines.bits());
+        let mut config = Config::new(key, CLUSTER, endpoints, self.chance(Concern::Engine, place, life).bits());
         config.is_controller = is_controller;
         config.kraft_versions = KRAFT_VERSIONS;
         config.auto_join = self.plan.auto_join && is_controller;
         config.election_timeout_ms = self.plan.election_timeout_ms;
         config.election_backoff_max_ms = self.plan.election_timeout_ms;
         config.fetch_timeout_ms = self.plan.fetch_timeout_ms;
+        config.fetch_timeout_spread_ms = self.plan.fetch_timeout_ms / 10;
         config.fetch_max_bytes = self.plan.fetch_max_bytes;
         config.fetch_snapshot_max_bytes = self.plan.fetch_snapshot_max_bytes;
         if self.plan.kraft_version == 0 {
@@ -146,18 +161,25 @@ impl World {
             return;
         };
         let (key, life) = (machine.key, life + 1);
-        let config = self.config(place, key);
+        let config = self.config(place, key, life);
         let setup = Setup {
             place,
             life,
             config,
             segment_bytes: self.plan.segment_bytes,
             snapshot_every: self.plan.snapshot_every,
-            random: self.random.machines.fork(),
+            is_broker: place >= self.plan.controllers(),
+            // Brokers that are only pretended are not heard of.
+            broker_session_timeout: match self.plan.brokers {
+                0 => Duration::from_secs(86_400),
+                _ => Duration::from_millis(self.plan.broker_session_timeout_ms),
+            },
+            random: self.chance(Concern::Controller, place, life),
         };
+        let syncs = self.chance(Concern::Sync, place, life);
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.disk.revive();
-        machine.life = life;
+        (machine.life, machine.syncs) = (life, syncs);
         (machine.sync_planned, machine.tick_planned) = (false, None);
         self.figures.count("starts");
         match Process::start(&machine.disk, setup, machine.now(now)) {
@@ -194,6 +216,12 @@ impl World {
 
     /// A process could not go on: because of a fault that was played, or there is a bug.
     fn failed(&mut self, place: Place, failed: &Failed) {
+        if let (true, Failed::Other(how)) = (self.is_damaged(place), failed) {
+            self.trace
+                .say(self.schedule.now(), || format!("node {place}: stops, and somebody replaces its disk ({how})"));
+            self.figures.count("damaged disks that were noticed");
+            return self.replace_damaged_disk(place);
+        }
         let Some(machine) = self.machines.get_mut(place) else { return };
         let (how, expected) = match failed {
             Failed::Halted(reason) => (reason.to_string(), *reason == HaltReason::DiskFailed),
@@ -203,7 +231,8 @@ impl World {
             self.violate("no_failure_without_a_fault", format!("node {place} stops: {how}"));
             return;
         }
-        let power_cut = machine.disk.is_dead() && self.random.machines.chance(500);
+        let (died, life) = (machine.disk.is_dead(), machine.life);
+        let power_cut = died && self.chance(Concern::Death, place, life).chance(500);
         self.trace.say(self.schedule.now(), || format!("node {place}: dies ({how})"));
         self.bury(place, power_cut);
     }
@@ -235,39 +264,54 @@ impl World {
 
     fn bury(&mut self, place: Place, power_cut: bool) {
         let now = self.schedule.now();
-        let pause = if self.is_calm() {
-            10_000
-        } else {
-            self.random.machines.pick(&[5_000, 200_000, 3_000_000]).unwrap_or(5_000)
-        };
-        let at = now.after(self.random.machines.below(pause) + 1_000);
+        let Some(life) = self.machines.get(place).map(|machine| machine.life) else { return };
+        let mut restart = self.chance(Concern::Restart, place, life);
+        let mut left = self.chance(Concern::PowerCut, place, life);
+        let pause = if self.is_calm() { 10_000 } else { restart.pick(&[5_000, 200_000, 3_000_000]).unwrap_or(5_000) };
+        let at = now.after(restart.below(pause) + 1_000);
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.process = None;
         machine.idle_until = Instant(0);
         if power_cut {
-            machine.disk.cut_power(&mut self.random.machines);
+            machine.disk.cut_power(&mut left);
         }
-        let life = machine.life;
         if let Some(replica) = self.observed.replicas.get_mut(place) {
             replica.running = false;
         }
         self.schedule.plan(at, Event::Restart { place, life });
     }
 
+    pub(super) fn is_damaged(&self, place: Place) -> bool {
+        self.observed.replicas.get(place).is_some_and(|replica| replica.damaged)
+    }
+
+    /// Somebody replaces a disk that does not hold what was written.
+    pub(super) fn replace_damaged_disk(&mut self, place: Place) {
+        self.bury(place, true);
+        self.lose_disk(place);
+    }
+
     /// Gives a machine an empty disk, with an id of its own.
-    pub(crate) fn lose_disk(&mut self, place: Place) -> bool {
+    pub(crate) fn lose_disk(&mut self, place: Place) {
         self.kill(place, true);
-        let key = self.new_key(place);
-        let Some(machine) = self.machines.get_mut(place) else { return false };
-        machine.key = key;
-        machine.disk = VirtualDisk::default();
+        let salt = self.salt;
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        let key = new_key(place, machine.disks, salt);
+        (machine.key, machine.disk) = (key, VirtualDisk::default());
+        machine.disks += 1;
         if let Some(replica) = self.observed.replicas.get_mut(place) {
             let lost = std::mem::replace(replica, crate::observed::Replica::new(key));
             self.observed.lost.push(lost);
         }
         self.format(place, &[]);
-        true
     }
+}
+
+/// A key for a new disk.
+fn new_key(place: Place, number: u64, salt: Salt) -> ReplicaKey {
+    let directory_id =
+        Uuid::from_random(salt.stream(Concern::Directory, place as u64, number).wide_bits().to_be_bytes());
+    ReplicaKey { id: BrokerId(i32::try_from(place).unwrap_or(i32::MAX)), directory_id }
 }
 
 fn place_of(key: ReplicaKey) -> Place {

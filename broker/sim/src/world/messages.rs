@@ -1,15 +1,17 @@
 //! What travels between machines, clients and operator: sent, lost, delivered, answered.
 
-use barnabas_raft::Request;
+use barnabas_raft::{Request, RequestFailure};
 
 use super::{Event, World};
 use crate::admin::Told;
+use crate::broker::life_of;
 use crate::network::Place;
-use crate::operator::PATIENCE_MICROS;
 use crate::process::{Action, Asker, Client, Message, Process};
 
 /// After how long without an answer a request has failed, in microseconds. A broker's connection gives up then.
 const NO_ANSWER_MICROS: u64 = 2_000_000;
+/// How long it takes to learn that nobody listens, in microseconds.
+const REFUSED_MICROS: u64 = 300;
 /// How long a client waits, in microseconds.
 const CLIENT_PATIENCE_MICROS: u64 = 1_500_000;
 
@@ -25,7 +27,7 @@ impl World {
         let done = machine.idle_until(now).unwrap_or(now);
         if wants_sync && !machine.sync_planned {
             machine.sync_planned = true;
-            let at = done.after(self.random.machines.below(self.plan.sync_micros) + 20);
+            let at = done.after(machine.syncs.below(self.plan.sync_micros) + 20);
             self.schedule.plan(at, Event::Sync { place, life });
         }
         if let Some(at) = machine.deadline()
@@ -41,16 +43,17 @@ impl World {
                 Action::Acknowledged { end, epoch } => self.acknowledged(place, end, epoch),
                 Action::Installed(id) => self.installed(place, id),
                 Action::SnapshotTaken(id) => self.snapshot_taken(place, id),
+                Action::Learnt(news) => self.learnt(place, news),
             }
         }
     }
 
     /// Puts a message on its way.
-    fn send(&mut self, from: Place, to: Place, message: Message, at: crate::schedule::Instant) {
+    pub(super) fn send(&mut self, from: Place, to: Place, message: Message, at: crate::schedule::Instant) {
         if let Message::Request { from: asker, .. } = &message
             && from < self.machines.len()
         {
-            self.schedule.plan(at.after(NO_ANSWER_MICROS), Event::NoAnswer(*asker));
+            self.schedule.plan(at.after(NO_ANSWER_MICROS), Event::NoAnswer(*asker, RequestFailure::Unreachable));
         }
         let arrivals = self.network.deliveries(at, from, to);
         // Connections double nothing; what replicas say to each other must bear it, and does.
@@ -67,8 +70,8 @@ impl World {
             return;
         }
         match &message {
-            Message::Told { client, told } => return self.hear(*client, *told),
-            Message::Ask { client, .. } if !self.clients.iter().any(|asker| asker.waits_for(*client)) => return,
+            Message::Told { client, told } if place >= self.machines.len() => return self.hear(*client, *told),
+            Message::Ask { client, .. } if !self.waits(*client) => return,
             Message::Answer { to, response, .. } if place >= self.machines.len() => {
                 if self.operator.hear(*to, response) {
                     self.figures.count("voter changes done");
@@ -77,11 +80,29 @@ impl World {
                 return;
             }
             Message::Answer { to, .. } if !self.lives(*to) => return,
+            // The kernel of a machine whose process has ended says so.
+            Message::Request { from, .. }
+                if self.machines.get(place).is_some_and(|machine| machine.process.is_none()) =>
+            {
+                if !self.network.is_cut(place, from.place) {
+                    let at = now.after(REFUSED_MICROS);
+                    self.schedule.plan(at, Event::NoAnswer(*from, RequestFailure::Refused));
+                }
+                return;
+            }
             Message::Request { from, request } if !self.may_arrive(*from, request) => return,
-            Message::Answer { .. } | Message::Request { .. } | Message::Ask { .. } => {}
+            Message::Answer { .. } | Message::Request { .. } | Message::Ask { .. } | Message::Told { .. } => {}
         }
         self.trace.say(now, || format!("node {place} <- {}", summary(&message)));
         self.run(place, |process, now| process.receive(message, now));
+    }
+
+    /// True while somebody waits for the answer.
+    fn waits(&self, client: Client) -> bool {
+        match self.machines.get(client.place) {
+            Some(broker) => broker.process.is_some() && u64::from(broker.life) == life_of(client.number),
+            None => self.clients.iter().any(|asker| asker.waits_for(client)),
+        }
     }
 
     /// True while the process that asked is the one that runs.
@@ -129,14 +150,14 @@ impl World {
         self.run(place, Process::sync);
     }
 
-    pub(super) fn no_answer(&mut self, asker: Asker) {
+    pub(super) fn no_answer(&mut self, asker: Asker, failure: RequestFailure) {
         if self.lives(asker) {
             let now = self.schedule.now();
             if let Some(until) = self.machines.get(asker.place).and_then(|machine| machine.idle_until(now)) {
-                self.schedule.plan(until, Event::NoAnswer(asker));
+                self.schedule.plan(until, Event::NoAnswer(asker, failure));
                 return;
             }
-            self.run(asker.place, |process, now| process.request_failed(asker.id, now));
+            self.run(asker.place, |process, now| process.request_failed(asker.id, failure, now));
         }
     }
 
@@ -148,11 +169,15 @@ impl World {
             return;
         }
         let controllers = self.plan.controllers() as u64;
-        let to = match leader {
-            Some(leader) if self.random.clients.chance(800) => leader,
-            _ => usize::try_from(self.random.clients.below(controllers)).unwrap_or(0),
-        };
         let Some(asker) = self.clients.get_mut(client).filter(|asker| asker.number() == number) else { return };
+        let brokers = self.plan.brokers as u64;
+        let to = match leader {
+            _ if brokers > 0 && asker.turns.chance(400) => {
+                usize::try_from(controllers + asker.turns.below(brokers)).unwrap_or(0)
+            }
+            Some(leader) if asker.turns.chance(800) => leader,
+            _ => usize::try_from(asker.turns.below(controllers)).unwrap_or(0),
+        };
         let Some((from, ask)) = asker.ask() else { return };
         self.trace.note(now, &[300, from.place as u64, from.number, to as u64], || {
             format!("client {} -> node {to}: {ask:?}", from.place)
@@ -166,23 +191,9 @@ impl World {
         let index = heard.place.saturating_sub(self.machines.len());
         let Some(client) = self.clients.get_mut(index).filter(|client| client.waits_for(heard)) else { return };
         let settled = client.hear(heard, told);
+        let pause = if settled { client.turns.below(self.plan.think_micros) } else { 30_000 };
         self.trace.say(now, || format!("client {} hears {told:?}", heard.place));
-        let pause = if settled { self.random.clients.below(self.plan.think_micros) } else { 30_000 };
         self.schedule.plan(now.after(pause + 1_000), Event::Client { client: index, number: heard.number });
-    }
-
-    pub(super) fn operator_turn(&mut self) {
-        let now = self.schedule.now();
-        let mut operator = self.operator.clone();
-        let action = if self.is_calm() { None } else { operator.act(self) };
-        let next = now.after(operator.pause());
-        self.operator = operator;
-        if let Some((to, Message::Request { from, request })) = action {
-            self.trace.note(now, &[400, to as u64], || format!("operator -> node {to}: {request:?}"));
-            self.schedule.plan(now.after(PATIENCE_MICROS), Event::OperatorGivesUp(from));
-            self.send(from.place, to, Message::Request { from, request }, now);
-        }
-        self.schedule.plan(next, Event::Operator);
     }
 }
 

@@ -4,6 +4,7 @@ use barnabas_raft::{Role, SnapshotId};
 use barnabas_types::{LeaderEpoch, Offset};
 
 use super::World;
+use crate::broker::News;
 use crate::chain::Chain;
 use crate::disk_log::{self, Cursor};
 use crate::network::Place;
@@ -18,7 +19,11 @@ impl World {
         let Some(process) = &machine.process else { return };
         let standing = standing(process);
         let log = process.driver.node().log();
-        let (start, end, snapshot) = (log.start().0, log.end().0, log.snapshot());
+        let (mut start, end, snapshot) = (log.start().0, log.end().0, log.snapshot());
+        if self.observed.replicas.get(place).is_some_and(|replica| replica.damaged) {
+            // What the snapshot holds of the log may be where the damage is, and the replica does not read it.
+            start = start.max(snapshot.end_offset.0);
+        }
         machine.cursor = Cursor::default();
         let found = disk_log::read(&machine.disk, &mut machine.cursor, start, end);
         let Some(replica) = self.observed.replicas.get_mut(place) else { return };
@@ -26,6 +31,10 @@ impl World {
         let history = self.observed.committed.get(&start).map_or(0, |committed| committed.history);
         let mut log = Chain::starting(start, history);
         let found = found.unwrap_or_default();
+        let (snapshot_end, in_snapshot) = disk_log::newest_snapshot(&machine.disk).unwrap_or_default();
+        let in_log = found.iter().filter(|(batch, _)| batch.end > snapshot_end);
+        let in_log = in_log.filter_map(|(batch, voters)| Some((batch.end, voters.clone()?)));
+        replica.voters_in_log = in_snapshot.map(|voters| (snapshot_end, voters)).into_iter().chain(in_log).collect();
         let whole = found.iter().all(|(batch, _)| log.push(*batch).is_some()) && log.end() == end;
         let before = std::mem::replace(&mut replica.log, log);
         let durable_end = std::mem::replace(&mut replica.durable_end, end);
@@ -42,6 +51,7 @@ impl World {
             );
         }
         self.hold(&Fact::Started { place, before, durable_end });
+        self.hold(&Fact::Settled { place });
     }
 
     /// Notes what a process has just done: its log and its vote by its disk, the rest by what its engine shows. After a failure its log is looked
@@ -57,6 +67,8 @@ impl World {
             let history = self.observed.committed.get(&id.end_offset.0).map_or(0, |committed| committed.history);
             replica.log = Chain::starting(id.end_offset.0, history);
             replica.durable_end = id.end_offset.0;
+            let in_snapshot = disk_log::newest_snapshot(&machine.disk).and_then(|(end, voters)| Some((end, voters?)));
+            replica.voters_in_log = in_snapshot.into_iter().collect();
         }
         let before = std::mem::replace(&mut replica.standing, standing);
         let moved = before != replica.standing;
@@ -79,6 +91,9 @@ impl World {
         if moved {
             self.moved(place, before);
         }
+        if !failed {
+            self.hold(&Fact::Settled { place });
+        }
     }
 
     fn appended(&mut self, place: Place, end: i64) {
@@ -94,7 +109,10 @@ impl World {
             Err(how) => return self.violate("log_matching", format!("node {place}: {how}")),
         };
         for (batch, voters) in found {
-            let pushed = self.observed.replicas.get_mut(place).and_then(|replica| replica.log.push(batch));
+            let pushed = self.observed.replicas.get_mut(place).and_then(|replica| {
+                replica.voters_in_log.extend(voters.clone().map(|voters| (batch.end, voters)));
+                replica.log.push(batch)
+            });
             let Some(link) = pushed else {
                 return self.violate("log_matching", format!("node {place} appends {batch:?} after a gap"));
             };
@@ -112,6 +130,7 @@ impl World {
         let Some(replica) = self.observed.replicas.get_mut(place) else { return };
         let before = replica.log.clone();
         replica.log.truncate(end);
+        replica.voters_in_log.retain(|(at, _)| *at <= end);
         replica.durable_end = replica.durable_end.min(end);
         self.figures.count("truncations");
         self.trace.note(self.schedule.now(), &[3, place as u64, end.cast_unsigned()], || {
@@ -201,6 +220,26 @@ impl World {
 
     pub(super) fn acknowledged(&mut self, place: Place, end: Offset, epoch: LeaderEpoch) {
         self.hold(&Fact::Acknowledged { place, end: end.0, epoch: epoch.0 });
+    }
+
+    /// A broker has learnt something.
+    pub(super) fn learnt(&mut self, place: Place, news: News) {
+        let Some(machine) = self.machines.get(place) else { return };
+        let (life, applied) = (machine.life, machine.process.as_ref().map_or(0, |process| process.applied().0));
+        let (number, epoch) = match news {
+            News::Registered(epoch) => (9, epoch),
+            News::LetIn(epoch) => (10, epoch),
+        };
+        self.trace.note(self.schedule.now(), &[number, place as u64, epoch.cast_unsigned()], || {
+            format!("node {place}: its broker is {news:?}")
+        });
+        match news {
+            News::Registered(_) => {
+                self.figures.count("brokers registered");
+                self.hold(&Fact::Registered { place, life, epoch });
+            }
+            News::LetIn(_) => self.hold(&Fact::LetIn { place, epoch, applied }),
+        }
     }
 
     /// Holds every invariant against a fact.

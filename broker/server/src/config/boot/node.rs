@@ -1,17 +1,17 @@
 //! What several settings say together: which node this is, alone or in which quorum, where it listens and where its data
-//! lies. Refuses what this release does not serve: quorums of several nodes, split roles, TLS, SASL and authorisation.
+//! lies. Refuses what this release does not serve: TLS, SASL and authorisation.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use barnabas_client::address;
 use barnabas_types::BrokerId;
 
+use super::quorum::{self, CONTROLLER_PORT, Quorum};
 use super::{Checked, ConfigError, HostFacts, Warning};
 use crate::config::broker::{BrokerConfig, Derived};
 use crate::config::keys::RemovedEffect;
-use crate::config::listeners::{
-    Listener, ProtocolMap, QuorumVoter, SecurityProtocol, default_protocol_map, parse, parse_voters,
-};
+use crate::config::listeners::{Listener, ProtocolMap, SecurityProtocol, default_protocol_map, parse};
 use crate::config::settings::{Origin, Settings};
 
 /// What removed keys still say.
@@ -21,7 +21,7 @@ pub(super) struct Leftovers {
     advertised_port: Option<String>,
     listen_host: Option<String>,
     listen_port: Option<String>,
-    zookeeper_connect: Option<String>,
+    pub(super) zookeeper_connect: Option<String>,
 }
 
 impl Leftovers {
@@ -39,11 +39,8 @@ impl Leftovers {
     }
 }
 
-/// The node id of a node by itself that was given none.
-const LONE_NODE_ID: i32 = 1;
 const CLIENT_PORT: &str = "9092";
-const CONTROLLER_PORT: u16 = 9093;
-/// What a cluster of one broker can hold of each internal topic.
+/// What this release can hold of each internal topic.
 const INTERNAL_TOPIC_FACTORS: &[&str] = &[
     "offsets.topic.replication.factor",
     "transaction.state.log.replication.factor",
@@ -55,23 +52,27 @@ const INTERNAL_TOPIC_FACTORS: &[&str] = &[
 pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(BrokerConfig, Settings), ConfigError> {
     let mut settings = std::mem::take(&mut checked.settings);
     refuse_unserved(&settings)?;
-    let quorum_voters = resolve_quorum(&mut settings, checked)?;
+    let log_dirs = resolve_log_dirs(&mut settings, host, &mut checked.warnings)?;
+    let quorum = quorum::resolve(&mut settings, checked, host, &log_dirs)?;
     for key in INTERNAL_TOPIC_FACTORS {
         if settings.get(key).is_none() {
-            settings.set(*key, "1", Origin::Derived("the cluster has one broker"));
+            settings.set(*key, "1", Origin::Derived("this release keeps one replica of each partition"));
         }
     }
     let node_id = BrokerId(settings.read("node.id")?);
     settings.set("broker.id", node_id.to_string(), Origin::Derived("another name for node.id"));
-    let bound = resolve_listeners(&mut settings, &checked.leftovers, &quorum_voters, host)?;
-    let log_dirs = resolve_log_dirs(&mut settings, host, &mut checked.warnings)?;
+    let bound = resolve_listeners(&mut settings, &checked.leftovers, &quorum, host)?;
     let derived = Derived {
         node_id,
         inter_broker_listener_name: inter_broker_listener(&settings, &bound.listeners)?,
+        advertised_controller_listeners: quorum.advertise(node_id, &bound.advertised_controllers, host),
         listeners: bound.listeners,
         controller_listeners: bound.controller_listeners,
         advertised_listeners: bound.advertised_listeners,
-        quorum_voters,
+        roles: quorum.roles,
+        controller_listener_name: bound.controller_listener_name,
+        quorum_voters: quorum.voters,
+        quorum_bootstrap_servers: quorum.bootstrap_servers,
         cordoned_log_dirs: resolve_cordoned_log_dirs(&settings, &log_dirs)?,
         log_dirs,
     };
@@ -91,90 +92,19 @@ fn refuse_unserved(settings: &Settings) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Settles node id, roles and voters, and writes what was left open into the settings.
-fn resolve_quorum(settings: &mut Settings, checked: &mut Checked) -> Result<Vec<QuorumVoter>, ConfigError> {
-    resolve_node_id(settings)?;
-    let voters = parse_voters(settings.effective("controller.quorum.voters").unwrap_or_default())?;
-    let servers: Vec<String> = settings.read("controller.quorum.bootstrap.servers")?;
-    let is_quorum = settings.get("process.roles").is_some() || !voters.is_empty() || !servers.is_empty();
-    if !is_quorum {
-        if let Some(connect) = &checked.leftovers.zookeeper_connect {
-            refuse_several_zookeepers(connect)?;
-            checked.warnings.push(Warning::StandAlone);
-        }
-        const ALONE: Origin = Origin::Derived("nothing is said of a quorum");
-        settings.set("process.roles", "broker,controller", ALONE);
-        if settings.get("node.id").is_none() {
-            settings.set("node.id", LONE_NODE_ID.to_string(), ALONE);
-        }
-        return Ok(voters);
-    }
-    let roles: Vec<String> = settings.read("process.roles").map_err(|_| ConfigError::Missing {
-        key: "process.roles",
-        reason: "a quorum is named; set process.roles=broker,controller".into(),
-    })?;
-    if !["broker", "controller"].iter().all(|role| roles.iter().any(|named| named == role)) {
-        let reason = "this release runs one node that is both: must be broker,controller";
-        return Err(ConfigError::invalid("process.roles", &roles.join(","), reason));
-    }
-    let node_id: i32 = settings.read("node.id").map_err(|_| ConfigError::Missing {
-        key: "node.id",
-        reason: "every node of a quorum has a number of its own, 0 or more".into(),
-    })?;
-    refuse_several_nodes(node_id, &voters, &servers)?;
-    Ok(voters)
-}
-
-/// `node.id` and `broker.id` are one setting under two names.
-fn resolve_node_id(settings: &mut Settings) -> Result<(), ConfigError> {
-    // -1 asked ZooKeeper for a number.
-    let broker_id = settings.remove("broker.id").filter(|setting| setting.value != "-1");
-    match (settings.get("node.id").cloned(), broker_id) {
-        (Some(node_id), Some(broker_id)) if node_id.value != broker_id.value => {
-            let reason = format!("must be the same as node.id, which is {}", node_id.value);
-            Err(ConfigError::invalid("broker.id", &broker_id.value, &reason))
-        }
-        (None, Some(broker_id)) => {
-            settings.set("node.id", broker_id.value, broker_id.origin);
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn refuse_several_zookeepers(connect: &str) -> Result<(), ConfigError> {
-    let hosts = connect.split('/').next().unwrap_or_default();
-    if hosts.split(',').count() < 2 {
-        return Ok(());
-    }
-    let reason = "several ZooKeepers mean a cluster of several brokers, which cannot be guessed: remove the key and add \
-                  process.roles=broker,controller and controller.quorum.voters=<node.id>@<host>:9093";
-    Err(ConfigError::invalid("zookeeper.connect", connect, reason))
-}
-
-fn refuse_several_nodes(node_id: i32, voters: &[QuorumVoter], servers: &[String]) -> Result<(), ConfigError> {
-    let named: Vec<String> = voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port)).collect();
-    if voters.len() > 1 || voters.iter().any(|voter| voter.id != node_id) {
-        let reason = format!("this release runs a quorum of one: must name node {node_id} alone");
-        return Err(ConfigError::invalid("controller.quorum.voters", &named.join(","), &reason));
-    }
-    if servers.len() > 1 {
-        let reason = "this release runs a quorum of one: must name this node alone";
-        return Err(ConfigError::invalid("controller.quorum.bootstrap.servers", &servers.join(","), reason));
-    }
-    Ok(())
-}
-
 struct Bound {
     listeners: Vec<Listener>,
     controller_listeners: Vec<Listener>,
     advertised_listeners: Vec<Listener>,
+    /// As they are bound, where `advertised.listeners` does not name them.
+    advertised_controllers: Vec<Listener>,
+    controller_listener_name: Option<String>,
 }
 
 fn resolve_listeners(
     settings: &mut Settings,
     leftovers: &Leftovers,
-    voters: &[QuorumVoter],
+    quorum: &Quorum,
     host: &HostFacts,
 ) -> Result<Bound, ConfigError> {
     let controller_names: Vec<String> =
@@ -187,7 +117,7 @@ fn resolve_listeners(
 
     let all = match settings.explicit("listeners") {
         Some(value) => parse("listeners", value, &protocols)?,
-        None => unset_listeners(leftovers, advertised.as_deref(), voters, &controller_names, &protocols)?,
+        None => unset_listeners(leftovers, advertised.as_deref(), quorum, &controller_names, &protocols)?,
     };
     if let Some(listener) = all.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext) {
         let reason =
@@ -199,29 +129,40 @@ fn resolve_listeners(
     }
     let (controller_listeners, listeners): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|listener| controller_names.contains(&listener.name));
-    if listeners.is_empty() {
-        let value = settings.effective("listeners").unwrap_or_default();
-        return Err(ConfigError::invalid("listeners", value, "a broker needs a listener that is not the quorum's"));
+    quorum.check_listeners(settings, &controller_names, &controller_listeners, &listeners)?;
+    let of_quorum = |listener: &Listener| controller_names.contains(&listener.name);
+    let named = advertised.iter().flatten().filter(|listener| of_quorum(listener));
+    let mut advertised_controllers = controller_listeners.clone();
+    for listener in named {
+        advertised_controllers
+            .iter_mut()
+            .filter(|one| one.name == listener.name)
+            .for_each(|one| *one = listener.clone());
     }
-    if let Some(name) =
-        controller_names.iter().find(|name| !controller_listeners.iter().any(|bound| bound.name == **name))
-    {
-        let reason = format!("listeners has no {name}: add {name}://:{CONTROLLER_PORT} there");
-        return Err(ConfigError::invalid("controller.listener.names", &controller_names.join(","), &reason));
-    }
-    let advertised_listeners = advertise(advertised, &listeners, &controller_names, leftovers, host)?;
-    Ok(Bound { listeners, controller_listeners, advertised_listeners })
+    let advertised_listeners = match quorum.roles.broker {
+        true => advertise(advertised, &listeners, &controller_names, leftovers, host)?,
+        false => Vec::new(),
+    };
+    let controller_listener_name = controller_names.into_iter().next();
+    Ok(Bound {
+        listeners,
+        controller_listeners,
+        advertised_listeners,
+        advertised_controllers,
+        controller_listener_name,
+    })
 }
 
 /// Listeners where none are set: as advertised, else as the old keys say, else Kafka's default port; and the quorum's.
 fn unset_listeners(
     leftovers: &Leftovers,
     advertised: Option<&[Listener]>,
-    voters: &[QuorumVoter],
+    quorum: &Quorum,
     controller_names: &[String],
     protocols: &ProtocolMap,
 ) -> Result<Vec<Listener>, ConfigError> {
     let mut listeners = match advertised {
+        _ if !quorum.roles.broker => Vec::new(),
         Some(advertised) => {
             advertised.iter().map(|listener| Listener { host: String::new(), ..listener.clone() }).collect()
         }
@@ -231,10 +172,10 @@ fn unset_listeners(
             parse("listeners", &format!("PLAINTEXT://{host}:{port}"), protocols)?
         }
     };
-    for name in controller_names {
+    for name in controller_names.iter().filter(|_| quorum.roles.controller) {
         if !listeners.iter().any(|listener| listener.name == *name) {
             let protocol = protocols.get(name).unwrap_or(SecurityProtocol::Plaintext);
-            let port = voters.first().map_or(CONTROLLER_PORT, |voter| voter.port);
+            let port = quorum.voters.first().map_or(CONTROLLER_PORT, |voter| voter.port);
             listeners.push(Listener { name: name.clone(), protocol, host: String::new(), port });
         }
     }
@@ -357,10 +298,7 @@ fn resolve_cordoned_log_dirs(settings: &Settings, log_dirs: &[PathBuf]) -> Resul
 }
 
 /// Listeners as their key takes them.
-fn written(listeners: &[Listener]) -> String {
-    let one = |listener: &Listener| {
-        let brackets = if listener.host.contains(':') { ["[", "]"] } else { ["", ""] };
-        format!("{}://{}{}{}:{}", listener.name, brackets[0], listener.host, brackets[1], listener.port)
-    };
+pub(super) fn written(listeners: &[Listener]) -> String {
+    let one = |listener: &Listener| format!("{}://{}", listener.name, address(&listener.host, listener.port));
     listeners.iter().map(one).collect::<Vec<_>>().join(",")
 }

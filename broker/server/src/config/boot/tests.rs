@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::Listener;
+use crate::config::Roles;
 
 /// A machine, an environment and a file to boot from.
 #[derive(Default)]
@@ -270,12 +271,14 @@ fn several_zookeepers_are_refused_with_what_to_add() {
 fn what_this_release_does_not_serve_is_refused() {
     let quorum = "process.roles=broker,controller\nnode.id=1\n";
     for (text, expected) in [
-        ("process.roles=broker\nnode.id=1".to_owned(), "must be broker,controller"),
+        ("process.roles=broker\nnode.id=1".to_owned(), "controller.quorum.bootstrap.servers must be set"),
         ("controller.quorum.voters=1@a:9093".to_owned(), "process.roles must be set"),
         ("process.roles=broker,controller".to_owned(), "node.id must be set"),
-        (format!("{quorum}controller.quorum.voters=1@a:9093,2@b:9093"), "must name node 1 alone"),
-        (format!("{quorum}controller.quorum.voters=2@a:9093"), "must name node 1 alone"),
-        (format!("{quorum}controller.quorum.bootstrap.servers=a:1,b:1"), "must name this node alone"),
+        (format!("{quorum}controller.quorum.voters=1@a:9093,2@b:9093"), "controller.listener.names must be set"),
+        (format!("{quorum}controller.quorum.voters=2@a:9093"), "node 1 is a controller"),
+        ("process.roles=broker\nnode.id=1\ncontroller.quorum.voters=1@a:1".to_owned(), "it must not be named here"),
+        (format!("{quorum}controller.quorum.bootstrap.servers=a:1,b:1"), "controller.listener.names must be set"),
+        (format!("{quorum}controller.quorum.bootstrap.servers=a"), "entries are host:port"),
         ("listeners=SSL://:9092".to_owned(), "this release serves PLAINTEXT only"),
         ("authorizer.class.name=org.example.Authorizer".to_owned(), "enforces no ACLs"),
         ("remote.log.storage.system.enable=true".to_owned(), "no tiered storage"),
@@ -309,6 +312,37 @@ fn the_quorums_listener_is_added_where_no_listeners_are_set() {
     .booted();
     assert_eq!(shown(&boot.config.listeners), ["PLAINTEXT://:19092"]);
     assert_eq!(shown(&boot.config.controller_listeners), ["CONTROLLER://:19093"]);
+}
+
+#[test]
+fn a_node_may_be_a_broker_or_a_controller_of_a_quorum_of_several() {
+    let quorum = "controller.quorum.voters=1@a:9093,2@b:9094\ncontroller.listener.names=CONTROLLER\n";
+    let controller = Bench::file(&format!("{quorum}process.roles=controller\nnode.id=2")).booted().config;
+    assert_eq!(controller.roles, Roles { broker: false, controller: true });
+    assert!(controller.listeners.is_empty() && controller.advertised_listeners.is_empty());
+    assert_eq!(shown(&controller.advertised_controller_listeners), ["CONTROLLER://b:9093"], "as the voters name it");
+    let broker = Bench::file(&format!("{quorum}process.roles=broker\nnode.id=7")).booted().config;
+    assert_eq!(shown(&broker.listeners), ["PLAINTEXT://:9092"]);
+    assert!(broker.controller_listeners.is_empty());
+    let both = "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=a:1,[::1]:2\n\
+                controller.listener.names=CONTROLLER\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
+                advertised.listeners=PLAINTEXT://a:9092,CONTROLLER://a:19093";
+    let both = Bench::file(both).booted().config;
+    assert_eq!(both.quorum_bootstrap_servers, [("a".to_owned(), 1), ("::1".to_owned(), 2)]);
+    assert_eq!(shown(&both.advertised_controller_listeners), ["CONTROLLER://a:19093"]);
+    for (text, expected) in [
+        (
+            "process.roles=controller\nnode.id=1\nlisteners=CONTROLLER://:1,PLAINTEXT://:2",
+            "serves no clients: remove PLAINTEXT://:2",
+        ),
+        (
+            "process.roles=broker\nnode.id=7\nlisteners=CONTROLLER://:1,PLAINTEXT://:2",
+            "has no listener of the quorum: remove CONTROLLER://:1",
+        ),
+    ] {
+        let refusal = Bench::file(&format!("{quorum}{text}")).refusal();
+        assert!(refusal.contains(expected), "{text}: {refusal}");
+    }
 }
 
 #[test]

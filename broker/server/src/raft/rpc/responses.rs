@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use barnabas_metadata::KRAFT_VERSION;
 use barnabas_protocol::messages::{
     add_raft_voter, api_versions, begin_quorum_epoch, end_quorum_epoch, fetch, fetch_snapshot, remove_raft_voter,
     update_raft_voter, vote,
@@ -21,8 +22,6 @@ use crate::raft::remote::Answer;
 const ADDRESSES: i16 = 1;
 /// The same of Fetch.
 const ADDRESSES_IN_FETCH: i16 = 16;
-/// The feature that says how the quorum keeps its voters.
-const KRAFT_VERSION: &str = "kraft.version";
 
 /// The body of `answer` in `version`, to a request that came in on `listener`: the leader is named as it can be reached by that.
 ///

@@ -1,0 +1,170 @@
+//! The broker's part of a node, beside the quorum's: registered with the active controller, let in once its partitions are open, then
+//! serving clients and keeping its logs. A node that is only a controller has none.
+
+use std::sync::Arc;
+
+use barnabas_metadata::BrokerEndpoint;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{Node, Serving, Socket, accept, milliseconds, registration};
+use crate::config::{BrokerConfig, CleanerConfig, Layers};
+use crate::metadata::{BrokerLife, Directories, DirectoryNews};
+use crate::storage::compaction::{self, Cleaner};
+use crate::storage::space::{Reserve, SpaceWatch};
+use crate::storage::{Hosting, LogDirectory, Scrub, Upkeep, watchdog};
+
+/// See the module.
+pub struct BrokerPart {
+    /// The listeners as clients are told, `NAME://host:port`.
+    pub advertised: Vec<String>,
+    life: BrokerLife,
+    clients: Serving,
+    upkeep: [JoinHandle<()>; 2],
+}
+
+impl BrokerPart {
+    /// Registers, waits until everything committed up to then is in force here, is let in, and serves.
+    pub(super) async fn start(node: &Arc<Node>, sockets: Vec<Socket>) -> anyhow::Result<Self> {
+        hosting(node).remove_leftovers();
+        let endpoints = endpoints(&node.config, &sockets);
+        let registration = registration::of_broker(node, &endpoints);
+        let life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
+        life.unfence().await?;
+        let (stopping, stop) = watch::channel(false);
+        let heartbeats = keep_heard_of(node, life.clone(), &stop);
+        // All metadata that was committed when this broker registered is applied now.
+        let image = node.image();
+        hosting(node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
+        watch_directories(node, &stop).await;
+        let upkeep = keep_up(node, &stop);
+        let mut tasks = accept(node, sockets, &stop);
+        let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
+        tasks.extend([heartbeats, node.runtime.spawn_control(placement)]);
+        let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
+        Ok(Self { advertised, life, clients: Serving { stopping, tasks }, upkeep })
+    }
+
+    /// Stops serving, hands over what it leads, and returns its epoch.
+    pub(super) async fn stop(self, node: &Node) -> i64 {
+        self.clients.stopping.send_replace(true);
+        // Members that wait for their group would keep their connections open.
+        node.groups.resign().await;
+        self.clients.end().await;
+        for rounds in self.upkeep {
+            let _ended = rounds.await;
+        }
+        if let Err(error) = self.life.leave().await {
+            tracing::warn!(%error, "stopping without having handed over");
+        }
+        self.life.epoch()
+    }
+}
+
+/// What clients are told; a port that the system chose is told as it is.
+fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<BrokerEndpoint> {
+    let endpoint = |advertised: &crate::config::Listener| {
+        let bound = sockets.iter().find(|socket| *socket.name == *advertised.name);
+        let port =
+            bound.filter(|_| advertised.port == 0).map_or(advertised.port, |bound| bound.listening.address.port());
+        BrokerEndpoint {
+            name: advertised.name.as_str().into(),
+            host: advertised.host.as_str().into(),
+            port,
+            security_protocol: advertised.protocol.id(),
+        }
+    };
+    config.advertised_listeners.iter().map(endpoint).collect()
+}
+
+/// Sends heartbeats until the node stops.
+fn keep_heard_of(node: &Node, life: BrokerLife, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
+    let interval = milliseconds(node.config.metadata_log.broker_heartbeat_interval_ms.max(1));
+    node.runtime.spawn_control(life.keep(interval, stop.clone()))
+}
+
+/// What heartbeats tell of the directories.
+fn directory_news(node: &Node) -> Directories {
+    let directories = Arc::clone(&node.directories);
+    Arc::new(move || {
+        let ids = |wanted: fn(&LogDirectory) -> bool| {
+            let those = directories.all().iter().filter(|directory| wanted(directory.as_ref()));
+            those.map(|directory| directory.id).collect()
+        };
+        DirectoryNews {
+            offline: ids(|directory| directory.condition.is_offline()),
+            cordoned: ids(LogDirectory::is_cordoned),
+        }
+    })
+}
+
+pub(super) fn hosting(node: &Node) -> Hosting {
+    Hosting {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+        progress: Arc::clone(&node.opening),
+    }
+}
+
+/// Retention and checkpoints, and compaction, until the node stops.
+fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+    let cleaner = Arc::new(cleaner(node));
+    let (scrub, scrub_stops) = (scrub(node), stop.clone());
+    node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, scrub_stops));
+    [node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
+}
+
+fn upkeep(node: &Node) -> Upkeep {
+    let storage = &node.config.storage;
+    Upkeep {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+        retention_check_interval: milliseconds(storage.log_retention_check_interval_ms),
+        checkpoint_interval: milliseconds(storage.replica_high_watermark_checkpoint_interval_ms),
+    }
+}
+
+/// Has somebody look after room, hanging syncs and failures, from before the first client on.
+async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
+    let (runtime, storage) = (&node.runtime, &node.config.storage);
+    let reserve = Reserve::new(storage.log_dir_reserve_bytes);
+    for directory in node.directories.all() {
+        let disk = Arc::clone(node.directories.disk());
+        let mut space = SpaceWatch::new(runtime.clone(), disk, Arc::clone(directory), reserve);
+        space.look().await;
+        runtime.spawn_data(space.run(stop.clone()));
+        let (directory, replicas) = (Arc::clone(directory), Arc::clone(&node.replicas));
+        runtime.spawn_data(watchdog::await_failure(runtime.clone(), directory, replicas, stop.clone()));
+    }
+    let timeout = milliseconds(storage.log_dir_sync_timeout_ms);
+    let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
+    let watchdog = watchdog::Watchdog::new(directories, replicas, timeout);
+    runtime.spawn_control(watchdog.run(runtime.clone(), stop.clone()));
+}
+
+fn cleaner(node: &Node) -> Cleaner {
+    let (broker, settings, published) = (node.broker_id, Arc::clone(&node.settings), Arc::clone(&node.published));
+    let config = move || {
+        let image = published.load();
+        // The controller accepts no value that is not understood: it would be another release's.
+        CleanerConfig::resolve(Layers::of(&image, broker, &settings)).unwrap_or(CleanerConfig::kafkas())
+    };
+    Cleaner {
+        runtime: node.runtime.clone(),
+        directories: Arc::clone(&node.directories),
+        replicas: Arc::clone(&node.replicas),
+        config: Box::new(config),
+        metrics: Arc::clone(&node.metrics.cleaner),
+        shared: compaction::Shared::default(),
+    }
+}
+
+fn scrub(node: &Node) -> Scrub {
+    Scrub {
+        replicas: Arc::clone(&node.replicas),
+        bytes_per_second: node.config.storage.barnabas_log_scrub_bytes_per_second,
+        metrics: node.metrics.scrub.clone(),
+    }
+}
