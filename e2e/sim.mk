@@ -1,12 +1,17 @@
 # The quorum in a simulator: virtual clocks, network and disks, one history a seed. Included by the root Makefile. SEED=n plays one history and prints
-# it; FROM=n begins at another seed.
+# it; FROM=n begins at another seed; BUG=name puts a bug in. SEED=n KEEP=name ABOUT='what was wrong' keeps a history that fails as a script in
+# broker/sim/scenarios, without what it does not need to fail; SCENARIO=name plays one of those and prints it.
 sim = cargo run -q --locked --profile ci -p barnabas-sim --
 
 .PHONY: show-sim
 show-sim: ## Histories of a whole quorum from seeds: faults of every kind, every invariant after every event. FULL=1: 100,000; SEED=n prints one.
 	@e2e/tools
-ifdef SEED
-	@$(sim) --seed $(SEED) --trace
+ifdef KEEP
+	@$(sim) --seed $(SEED) $(if $(BUG),--bug $(BUG)) --keep $(KEEP) --about "$(ABOUT)"
+else ifdef SEED
+	@$(sim) --seed $(SEED) $(if $(BUG),--bug $(BUG)) --trace
+else ifdef SCENARIO
+	@$(sim) --script broker/sim/scenarios/$(SCENARIO) $(if $(BUG),--bug $(BUG))
 else
 	@$(sim) --scenarios
 	@$(sim) --seeds $(if $(FULL),100000,5000) --from $(or $(FROM),1)

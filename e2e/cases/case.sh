@@ -22,7 +22,7 @@ ended() {
             kubectl get kcl,ktp,kcg,sts,pods,svc,pvc -o wide
             kubectl get kcl,ktp,kcg -o json | jq -r '.items[] | .kind + " " + .metadata.name + ": " + ([.status.conditions[]? | .type + "=" + .status + " " + (.reason // "") + " " + (.message // "")] | join("; "))'
             kubectl get events --sort-by .lastTimestamp | tail -15
-            kubectl logs kafka-broker-0 --tail 15
+            kubectl logs -l barnabas.dev/cluster=kafka --prefix --all-containers --tail 15
             kubectl -n barnabas-system logs deployment/barnabas-operator --tail 200 | grep -v '"message":"applied"' | tail -10
         } 2>&1 | cut -c1-240 | sed 's/^/    /'
     fi

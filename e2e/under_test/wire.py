@@ -16,6 +16,10 @@ TIMEOUT_MS = 120_000
 class Refused(Exception):
     """The broker answered with an error code."""
 
+    def __init__(self, message, code=None):
+        super().__init__(message)
+        self.code = code
+
 
 class Reader:
     def __init__(self, data):
@@ -43,6 +47,23 @@ class Reader:
     def array(self, read):
         return [read() for _ in range(self.i32())]
 
+    def unsigned(self):
+        """A number of variable length, of a flexible version."""
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def tags(self):
+        """Passes over the tagged fields of a flexible version."""
+        for _ in range(self.unsigned()):
+            self.unsigned()
+            self.raw(self.unsigned())
+
 
 def string(text):
     data = text.encode()
@@ -53,19 +74,30 @@ def array(items):
     return struct.pack(">i", len(items)) + b"".join(items)
 
 
+def unsigned(value):
+    """A number of variable length, of a flexible version."""
+    data = bytearray()
+    while value >= 0x80:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(data + bytes([value]))
+
+
 class Connection:
     """One connection that asks and awaits answers one at a time."""
 
-    def __init__(self, port, timeout_seconds=TIMEOUT_MS / 1000):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_seconds)
+    def __init__(self, port, timeout_seconds=TIMEOUT_MS / 1000, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=timeout_seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def call(self, api, version, body):
-        header = struct.pack(">hhi", api, version, 1) + string("rig")
+    def call(self, api, version, body, flexible=False):
+        header = struct.pack(">hhi", api, version, 1) + string("rig") + (b"\0" if flexible else b"")
         self.socket.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
         length = struct.unpack(">i", self.exactly(4))[0]
         reader = Reader(self.exactly(length))
         reader.i32()
+        if flexible:
+            reader.tags()
         return reader
 
     def exactly(self, length):
@@ -91,7 +123,7 @@ def create_topic(connection, name, partitions, configs=None):
     reply.i32()
     for topic, code, message in reply.array(lambda: (reply.string(), reply.i16(), reply.string())):
         if code != NONE:
-            raise Refused(f"CreateTopics {topic}: error {code} {message}")
+            raise Refused(f"CreateTopics {topic}: error {code} {message}", code)
 
 
 def add_partitions(connection, name, partitions):

@@ -169,7 +169,7 @@ impl Context {
         }
         let normal = match condition.status {
             ConditionStatus::True => !abnormal_when_true.contains(&condition.kind.as_str()),
-            ConditionStatus::False => condition.kind == kind::READY && is_in_progress(&condition.reason),
+            ConditionStatus::False => is_in_progress(&condition.reason),
             ConditionStatus::Unknown => true,
         };
         let note = format!("{} is {:?}: {}", condition.kind, condition.status, condition.message);
@@ -179,7 +179,17 @@ impl Context {
 
 /// Not being ready on the way to being ready is nothing to warn of.
 fn is_in_progress(reason: &str) -> bool {
-    ["NodesNotReady", "PortsPending", "RollingUpdate", "ScaledToZero", "ClusterNotReady"].contains(&reason)
+    [
+        "NodesNotReady",
+        "PortsPending",
+        "RollingUpdate",
+        "ScaledToZero",
+        "ClusterNotReady",
+        "NodesLeaving",
+        "QuorumForming",
+        "VotersChanging",
+    ]
+    .contains(&reason)
 }
 
 fn key<K: Resource>(controller: &'static str, object: &K) -> String {

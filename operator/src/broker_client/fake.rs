@@ -1,10 +1,13 @@
 //! Brokers in memory, for tests: topics, groups and offsets that a test sets up, and a list of what was asked for.
 
-use super::{Answer, BrokerClient, BrokerError, ConfigChanges, LiveGroup, LiveTopic, LogBounds, NewTopic};
+use super::{
+    Answer, BrokerClient, BrokerError, ConfigChanges, Hosted, LiveGroup, LiveQuorum, LiveTopic, LogBounds, NewTopic,
+    VoterChange,
+};
 use barnabas_protocol::ErrorCode;
 use barnabas_types::TopicPartition;
 use futures::FutureExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 #[derive(Default)]
@@ -18,6 +21,10 @@ pub struct State {
     pub groups: BTreeMap<String, LiveGroup>,
     pub committed: BTreeMap<TopicPartition, i64>,
     pub bounds: BTreeMap<TopicPartition, LogBounds>,
+    /// The quorum, as a leader would describe it; a follower describes none.
+    pub quorum: Option<LiveQuorum>,
+    pub hosted: BTreeMap<i32, Hosted>,
+    pub registered: BTreeSet<i32>,
     /// Changes in order, as short texts.
     pub changes: Vec<String>,
     /// Refuses every change with this code.
@@ -92,5 +99,37 @@ impl BrokerClient for FakeCluster {
     fn log_bounds<'a>(&'a self, partitions: &'a [TopicPartition]) -> Answer<'a, BTreeMap<TopicPartition, LogBounds>> {
         let known = self.state.lock().unwrap().bounds.clone();
         async move { Ok(known.into_iter().filter(|(partition, _)| partitions.contains(partition)).collect()) }.boxed()
+    }
+
+    fn describe_quorum(&self) -> Answer<'_, LiveQuorum> {
+        let found = self.state.lock().unwrap().quorum.clone();
+        let follower = || BrokerError::Refused {
+            what: "DescribeQuorum".to_owned(),
+            code: ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            message: None,
+        };
+        async move { found.ok_or_else(follower) }.boxed()
+    }
+
+    fn change_voter<'a>(&'a self, change: &'a VoterChange) -> Answer<'a, ()> {
+        let result = self.change(format!("{change:?}"), |_| ());
+        async move { result }.boxed()
+    }
+
+    fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>> {
+        let found = self.state.lock().unwrap().hosted.clone();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn registered_brokers(&self) -> Answer<'_, BTreeSet<i32>> {
+        let found = self.state.lock().unwrap().registered.clone();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn unregister_broker(&self, id: i32) -> Answer<'_, ()> {
+        let result = self.change(format!("unregister {id}"), |state| {
+            state.registered.remove(&id);
+        });
+        async move { result }.boxed()
     }
 }

@@ -1,17 +1,25 @@
 //! Brokers reached over Kafka's protocol. Keeps one client per cluster; decides nothing.
 
-use super::{Answer, BrokerClient, BrokerError, Brokers, ConfigChanges, LiveGroup, LiveTopic, LogBounds, NewTopic};
+use super::{
+    Answer, BrokerClient, BrokerError, Brokers, ConfigChanges, Hosted, LiveGroup, LiveQuorum, LiveReplica, LiveTopic,
+    LogBounds, NewTopic, VoterChange,
+};
+use crate::k8s::names;
 use barnabas_client::{Client, ClientError, ConfigChange, ConfigResource, OffsetQuery, Settings};
+use barnabas_protocol::messages::add_raft_voter::Listener;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
+use barnabas_protocol::messages::describe_quorum::{PartitionDataResult, ReplicaState};
 use barnabas_protocol::{ApiKey, ErrorCode};
 use barnabas_types::TopicPartition;
 use futures::FutureExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Config sources: this one is a topic's own value (DescribeConfigs, `config_source`).
 const TOPIC_CONFIG: i8 = 1;
+/// A replica that had everything of the leader's within this time keeps up with it.
+const CAUGHT_UP_WITHIN_MS: i64 = 10_000;
 /// Clients that are kept. A cluster that is deleted leaves its client behind until this many have come after it.
 const MAX_CLIENTS: usize = 256;
 
@@ -127,6 +135,101 @@ impl BrokerClient for KafkaClient {
         }
         .boxed()
     }
+
+    fn describe_quorum(&self) -> Answer<'_, LiveQuorum> {
+        async move {
+            let described = self.0.describe_quorum().await.map_err(failed)?;
+            let partition = described.topics.into_iter().flat_map(|topic| topic.partitions).next();
+            let silent = || BrokerError::Unavailable { reason: "the answer says nothing of the quorum".to_owned() };
+            live_quorum(&partition.ok_or_else(silent)?).ok_or(BrokerError::Refused {
+                what: "DescribeQuorum".to_owned(),
+                code: ErrorCode::LEADER_NOT_AVAILABLE,
+                message: None,
+            })
+        }
+        .boxed()
+    }
+
+    fn change_voter<'a>(&'a self, change: &'a VoterChange) -> Answer<'a, ()> {
+        async move {
+            let result = match change {
+                VoterChange::Add { id, directory_id, host } => {
+                    let listener = Listener {
+                        name: names::CONTROLLER_LISTENER.into(),
+                        host: host.as_str().into(),
+                        port: names::CONTROLLER_PORT.unsigned_abs().try_into().unwrap_or_default(),
+                        unknown_tags: Default::default(),
+                    };
+                    self.0.add_raft_voter(*id, *directory_id, vec![listener]).await
+                }
+                VoterChange::Remove { id, directory_id } => self.0.remove_raft_voter(*id, *directory_id).await,
+            };
+            result.map_err(failed)
+        }
+        .boxed()
+    }
+
+    fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>> {
+        async move {
+            let metadata = self.0.metadata(None).await.map_err(failed)?;
+            let partitions = metadata.topics.into_iter().flat_map(|topic| topic.partitions);
+            Ok(hosted(partitions.map(|partition| partition.replica_nodes.iter().collect())))
+        }
+        .boxed()
+    }
+
+    fn registered_brokers(&self) -> Answer<'_, BTreeSet<i32>> {
+        async move {
+            let described = self.0.describe_cluster(true).await.map_err(failed)?;
+            Ok(described.brokers.into_iter().map(|broker| broker.broker_id).collect())
+        }
+        .boxed()
+    }
+
+    fn unregister_broker(&self, id: i32) -> Answer<'_, ()> {
+        async move {
+            match self.0.unregister_broker(id).await {
+                Err(error) if error.code() == Some(ErrorCode::BROKER_ID_NOT_REGISTERED) => Ok(()),
+                result => result.map_err(failed),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn hosted(assignments: impl Iterator<Item = Vec<i32>>) -> BTreeMap<i32, Hosted> {
+    let mut hosted: BTreeMap<i32, Hosted> = BTreeMap::new();
+    for replicas in assignments {
+        for &broker in &replicas {
+            let held = hosted.entry(broker).or_default();
+            held.replicas += 1;
+            held.alone += usize::from(replicas.len() == 1);
+        }
+    }
+    hosted
+}
+
+/// Measures every replica by the leader, whose own times are the present. Nothing when no leader is told.
+fn live_quorum(described: &PartitionDataResult<'_>) -> Option<LiveQuorum> {
+    let leader = described.current_voters.iter().find(|voter| voter.replica_id == described.leader_id)?;
+    let live = |replica: &ReplicaState<'_>| {
+        let lag = leader.log_end_offset.saturating_sub(replica.log_end_offset.max(0)).max(0);
+        let behind_ms = leader.last_caught_up_timestamp.saturating_sub(replica.last_caught_up_timestamp);
+        // What never caught up has -1 there.
+        let caught_up = replica.last_caught_up_timestamp >= 0 && behind_ms <= CAUGHT_UP_WITHIN_MS;
+        LiveReplica {
+            id: replica.replica_id,
+            directory_id: replica.replica_directory_id,
+            caught_up: caught_up || replica.replica_id == described.leader_id,
+            lag,
+        }
+    };
+    Some(LiveQuorum {
+        leader: described.leader_id,
+        epoch: described.leader_epoch,
+        voters: described.current_voters.iter().map(live).collect(),
+        observers: described.observers.iter().map(live).collect(),
+    })
 }
 
 impl KafkaClient {
@@ -163,5 +266,38 @@ fn failed(error: ClientError) -> BrokerError {
             BrokerError::Refused { what: format!("{api} of {what}"), code, message }
         }
         other => BrokerError::Unavailable { reason: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(id: i32, log_end_offset: i64, last_caught_up_timestamp: i64) -> ReplicaState<'static> {
+        ReplicaState { replica_id: id, log_end_offset, last_caught_up_timestamp, ..ReplicaState::default() }
+    }
+
+    #[test]
+    fn replicas_are_measured_by_the_leaders_own_clock() {
+        let mut described = PartitionDataResult {
+            leader_id: 1,
+            leader_epoch: 7,
+            current_voters: vec![replica(0, 90, 990_000), replica(1, 100, 1_000_000), replica(2, 40, 989_999)],
+            observers: vec![replica(3, -1, -1)],
+            ..PartitionDataResult::default()
+        };
+        let quorum = live_quorum(&described).unwrap();
+        let shown = |replica: &LiveReplica| (replica.id, replica.caught_up, replica.lag);
+        assert_eq!(quorum.voters.iter().map(shown).collect::<Vec<_>>(), [(0, true, 10), (1, true, 0), (2, false, 60)]);
+        assert_eq!(shown(&quorum.observers[0]), (3, false, 100));
+        described.leader_id = -1;
+        assert_eq!(live_quorum(&described), None);
+    }
+
+    #[test]
+    fn partitions_that_only_one_broker_has_are_counted_apart() {
+        let hosted = hosted([vec![0, 1], vec![1], vec![2, 0]].into_iter());
+        assert_eq!(hosted[&0], Hosted { replicas: 2, alone: 0 });
+        assert_eq!(hosted[&1], Hosted { replicas: 2, alone: 1 });
     }
 }

@@ -1,4 +1,4 @@
-//! What the Topic and ConsumerGroup controllers ask of brokers: a handful of operations, behind a trait so that decisions are
+//! What the controllers ask of brokers and of the quorum: a handful of operations, behind a trait so that decisions are
 //! tested without a broker. Knows nothing of Kubernetes.
 
 #[cfg(test)]
@@ -8,9 +8,9 @@ mod kafka;
 pub use kafka::KafkaBrokers;
 
 use barnabas_protocol::ErrorCode;
-use barnabas_types::TopicPartition;
+use barnabas_types::{TopicPartition, Uuid};
 use futures::future::BoxFuture;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The answer of an operation that may fail.
@@ -43,6 +43,72 @@ pub trait BrokerClient: Send + Sync {
     fn committed_offsets<'a>(&'a self, group: &'a str) -> Answer<'a, BTreeMap<TopicPartition, i64>>;
     /// First offset and end of partitions; those that do not exist are left out.
     fn log_bounds<'a>(&'a self, partitions: &'a [TopicPartition]) -> Answer<'a, BTreeMap<TopicPartition, LogBounds>>;
+    /// The quorum, as its leader sees it. A controller that does not lead refuses.
+    fn describe_quorum(&self) -> Answer<'_, LiveQuorum>;
+    /// Makes an observer a voter, or takes a voter out.
+    fn change_voter<'a>(&'a self, change: &'a VoterChange) -> Answer<'a, ()>;
+    /// What each broker holds of the partitions.
+    fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>>;
+    /// Every broker that the cluster knows, those that are down among them.
+    fn registered_brokers(&self) -> Answer<'_, BTreeSet<i32>>;
+    /// Makes the cluster forget a broker. One that is not known is forgotten already.
+    fn unregister_broker(&self, id: i32) -> Answer<'_, ()>;
+}
+
+/// The quorum as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveQuorum {
+    /// The node that leads.
+    pub leader: i32,
+    /// Its epoch.
+    pub epoch: i32,
+    /// Who votes.
+    pub voters: Vec<LiveReplica>,
+    /// Who follows without a vote: brokers, and controllers that are no voters.
+    pub observers: Vec<LiveReplica>,
+}
+
+/// A replica of the metadata log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveReplica {
+    /// The node id.
+    pub id: i32,
+    /// The id of its metadata log directory.
+    pub directory_id: Uuid,
+    /// Whether it had everything that the leader had within the last 10 seconds.
+    pub caught_up: bool,
+    /// Records that it lacks.
+    pub lag: i64,
+}
+
+/// A change of who votes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VoterChange {
+    /// An observer becomes a voter.
+    Add {
+        /// The node id.
+        id: i32,
+        /// The id of its metadata log directory.
+        directory_id: Uuid,
+        /// The host name under which the others reach it.
+        host: String,
+    },
+    /// A voter is none any more.
+    Remove {
+        /// The node id.
+        id: i32,
+        /// The id of its metadata log directory.
+        directory_id: Uuid,
+    },
+}
+
+/// What a broker holds of the partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hosted {
+    /// Partitions of which it has a replica.
+    pub replicas: usize,
+    /// Those of which no other broker has one.
+    pub alone: usize,
 }
 
 /// Keys with their new value; without a value the key is removed, so that the default counts.

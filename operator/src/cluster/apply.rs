@@ -1,6 +1,7 @@
-//! Carries out a plan: server-side apply, deletes with the uid that was observed. Decides nothing but whether an object may
-//! be touched at all.
+//! Carries out a plan: server-side apply, deletes with the uid that was observed, votes changed by the quorum's leader. Decides
+//! nothing but whether an object may be touched at all.
 
+use crate::broker_client::{Brokers, VoterChange};
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
 use crate::cluster::plan::{Plan, PruneKind, Restart, Step};
@@ -22,15 +23,29 @@ pub struct Outcome {
     pub applied: Vec<(String, String)>,
     /// Pods that were restarted.
     pub restarted: Vec<(String, Restart)>,
+    /// Changes of who votes, and brokers that were forgotten, in words for events.
+    pub quorum_changes: Vec<QuorumChange>,
     /// Claims that could not be written; the rest went on.
     pub claim_failures: Vec<ClusterError>,
+    /// A vote that could not be changed, a broker that could not be forgotten; the rest went on.
+    pub quorum_failures: Vec<ClusterError>,
     /// The step that ended the pass.
     pub failure: Option<ClusterError>,
+}
+
+/// What was done to the quorum: an event's reason and words.
+#[derive(Debug)]
+pub struct QuorumChange {
+    pub reason: &'static str,
+    pub note: String,
 }
 
 /// Who applies, and for which resource.
 pub struct Applier<'a> {
     pub client: &'a Client,
+    pub brokers: &'a dyn Brokers,
+    /// Where clients connect first.
+    pub bootstrap: Option<&'a str>,
     pub namespace: &'a str,
     /// The KafkaCluster's name and uid.
     pub cluster: &'a str,
@@ -44,11 +59,13 @@ impl Applier<'_> {
         for step in &plan.steps {
             let result = self.step(step, observed, &mut outcome).await;
             let Err(error) = result else { continue };
-            if matches!(step, Step::Apply { essential: false, .. }) {
-                outcome.claim_failures.push(error);
-            } else {
-                outcome.failure = Some(error);
-                break;
+            match step {
+                Step::ChangeVoter { .. } | Step::UnregisterBroker { .. } => outcome.quorum_failures.push(error),
+                step if !step.is_essential() => outcome.claim_failures.push(error),
+                _ => {
+                    outcome.failure = Some(error);
+                    break;
+                }
             }
         }
         outcome
@@ -64,6 +81,10 @@ impl Applier<'_> {
                 self.delete::<Pod>("Pod", pod, uid).await?;
                 outcome.restarted.push((pod.clone(), *reason));
             }
+            Step::ChangeVoter { leader, change } => {
+                outcome.quorum_changes.push(self.change_voter(leader, change).await?)
+            }
+            Step::UnregisterBroker { id } => outcome.quorum_changes.push(self.unregister(*id).await?),
             Step::Prune { kind: PruneKind::ConfigMap, name, uid } => {
                 self.delete::<ConfigMap>("ConfigMap", name, uid).await?
             }
@@ -89,6 +110,33 @@ impl Applier<'_> {
         api.patch(&desired.name, &parameters, &Patch::Apply(&desired.value)).await.map_err(failed)?;
         tracing::info!(kind = desired.resource.kind, name = desired.name, namespace = self.namespace, "applied");
         Ok(())
+    }
+
+    async fn change_voter(&self, leader: &str, change: &VoterChange) -> Result<QuorumChange, ClusterError> {
+        let (reason, note) = match change {
+            VoterChange::Add { id, directory_id, .. } => {
+                ("VoterAdded", format!("node {id} votes with its directory {directory_id}"))
+            }
+            VoterChange::Remove { id, directory_id } => {
+                ("VoterRemoved", format!("node {id} with its directory {directory_id} votes no more"))
+            }
+        };
+        let failed = |source| ClusterError::Quorum { what: note.clone(), source };
+        self.brokers.client(leader).map_err(failed)?.change_voter(change).await.map_err(failed)?;
+        tracing::info!(reason, note, namespace = self.namespace, cluster = self.cluster, "the quorum was changed");
+        Ok(QuorumChange { reason, note })
+    }
+
+    async fn unregister(&self, id: i32) -> Result<QuorumChange, ClusterError> {
+        let note = format!("broker {id} has left and is forgotten");
+        let failed = |source| ClusterError::Quorum { what: note.clone(), source };
+        self.brokers
+            .client(self.bootstrap.unwrap_or_default())
+            .map_err(failed)?
+            .unregister_broker(id)
+            .await
+            .map_err(failed)?;
+        Ok(QuorumChange { reason: "BrokerUnregistered", note })
     }
 
     /// Ours are objects with this cluster's label that no other object controls.

@@ -1,5 +1,6 @@
 //! What can go wrong in a KafkaCluster's reconcile, by step. The step's name is the metric's label and the event's reason.
 
+use crate::broker_client::BrokerError;
 use crate::k8s::words::words;
 
 /// A failed step.
@@ -34,6 +35,12 @@ pub enum ClusterError {
         #[source]
         source: Box<kube::Error>,
     },
+    #[error("{what}: not done, {source}")]
+    Quorum {
+        what: String,
+        #[source]
+        source: BrokerError,
+    },
     #[error("write the status: {}", words(.source))]
     Status {
         #[source]
@@ -50,6 +57,7 @@ impl ClusterError {
             Self::NameTaken { .. } => "NameTaken",
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
+            Self::Quorum { .. } => "QuorumChangeFailed",
             Self::Status { .. } => "StatusFailed",
         }
     }

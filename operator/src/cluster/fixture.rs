@@ -1,13 +1,15 @@
 //! A cluster for tests: a resource, the world that it lives in, and what the API server and the controllers of Kubernetes
 //! would make of what is applied. Tests ask for scenes and never touch constructors.
 
+use crate::broker_client::{Hosted, LiveQuorum, LiveReplica, VoterChange};
 use crate::cluster::build::{Built, build};
 use crate::cluster::observe::Observed;
 use crate::cluster::plan::{Plan, Step, plan};
 use crate::cluster::status::{Progress, compute};
-use crate::cluster::validate::{Invalid, Resolved, Settings, validate};
+use crate::cluster::validate::{Invalid, Resolved, ResolvedPool, Settings, validate};
 use crate::crd::kafka_cluster::KafkaCluster;
 use crate::k8s::{labels, names};
+use barnabas_types::Uuid;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition, PodStatus,
@@ -88,12 +90,64 @@ impl Fixture {
         plan
     }
 
+    /// The quorum as its leader would describe it: every ready controller follows, on the volume that its claim stands for; the
+    /// first of them leads. Voters are those of before, or the first controllers when there was none.
+    pub fn quorum_moves(&mut self) {
+        let resolved = match self.resolve() {
+            Ok(resolved) if !resolved.is_lone() => resolved,
+            _ => return,
+        };
+        let before = self.observed.answers.quorum.take();
+        let follows = |id: i32, pool: &ResolvedPool| {
+            let pod = self.observed.pod(&pool.stateful_set, &pool.pod(id));
+            pod.is_some_and(crate::cluster::observe::is_ready)
+        };
+        let running: Vec<LiveReplica> = resolved
+            .controllers()
+            .filter(|(id, pool)| follows(*id, pool))
+            .map(|(id, _)| LiveReplica { id, directory_id: self.directory_of(id), caught_up: true, lag: 0 })
+            .collect();
+        // Without them a lone node had formed its quorum by itself.
+        let mut first: Vec<i32> = resolved.initial_controllers.iter().map(|controller| controller.id).collect();
+        first.extend(resolved.formed.iter().next().filter(|_| resolved.initial_controllers.is_empty()));
+        let voters: Vec<LiveReplica> = match &before {
+            Some(quorum) => quorum.voters.clone(),
+            None => running.iter().filter(|replica| first.contains(&replica.id)).cloned().collect(),
+        };
+        let is = |a: &LiveReplica, b: &LiveReplica| (a.id, a.directory_id) == (b.id, b.directory_id);
+        let voters: Vec<LiveReplica> = voters
+            .into_iter()
+            .map(|voter| LiveReplica { caught_up: running.iter().any(|replica| is(replica, &voter)), lag: 5, ..voter })
+            .collect();
+        let observers =
+            running.iter().filter(|replica| !voters.iter().any(|voter| is(voter, replica))).cloned().collect();
+        let up: Vec<i32> = voters.iter().filter(|voter| voter.caught_up).map(|voter| voter.id).collect();
+        if up.len() <= voters.len() / 2 {
+            self.observed.answers.silence = Some("nobody leads".to_owned());
+            return;
+        }
+        let leader = before.map(|quorum| quorum.leader).filter(|leader| up.contains(leader)).unwrap_or(up[0]);
+        self.observed.answers.quorum = Some(LiveQuorum { leader, epoch: 1, voters, observers });
+    }
+
+    fn directory_of(&self, id: i32) -> Uuid {
+        let claim = self.observed.claim_of_node(id).and_then(|claim| claim.uid()).unwrap_or_default();
+        Uuid::from_u128(u128::from(claim.rsplit('-').next().and_then(|n| n.parse::<u32>().ok()).unwrap_or_default()))
+    }
+
+    /// What a broker holds of the partitions.
+    pub fn hosts(&mut self, id: i32, replicas: usize, alone: usize) {
+        let hosted = self.observed.answers.hosted.get_or_insert_default();
+        hosted.insert(id, Hosted { replicas, alone });
+    }
+
     /// Passes and Kubernetes' own controllers by turns, until nothing is left to do.
     pub fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..40 {
             let status = self.cluster.status.clone();
             let plan = self.pass();
             let moved = self.kubernetes_moves(true);
+            self.quorum_moves();
             if plan.steps.is_empty() && !moved && status == self.cluster.status {
                 return;
             }
@@ -114,11 +168,36 @@ impl Fixture {
         match step {
             Step::Apply { desired, .. } => self.store(&desired.resource.kind, &desired.name, desired.value.clone()),
             Step::RestartPod { pod, .. } => drop(self.observed.pods.remove(pod)),
+            Step::ChangeVoter { change, .. } => self.change_voter(change),
+            Step::UnregisterBroker { id } => drop(self.observed.answers.registered.remove(id)),
             Step::Prune { name, .. } => {
                 self.observed.config_maps.remove(name);
                 self.observed.services.remove(name);
             }
         }
+    }
+
+    /// What the quorum makes of a change of its voters.
+    fn change_voter(&mut self, change: &VoterChange) {
+        let quorum = self.observed.answers.quorum.as_mut().unwrap();
+        match change {
+            VoterChange::Add { id, directory_id, .. } => {
+                let new = |replica: &LiveReplica| (replica.id, replica.directory_id) == (*id, *directory_id);
+                let at = quorum.observers.iter().position(new).unwrap();
+                quorum.voters.push(quorum.observers.remove(at));
+            }
+            VoterChange::Remove { id, directory_id } => {
+                quorum.voters.retain(|voter| (voter.id, voter.directory_id) != (*id, *directory_id));
+            }
+        }
+    }
+
+    /// The volume and the pod of a node are gone; Kubernetes makes both anew, and the pod does not come up.
+    pub fn lose_volume(&mut self, pod: &str) {
+        self.observed.claims.remove(&names::claim(pod));
+        self.observed.pods.remove(pod);
+        self.pass();
+        self.kubernetes_moves(false);
     }
 
     fn store(&mut self, kind: &str, name: &str, mut value: Value) {
@@ -193,7 +272,12 @@ impl Fixture {
                 ..template.metadata.unwrap()
             },
             spec: template.spec,
-            status: Some(PodStatus { host_ip: Some("10.0.0.1".to_owned()), ..PodStatus::default() }),
+            status: Some(PodStatus {
+                host_ip: Some("10.0.0.1".to_owned()),
+                pod_ip: Some("10.1.0.1".to_owned()),
+                phase: Some("Running".to_owned()),
+                ..PodStatus::default()
+            }),
         };
         set_ready(&mut pod, ready);
         pod

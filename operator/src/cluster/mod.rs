@@ -1,17 +1,22 @@
-//! The KafkaCluster controller: observe, validate, build, plan, apply, status. Holds the order of these steps and what wakes
+//! The KafkaCluster controller: observe, ask, validate, build, plan, apply, status. Holds the order of these steps and what wakes
 //! them; every decision is in the steps themselves.
 
 mod apply;
+mod ask;
 mod build;
 mod error;
+mod lost;
 mod observe;
 mod plan;
+mod quorum;
 mod status;
 mod template;
 mod validate;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;
 
 pub use error::ClusterError;
 pub use validate::Settings;
@@ -41,6 +46,10 @@ use std::time::Duration;
 pub const CONTROLLER: &str = "KafkaCluster";
 /// A steady cluster is looked at this often, in case a watch missed something.
 const STEADY: Duration = Duration::from_secs(300);
+/// A quorum is looked at this often: nothing tells us when another node leads or a voter falls behind.
+const STEADY_QUORUM: Duration = Duration::from_secs(30);
+/// A voter that catches up wakes nobody either, and meanwhile the quorum can lose less.
+const CATCHING_UP: Duration = Duration::from_secs(3);
 /// A cluster in motion wakes us by its watches; this is for what has no watch.
 const MOVING: Duration = Duration::from_secs(15);
 
@@ -82,7 +91,11 @@ fn on_error(cluster: Arc<KafkaCluster>, error: &Retry<ClusterError>, context: Ar
 }
 
 async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, ClusterError> {
-    let observed = Observed::read(&context.client, cluster).await?;
+    let mut observed = Observed::read(&context.client, cluster).await?;
+    observed.answers = ask::quorum(&*context.brokers, cluster, &context.settings, &observed).await;
+    if let Ok(resolved) = validate::validate(cluster, &observed, &context.settings) {
+        ask::brokers(&*context.brokers, cluster, &resolved, &mut observed).await;
+    }
     let resolved = match validate::validate(cluster, &observed, &context.settings) {
         Ok(resolved) => resolved,
         Err(invalid) => {
@@ -100,6 +113,8 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
     let plan = plan::plan(&resolved, &built, &observed);
     let applier = Applier {
         client: &context.client,
+        brokers: &*context.brokers,
+        bootstrap: cluster.status.as_ref().and_then(|status| status.bootstrap.as_deref()),
         namespace: &resolved.namespace,
         cluster: &resolved.name,
         uid: &resolved.uid,
@@ -108,16 +123,22 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
     report(cluster, &outcome, context).await;
     let status = status::compute(cluster, &observed, &Progress::Done(&resolved, &plan, &outcome), Timestamp::now());
     publish(cluster, &status, context).await?;
-    finish(&status, &plan, outcome)
+    finish(&status, &plan, outcome, resolved.is_lone())
 }
 
-fn finish(status: &KafkaClusterStatus, plan: &Plan, outcome: Outcome) -> Result<Action, ClusterError> {
-    let refused = outcome.failure.or_else(|| outcome.claim_failures.into_iter().next());
+fn finish(status: &KafkaClusterStatus, plan: &Plan, outcome: Outcome, is_lone: bool) -> Result<Action, ClusterError> {
+    let not_done = outcome.claim_failures.into_iter().chain(outcome.quorum_failures).next();
+    let refused = outcome.failure.or(not_done);
     if let Some(failure) = refused {
         return Err(failure);
     }
     let ready = find(&status.conditions, kind::READY).is_some_and(|ready| ready.status == ConditionStatus::True);
-    Ok(Action::requeue(if ready && plan.steps.is_empty() { STEADY } else { MOVING }))
+    Ok(Action::requeue(match (ready && plan.steps.is_empty(), is_lone) {
+        _ if !plan.waits.is_empty() => CATCHING_UP,
+        (true, true) => STEADY,
+        (true, false) => STEADY_QUORUM,
+        (false, _) => MOVING,
+    }))
 }
 
 async fn report(cluster: &KafkaCluster, outcome: &Outcome, context: &Context) {
@@ -126,6 +147,9 @@ async fn report(cluster: &KafkaCluster, outcome: &Outcome, context: &Context) {
     }
     for (pod, reason) in &outcome.restarted {
         context.event(&cluster.object_ref(&()), true, reason.name(), "RestartPod", format!("restarting {pod}")).await;
+    }
+    for change in &outcome.quorum_changes {
+        context.event(&cluster.object_ref(&()), true, change.reason, "ChangeQuorum", change.note.clone()).await;
     }
 }
 

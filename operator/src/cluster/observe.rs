@@ -1,11 +1,12 @@
 //! Everything that a reconcile reads, read at once. Draws only the simplest conclusions: which object is which node's.
 
 use crate::cluster::error::ClusterError;
+use crate::cluster::quorum::Answers;
 use crate::crd::kafka_cluster::KafkaCluster;
 use crate::k8s::{labels, names};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt as _};
@@ -25,10 +26,12 @@ pub struct Observed {
     pub budgets: BTreeMap<String, PodDisruptionBudget>,
     pub stateful_sets: BTreeMap<String, StatefulSet>,
     pub pods: BTreeMap<String, Pod>,
+    /// What controllers and brokers said.
+    pub answers: Answers,
 }
 
 impl Observed {
-    /// Reads everything that belongs to a cluster.
+    /// Reads every object that belongs to a cluster. Whom to ask follows from them.
     ///
     /// # Errors
     /// The API server did not answer, or refused; the error names the kind.
@@ -44,7 +47,16 @@ impl Observed {
             list(client, &namespace, &selector),
             list(client, &namespace, &selector),
         )?;
-        Ok(Self { service_accounts, services, config_maps, claims, budgets, stateful_sets, pods })
+        Ok(Self {
+            service_accounts,
+            services,
+            config_maps,
+            claims,
+            budgets,
+            stateful_sets,
+            pods,
+            answers: Answers::default(),
+        })
     }
 
     /// A live object as JSON.
@@ -104,20 +116,30 @@ pub fn is_ready(pod: &Pod) -> bool {
         && conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// What the broker's container said when it last stopped, or why it cannot start.
+/// What our containers said when they last stopped, or why one cannot start. The first that stands in the way counts.
 pub fn last_words(pod: &Pod) -> Option<String> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let broker = statuses.iter().find(|status| status.name == names::BROKER_CONTAINER)?;
-    let states = [broker.state.as_ref(), broker.last_state.as_ref()];
-    let terminated = states.into_iter().flatten().find_map(|state| state.terminated.as_ref());
-    if let Some(end) = terminated {
-        let message = end.message.clone().unwrap_or_default();
-        return Some(format!("{}\nexit code {}", message.trim(), end.exit_code));
-    }
-    let waiting = broker.state.as_ref()?.waiting.as_ref()?;
-    let reason = waiting.reason.clone().unwrap_or_default();
-    (reason != "ContainerCreating" && reason != "PodInitializing")
-        .then(|| format!("{reason}: {}", waiting.message.clone().unwrap_or_default()))
+    statuses(pod).into_iter().find_map(|status| {
+        let states = [status.state.as_ref(), status.last_state.as_ref()];
+        let terminated = states.into_iter().flatten().find_map(|state| state.terminated.as_ref());
+        if let Some(end) = terminated {
+            // A volume that was formatted is no trouble.
+            let succeeded = status.name == names::FORMAT_CONTAINER && end.exit_code == 0;
+            let message = end.message.clone().unwrap_or_default();
+            return (!succeeded).then(|| format!("{}\nexit code {}", message.trim(), end.exit_code));
+        }
+        let waiting = status.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone().unwrap_or_default();
+        (reason != "ContainerCreating" && reason != "PodInitializing")
+            .then(|| format!("{reason}: {}", waiting.message.clone().unwrap_or_default()))
+    })
+}
+
+/// Our containers in the order in which they run.
+pub fn statuses(pod: &Pod) -> Vec<&ContainerStatus> {
+    let ours = |status: &&ContainerStatus| [names::FORMAT_CONTAINER, names::BROKER_CONTAINER].contains(&&*status.name);
+    let Some(status) = &pod.status else { return Vec::new() };
+    let all = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    all.filter(ours).collect()
 }
 
 fn json<K: Serialize>(objects: &BTreeMap<String, K>, name: &str) -> Option<Value> {

@@ -1,11 +1,13 @@
-//! What to do next, in order: write what differs, restart at most one pod, remove what nothing refers to. Pure. One
-//! destructive act per pass: after it the world is observed again.
+//! What to do next, in order: write what differs, restart at most one pod, change at most one vote, remove what nothing refers
+//! to. Pure. One destructive act per pass: after it the world is observed again.
 
-use crate::cluster::build::{Built, NODES_VOLUME};
-use crate::cluster::observe::{Observed, config_map_of, is_ready};
+use crate::broker_client::VoterChange;
+use crate::cluster::build::{Built, Format, NODES_VOLUME, binding};
+use crate::cluster::observe::{Observed, config_map_of, is_ready, node_id_of};
+use crate::cluster::quorum::{self, Next};
 use crate::cluster::validate::{Resolved, ResolvedPool};
 use crate::k8s::desired::Desired;
-use crate::k8s::labels;
+use crate::k8s::{labels, names};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt as _};
@@ -17,14 +19,22 @@ pub enum Step {
     Apply { desired: Box<Desired>, essential: bool },
     /// Delete a pod, so that its StatefulSet makes it anew.
     RestartPod { pod: String, uid: String, reason: Restart },
+    /// Ask the quorum's leader to change who votes.
+    ChangeVoter { leader: String, change: VoterChange },
+    /// Ask the brokers to forget one that has left.
+    UnregisterBroker { id: i32 },
     /// Remove an object of ours that nothing refers to any more.
     Prune { kind: PruneKind, name: String, uid: String },
 }
 
 impl Step {
-    /// False for what may be refused without holding back the rest: a volume that cannot grow.
-    fn is_essential(&self) -> bool {
-        !matches!(self, Self::Apply { essential: false, .. })
+    /// False for what may be refused without holding back the rest: a volume that cannot grow, a vote that cannot change yet.
+    pub fn is_essential(&self) -> bool {
+        match self {
+            Self::Apply { essential, .. } => *essential,
+            Self::ChangeVoter { .. } | Self::UnregisterBroker { .. } => false,
+            Self::RestartPod { .. } | Self::Prune { .. } => true,
+        }
     }
 }
 
@@ -68,6 +78,8 @@ pub struct Plan {
     pub outdated: Vec<String>,
     /// Services whose port is not known yet.
     pub ports_pending: Vec<String>,
+    /// Why a restart or a change of the voters that is due waits.
+    pub waits: Vec<String>,
 }
 
 /// Compares what should be with what is.
@@ -83,15 +95,43 @@ pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
     let outdated = outdated_pods(cluster, built, observed);
     plan.outdated = outdated.iter().map(|candidate| candidate.pod.name_any()).collect();
     // A pod is only made anew from a template that has arrived.
-    let settled =
-        !plan.steps.iter().any(Step::is_essential) && cluster.pools.iter().all(|pool| has_settled(pool, observed));
+    let settled = cluster.initial_recorded
+        && !plan.steps.iter().any(Step::is_essential)
+        && cluster.pools.iter().all(|pool| has_settled(pool, observed));
     if settled {
-        plan.steps.extend(restart(cluster, &outdated, observed));
+        restart(cluster, &outdated, observed, &mut plan);
+        let restarts = plan.steps.iter().any(|step| matches!(step, Step::RestartPod { .. }));
+        if !restarts {
+            change_voters(cluster, observed, &mut plan);
+        }
+        let runs = |id: i32| observed.pods.keys().any(|pod| node_id_of(pod) == Some(id));
+        let departed =
+            cluster.departed().into_iter().filter(|id| observed.answers.registered.contains(id) && !runs(*id));
+        plan.steps.extend(departed.map(|id| Step::UnregisterBroker { id }));
     }
     if settled && plan.outdated.is_empty() {
         prune(cluster, built, observed, &mut plan.steps);
     }
     plan
+}
+
+/// One vote at a time: the next is decided on what the quorum says after it.
+fn change_voters(cluster: &Resolved, observed: &Observed, plan: &mut Plan) {
+    let Some(live) = observed.answers.quorum.as_ref().filter(|_| !cluster.is_lone() && cluster.wanted() > 0) else {
+        return;
+    };
+    let hosts = cluster.controllers().filter(|(id, _)| cluster.controllers.contains(id));
+    let wanted = hosts.map(|(id, pool)| (id, cluster.host(id, pool))).collect();
+    match quorum::next(live, &wanted) {
+        Next::Settled => {}
+        Next::Wait(why) => plan.waits.push(why),
+        Next::Change(change) => {
+            let leader = cluster.controllers().find(|(id, _)| *id == live.leader);
+            let Some((id, pool)) = leader else { return };
+            let leader = format!("{}:{}", cluster.host(id, pool), names::CONTROLLER_PORT);
+            plan.steps.push(Step::ChangeVoter { leader, change });
+        }
+    }
 }
 
 fn write(wanted: &[Desired], essential: bool, observed: &Observed, steps: &mut Vec<Step>) {
@@ -117,6 +157,8 @@ fn has_settled(pool: &ResolvedPool, observed: &Observed) -> bool {
 }
 
 struct Outdated<'a> {
+    id: i32,
+    is_controller: bool,
     pod: &'a Pod,
     reason: Restart,
 }
@@ -127,17 +169,26 @@ fn outdated_pods<'a>(cluster: &Resolved, built: &Built, observed: &'a Observed) 
         .filter_map(|(id, pool)| {
             let pod = observed.pod(&pool.stateful_set, &pool.pod(id))?;
             let set = observed.stateful_sets.get(&pool.stateful_set)?;
-            outdated(id, pod, set, built, observed).map(|reason| Outdated { pod, reason })
+            let reason = outdated(cluster, id, pod, set, built, observed)?;
+            Some(Outdated { id, is_controller: pool.is_controller, pod, reason })
         })
         .collect()
 }
 
-fn outdated(id: i32, pod: &Pod, set: &StatefulSet, built: &Built, observed: &Observed) -> Option<Restart> {
+fn outdated(
+    cluster: &Resolved,
+    id: i32,
+    pod: &Pod,
+    set: &StatefulSet,
+    built: &Built,
+    observed: &Observed,
+) -> Option<Restart> {
     let annotation = |key: &str| pod.annotations().get(key);
     if annotation(labels::POD_DIGEST) != built.pod_digests.get(&set.name_any()) {
         return Some(Restart::PodTemplateChanged);
     }
-    if facts_of(id, pod, observed) != built.node_facts.get(&id) {
+    let told = facts_of(id, pod, observed).map(|facts| binding(facts).collect::<Vec<_>>());
+    if told != built.node_facts.get(&id).map(|facts| binding(facts).collect()) {
         return Some(Restart::AdvertisedAddressChanged);
     }
     let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
@@ -146,7 +197,8 @@ fn outdated(id: i32, pod: &Pod, set: &StatefulSet, built: &Built, observed: &Obs
         return Some(Restart::Requested);
     }
     let waits = annotation(labels::FORMAT).is_some_and(|format| format == "never") && !is_ready(pod);
-    (waits && built.format == "if-empty").then_some(Restart::FormatAllowed)
+    let allowed = built.formats.get(&set.name_any()).is_some_and(|format| *format != Format::Never);
+    (waits && allowed && !cluster.formed.contains(&id)).then_some(Restart::FormatAllowed)
 }
 
 /// What the pod was told about its node, in the ConfigMap that it mounts.
@@ -155,17 +207,55 @@ fn facts_of<'a>(id: i32, pod: &Pod, observed: &'a Observed) -> Option<&'a String
     config_map.data.as_ref()?.get(&format!("{id}.properties"))
 }
 
-/// A broken pod comes first: the change may be its cure. A working one is touched only when every node is ready.
-fn restart(cluster: &Resolved, outdated: &[Outdated<'_>], observed: &Observed) -> Option<Step> {
+/// A broken pod comes first: the change may be its cure. A working one is touched only when every node that ever was ready is,
+/// and the quorum is whole: controllers before brokers, the one that leads after the others.
+fn restart(cluster: &Resolved, outdated: &[Outdated<'_>], observed: &Observed, plan: &mut Plan) {
     let pod_of = |(id, pool): (i32, &ResolvedPool)| observed.pod(&pool.stateful_set, &pool.pod(id));
     let terminating = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
     if cluster.nodes().filter_map(pod_of).any(terminating) {
+        return;
+    }
+    let quorum = observed.answers.quorum.as_ref().filter(|_| !cluster.is_lone());
+    // A pod that is not ready may be a voter that the others need.
+    let spare = |id: i32| quorum.is_none_or(|quorum| id != quorum.leader && quorum::can_spare(quorum, id));
+    let broken = outdated.iter().find(|candidate| !is_ready(candidate.pod) && spare(candidate.id));
+    let leads = |id: i32| quorum.is_some_and(|quorum| quorum.leader == id);
+    let working = outdated.iter().filter(|candidate| is_ready(candidate.pod));
+    let working = working.min_by_key(|candidate| (!candidate.is_controller, leads(candidate.id), -candidate.id));
+    let chosen = match (broken, working) {
+        (Some(broken), _) => broken,
+        (None, Some(working)) => match hold(cluster, working, observed) {
+            None => working,
+            Some(why) => return plan.waits.push(why),
+        },
+        (None, None) => return,
+    };
+    let Some(uid) = chosen.pod.uid() else { return };
+    plan.steps.push(Step::RestartPod { pod: chosen.pod.name_any(), uid, reason: chosen.reason });
+}
+
+/// Why a pod that works may not be restarted now.
+fn hold(cluster: &Resolved, candidate: &Outdated<'_>, observed: &Observed) -> Option<String> {
+    let pod = candidate.pod.name_any();
+    let unready = cluster.nodes().filter(|(id, _)| cluster.formed.contains(id)).find_map(|(id, pool)| {
+        let ready = observed.pod(&pool.stateful_set, &pool.pod(id)).is_some_and(is_ready);
+        (!ready).then(|| pool.pod(id))
+    });
+    if let Some(unready) = unready {
+        return Some(format!("the restart of {pod} waits until {unready} is ready"));
+    }
+    if cluster.is_lone() || !candidate.is_controller {
         return None;
     }
-    let all_ready = cluster.nodes().map(pod_of).all(|pod| pod.is_some_and(is_ready));
-    let broken = outdated.iter().find(|candidate| !is_ready(candidate.pod));
-    let chosen = broken.or_else(|| outdated.last().filter(|_| all_ready))?;
-    Some(Step::RestartPod { pod: chosen.pod.name_any(), uid: chosen.pod.uid()?, reason: chosen.reason })
+    match &observed.answers.quorum {
+        // A quorum of one has nobody else who could lead meanwhile.
+        Some(quorum) if quorum.voters.len() == 1 || quorum::can_spare(quorum, candidate.id) => {
+            let behind = quorum.voters.iter().find(|voter| !voter.caught_up && voter.id != candidate.id);
+            behind.map(|voter| format!("the restart of {pod} waits until voter {} keeps up with the leader", voter.id))
+        }
+        Some(_) => Some(format!("the restart of {pod} waits: without it the voters that keep up are no majority")),
+        None => Some(format!("the restart of {pod} waits until the quorum's leader answers")),
+    }
 }
 
 fn prune(cluster: &Resolved, built: &Built, observed: &Observed, steps: &mut Vec<Step>) {

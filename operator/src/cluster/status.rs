@@ -1,21 +1,22 @@
 //! What the KafkaCluster's status should say. Pure: computed from what was observed and what this pass could and could not do.
 
+use crate::broker_client::{LiveReplica, VoterChange};
 use crate::cluster::apply::Outcome;
 use crate::cluster::build::{advertised_address, bootstrap_address};
+use crate::cluster::lost::{Lost, lost};
 use crate::cluster::observe::{Observed, is_ready, last_words};
-use crate::cluster::plan::Plan;
+use crate::cluster::plan::{Plan, Step};
+use crate::cluster::quorum;
 use crate::cluster::validate::{Invalid, Resolved, ResolvedPool};
 use crate::crd::condition::{ConditionStatus, Observation, conditions, kind};
 use crate::crd::kafka_cluster::{
     BrokerAddress, DEFAULT_POOL, FormedNode, KafkaCluster, KafkaClusterStatus, Listener, ListenerStatus, PoolStatus,
+    QuorumStatus, VoterStatus,
 };
-use crate::k8s::{labels, names};
+use crate::k8s::labels;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-
-/// What a broker says that was told never to format, and found nothing. It is part of the contract with the broker.
-const BROKER_FOUND_NO_DATA: &str = "data is missing";
 
 /// Lines of a broker's last words that are shown.
 const LAST_LINES: usize = 2;
@@ -42,6 +43,7 @@ pub fn compute(
     if let Progress::Paused(resolved) | Progress::Done(resolved, _, _) = progress {
         describe(&mut status, resolved, observed);
     } else {
+        status.quorum = quorum_status(status.quorum.take(), observed);
         status.ready_replicas = ready_pods(observed, None);
         status.replicas = count(observed.pods.values().filter(|pod| is_of_pool(pod, DEFAULT_POOL)));
     }
@@ -60,8 +62,10 @@ fn describe(status: &mut KafkaClusterStatus, cluster: &Resolved, observed: &Obse
     status.cluster_id = Some(cluster.cluster_id.clone());
     status.image = Some(cluster.image.clone());
     status.internal_topics = Some(cluster.internal_topics);
+    status.initial_controllers.clone_from(&cluster.initial_controllers);
+    status.quorum = quorum_status(status.quorum.take(), observed);
     status.label_selector = Some(labels::selector_text(&labels::pool_selector(&cluster.name, DEFAULT_POOL)));
-    status.desired_replicas = i32::try_from(cluster.nodes().count()).unwrap_or(i32::MAX);
+    status.desired_replicas = cluster.wanted();
     status.pools = cluster
         .pools
         .iter()
@@ -80,6 +84,29 @@ fn describe(status: &mut KafkaClusterStatus, cluster: &Resolved, observed: &Obse
         .internal_listener()
         .and_then(|listener| bootstrap_address(cluster, listener, observed, machine.as_deref()));
     status.formed_nodes = formed_nodes(&status.formed_nodes, cluster, observed);
+}
+
+/// As the leader told it; who voted last is remembered while no leader answers.
+fn quorum_status(previous: Option<QuorumStatus>, observed: &Observed) -> Option<QuorumStatus> {
+    let Some(live) = &observed.answers.quorum else {
+        return previous.map(|known| QuorumStatus { voters: known.voters, ..QuorumStatus::default() });
+    };
+    let voter = |voter: &LiveReplica| VoterStatus {
+        id: voter.id,
+        directory_id: voter.directory_id.to_string(),
+        caught_up: voter.caught_up,
+        // The number of a voter that keeps up changes with every record and says nothing.
+        lag: if voter.caught_up { 0 } else { voter.lag },
+    };
+    let mut voters: Vec<VoterStatus> = live.voters.iter().map(voter).collect();
+    voters.sort_by_key(|voter| voter.id);
+    let caught_up = voters.iter().filter(|voter| voter.caught_up).count();
+    Some(QuorumStatus {
+        leader_id: Some(live.leader),
+        leader_epoch: Some(live.epoch),
+        caught_up: Some(format!("{caught_up}/{}", voters.len())),
+        voters,
+    })
 }
 
 fn listeners(
@@ -105,8 +132,8 @@ fn listeners(
             name: listener.name.clone(),
             kind: listener.kind,
             bootstrap: bootstrap_address(cluster, listener, observed, bootstrap_host.as_deref()).or_else(remembered),
-            brokers: if cluster.nodes().next().is_some() {
-                cluster.nodes().filter_map(broker).collect()
+            brokers: if cluster.brokers().next().is_some() {
+                cluster.brokers().filter_map(broker).collect()
             } else {
                 before.map(|known| known.brokers.clone()).unwrap_or_default()
             },
@@ -170,7 +197,7 @@ fn observe_conditions(status: &KafkaClusterStatus, observed: &Observed, progress
         ],
         Progress::Paused(resolved) => {
             let message = format!("remove the annotation {} to go on", labels::PAUSE);
-            let mut all = vec![readiness(status, resolved, observed, None)];
+            let mut all = vec![readiness(status, resolved, observed, None, None)];
             all.push(Observation::holds(kind::PAUSED, "PausedByAnnotation", message));
             all
         }
@@ -188,11 +215,12 @@ fn done(
     let mut all = Vec::new();
     let missing = data_missing(status, cluster, observed);
     let trouble = trouble(cluster, observed);
+    let quorum = quorum_readiness(cluster, observed, plan, outcome);
     let ready = match (&outcome.failure, &missing, &trouble) {
         (Some(failure), _, _) => Observation::fails(kind::READY, failure.step(), failure.to_string()),
         (None, Some(message), _) => Observation::fails(kind::READY, kind::DATA_MISSING, message.clone()),
         (None, None, Some(trouble)) => Observation::fails(kind::READY, trouble.reason, trouble.message.clone()),
-        (None, None, None) => readiness(status, cluster, observed, Some(plan)),
+        (None, None, None) => readiness(status, cluster, observed, Some(plan), quorum.as_ref()),
     };
     let is_ready = ready.status == ConditionStatus::True;
     let busy = !is_ready || !plan.steps.is_empty();
@@ -205,6 +233,7 @@ fn done(
     if let Some(message) = missing {
         all.push(Observation::holds(kind::DATA_MISSING, "EmptyVolume", message));
     }
+    all.extend(quorum);
     all.push(match outcome.claim_failures.first() {
         Some(error) => Observation::fails(kind::STORAGE_READY, "ClaimRefused", error.to_string()),
         None => Observation::holds(kind::STORAGE_READY, "ClaimsApplied", "volumes are as the spec asks for"),
@@ -213,10 +242,66 @@ fn done(
     all
 }
 
-fn readiness(status: &KafkaClusterStatus, cluster: &Resolved, observed: &Observed, plan: Option<&Plan>) -> Observation {
+/// Whether the quorum is as it is asked for. A lone node has nobody to agree with: what it is, Ready tells.
+fn quorum_readiness(cluster: &Resolved, observed: &Observed, plan: &Plan, outcome: &Outcome) -> Option<Observation> {
+    if cluster.is_lone() {
+        return None;
+    }
+    let fails = |reason: &str, message: String| Some(Observation::fails(kind::QUORUM_READY, reason, message));
+    let Some(quorum) = &observed.answers.quorum else {
+        let silence = observed.answers.silence.as_deref().unwrap_or("no controller runs");
+        return if cluster.formed.is_empty() {
+            fails("QuorumForming", format!("the controllers are finding each other: {silence}"))
+        } else {
+            fails("NoLeader", format!("no leader of the quorum answers: {silence}"))
+        };
+    };
+    if let Some(error) = outcome.quorum_failures.first() {
+        return fails("VoterChangeRefused", error.to_string());
+    }
+    let change = plan.steps.iter().find_map(|step| match step {
+        Step::ChangeVoter { change: VoterChange::Add { id, .. }, .. } => Some(format!("node {id} becomes a voter")),
+        Step::ChangeVoter { change: VoterChange::Remove { id, .. }, .. } => {
+            Some(format!("node {id} is a voter no more"))
+        }
+        _ => None,
+    });
+    if let Some(change) = change {
+        return fails("VotersChanging", change);
+    }
+    let count = quorum.voters.len();
+    if quorum::is_whole(quorum, &cluster.controllers) {
+        let message = format!("{count} of {count} voters keep up; node {} leads", quorum.leader);
+        return Some(Observation::holds(kind::QUORUM_READY, "VotersCaughtUp", message));
+    }
+    let behind: Vec<String> =
+        quorum.voters.iter().filter(|voter| !voter.caught_up).map(|voter| voter.id.to_string()).collect();
+    let waits = plan.waits.iter().map(|why| format!("; {why}")).collect::<String>();
+    if behind.is_empty() {
+        let voters: Vec<String> = quorum.voters.iter().map(|voter| voter.id.to_string()).collect();
+        return fails("VotersChanging", format!("voters are {}{waits}", voters.join(", ")));
+    }
+    let spare = count - behind.len() - quorum::majority(count).min(count - behind.len());
+    fails(
+        "VoterBehind",
+        format!(
+            "{} of {count} voters do not keep up: {}; the quorum serves and can lose {spare} more{waits}",
+            behind.len(),
+            behind.join(", ")
+        ),
+    )
+}
+
+fn readiness(
+    status: &KafkaClusterStatus,
+    cluster: &Resolved,
+    observed: &Observed,
+    plan: Option<&Plan>,
+    quorum: Option<&Observation>,
+) -> Observation {
     let desired = status.desired_replicas;
     if desired == 0 {
-        return Observation::fails(kind::READY, "ScaledToZero", "no node is asked for: set spec.replicas to 1");
+        return Observation::fails(kind::READY, "ScaledToZero", "no node is asked for: set spec.replicas to 1, 3 or 5");
     }
     if let Some(plan) = plan.filter(|plan| !plan.ports_pending.is_empty()) {
         let message = format!("waiting for Kubernetes to pick ports for {}", plan.ports_pending.join(", "));
@@ -231,42 +316,59 @@ fn readiness(status: &KafkaClusterStatus, cluster: &Resolved, observed: &Observe
         let message = format!("{} of {desired} nodes are not ready: {}", waiting.len(), waiting.join(", "));
         return Observation::fails(kind::READY, "NodesNotReady", message);
     }
+    let waits = plan.and_then(|plan| plan.waits.first()).map(|why| format!("; {why}")).unwrap_or_default();
     if let Some(plan) = plan.filter(|plan| !plan.outdated.is_empty()) {
-        let message = format!("to be restarted one by one: {}", plan.outdated.join(", "));
+        let message = format!("to be restarted one by one: {}{waits}", plan.outdated.join(", "));
         return Observation::fails(kind::READY, "RollingUpdate", message);
+    }
+    if let Some(message) = leaving(cluster, observed) {
+        return Observation::fails(kind::READY, "NodesLeaving", message);
+    }
+    // Pods are ready because they found the quorum: that this operator does not reach it is told apart.
+    if let Some(quorum) = quorum.filter(|quorum| quorum.status != ConditionStatus::True && quorum.reason != "NoLeader")
+    {
+        return Observation::fails(kind::READY, quorum.reason.clone(), quorum.message.clone());
     }
     let message = format!("{desired} of {desired} nodes are ready");
     Observation::holds(kind::READY, "NodesReady", message)
 }
 
-/// A node that was formed, is not ready, and has another claim than the one that held its data, or whose broker says that it
-/// found nothing.
+/// Nodes that the spec asks no more for, and what keeps the next of them.
+fn leaving(cluster: &Resolved, observed: &Observed) -> Option<String> {
+    let leaving = cluster.leaving();
+    let last = leaving.iter().next_back()?;
+    let all: Vec<String> = leaving.iter().map(ToString::to_string).collect();
+    let hosted = observed.answers.hosted.as_ref().and_then(|hosted| hosted.get(last)).map_or(0, |held| held.replicas);
+    let why = if hosted > 0 {
+        format!(
+            "node {last} holds replicas of {hosted} partitions, which cannot move to other brokers yet: delete their topics, \
+             or ask for the node again"
+        )
+    } else {
+        format!("node {last} goes when it has no vote and holds no partitions")
+    };
+    Some(format!("leaving, one by one: {}; {why}", all.join(", ")))
+}
+
+/// A formed node whose data is gone, and what brings the cluster back.
 fn data_missing(status: &KafkaClusterStatus, cluster: &Resolved, observed: &Observed) -> Option<String> {
-    cluster.nodes().filter(|(id, _)| cluster.formed.contains(id)).find_map(|(id, pool)| {
-        let pod = observed.pod(&pool.stateful_set, &pool.pod(id));
-        if pod.is_some_and(is_ready) {
-            return None;
-        }
-        let recorded = status.formed_nodes.iter().find(|node| node.id == id)?;
-        let claim = observed.claim_of_node(id);
-        let uid = claim.and_then(|claim| claim.uid());
-        let replaced = uid.as_deref() != Some(recorded.claim_uid.as_str());
-        let found_nothing = pod.and_then(last_words).is_some_and(|words| words.contains(BROKER_FOUND_NO_DATA));
-        if !replaced && !found_nothing {
-            return None;
-        }
-        let claim = names::claim(&pool.pod(id));
-        Some(match uid.filter(|_| replaced) {
-            None => format!(
-                "node {id} held data of this cluster, and claim {claim} has none now: bring the volume back, or delete the \
-                 claim and its pod to start over"
-            ),
-            Some(uid) => format!(
-                "node {id} held data of this cluster on another volume than that of claim {claim}: bring the data back, or \
-                 annotate this resource with {}={uid} to format the volume and lose what the cluster held",
-                labels::ALLOW_FORMAT
-            ),
-        })
+    let formed = status.formed_nodes.iter().filter(|node| cluster.formed.contains(&node.id));
+    let found = formed.filter_map(|node| {
+        let (_, pool) = cluster.nodes().find(|(id, _)| *id == node.id)?;
+        lost(node, pool, observed)
+    });
+    let Lost { id, claim, replaced_by } = found.min_by_key(|lost| lost.id)?;
+    let what = if cluster.is_lone() { "what the cluster held" } else { "the partitions that only it held" };
+    Some(match replaced_by {
+        None => format!(
+            "node {id} held data of this cluster, and claim {claim} has none now: bring the volume back, or delete the claim \
+             and its pod to start over"
+        ),
+        Some(uid) => format!(
+            "node {id} held data of this cluster on another volume than that of claim {claim}: bring the data back, or \
+             annotate this resource with {}={uid} to format the volume and lose {what}",
+            labels::ALLOW_FORMAT
+        ),
     })
 }
 
@@ -316,8 +418,11 @@ fn last_lines(words: &str) -> String {
 }
 
 fn waiting_reason(pod: &Pod) -> Option<String> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.clone())
+    let status = pod.status.as_ref()?;
+    let mut all = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    all.find_map(|status| {
+        status.state.as_ref()?.waiting.as_ref()?.reason.clone().filter(|why| why != "PodInitializing")
+    })
 }
 
 #[cfg(test)]

@@ -74,6 +74,10 @@ fn check(pool: &str, template: &PodTemplateSpec) -> Result<(), Invalid> {
     if spec.volumes.iter().flatten().any(|volume| owned.contains(&volume.name.as_str())) {
         return refuse("spec.volumes", "data, config and nodes are the operator's own volumes");
     }
+    let formatter = spec.init_containers.iter().flatten().find(|container| container.name == names::FORMAT_CONTAINER);
+    if formatter.is_some_and(|formatter| formatter.args.is_some() || formatter.command.is_some()) {
+        return refuse("spec.initContainers[format].args", "they say what becomes of an empty volume");
+    }
     let broker = spec.containers.iter().find(|container| container.name == names::BROKER_CONTAINER);
     if broker.is_some_and(|broker| broker.args.is_some()) {
         return refuse("spec.containers[broker].args", "they tell the broker which cluster and node it is");

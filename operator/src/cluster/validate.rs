@@ -1,21 +1,24 @@
 //! Turns a KafkaCluster into what the builders need: defaults filled in, names and ids worked out, everything typed. Refuses
 //! what the API server's own rules cannot see. Pure: it gets what was observed, and reads nothing.
 
+use crate::cluster::lost::lost;
 use crate::cluster::observe::Observed;
-use crate::cluster::template;
+use crate::cluster::{quorum, template};
 use crate::crd::kafka_cluster::{
-    DEFAULT_POOL, ImagePullPolicy, InternalTopics, KafkaCluster, Listener, ListenerStatus, ListenerType, Pool,
-    Resources, Storage,
+    DEFAULT_POOL, ImagePullPolicy, InitialController, InternalTopics, KafkaCluster, KafkaClusterStatus, Listener,
+    ListenerStatus, ListenerType, Pool, Resources, Role, Storage,
 };
 use crate::k8s::{labels, names};
 use barnabas_types::Uuid;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Nodes that a cluster may have until brokers replicate to each other.
-const MAX_NODES: i32 = 1;
+/// Sizes of a quorum: an even number survives no more failures than the odd one below it, and more than five slow it down.
+const QUORUM_SIZES: [usize; 3] = [1, 3, 5];
 
 /// What the operator's flags say about every cluster.
 #[derive(Clone, Debug)]
@@ -45,6 +48,12 @@ pub struct Resolved {
     pub known_ports: BTreeMap<(String, Option<i32>), i32>,
     /// Nodes whose volume must not be formatted.
     pub formed: BTreeSet<i32>,
+    /// The controllers that the spec asks for.
+    pub controllers: BTreeSet<i32>,
+    /// The controllers that the quorum is formed of; of no use once it is.
+    pub initial_controllers: Vec<InitialController>,
+    /// Whether they have been written down, so that they can be told.
+    pub initial_recorded: bool,
     /// Uids of the claims on which nodes were ready. An empty claim in the place of a lost one is not among them.
     pub formed_claims: BTreeSet<String>,
 }
@@ -55,7 +64,12 @@ pub struct ResolvedPool {
     pub name: String,
     pub stateful_set: String,
     pub first_node_id: i32,
+    /// Nodes that run: those that are asked for, and those that may not leave yet.
     pub replicas: i32,
+    /// Nodes that the spec asks for.
+    pub wanted: i32,
+    pub is_broker: bool,
+    pub is_controller: bool,
     pub storage: Storage,
     pub resources: Option<Resources>,
     pub template: Option<Box<PodTemplateSpec>>,
@@ -79,6 +93,41 @@ impl Resolved {
         self.pools.iter().flat_map(|pool| pool.node_ids().map(move |id| (id, pool)))
     }
 
+    /// Every node that is a broker.
+    pub fn brokers(&self) -> impl Iterator<Item = (i32, &ResolvedPool)> {
+        self.nodes().filter(|(_, pool)| pool.is_broker)
+    }
+
+    /// Every node that is a controller.
+    pub fn controllers(&self) -> impl Iterator<Item = (i32, &ResolvedPool)> {
+        self.nodes().filter(|(_, pool)| pool.is_controller)
+    }
+
+    /// Nodes that the spec asks for.
+    pub fn wanted(&self) -> i32 {
+        self.pools.iter().map(|pool| pool.wanted).sum()
+    }
+
+    /// A single node that is everything and forms its quorum by itself.
+    pub fn is_lone(&self) -> bool {
+        self.initial_controllers.is_empty() && self.nodes().count() <= 1
+    }
+
+    /// Nodes that run though the spec asks for fewer.
+    pub fn leaving(&self) -> BTreeSet<i32> {
+        let surplus = |pool: &ResolvedPool| pool.node_ids().skip(usize::try_from(pool.wanted).unwrap_or_default());
+        self.pools.iter().flat_map(surplus).collect()
+    }
+
+    /// Brokers that were part of the cluster and have left. One whose whole pool is stopped comes back.
+    pub fn departed(&self) -> BTreeSet<i32> {
+        let is_gone = |id: i32| {
+            let home = self.pools.iter().filter(|pool| pool.first_node_id <= id).max_by_key(|pool| pool.first_node_id);
+            home.is_some_and(|pool| pool.is_broker && pool.wanted > 0 && !pool.node_ids().contains(&id))
+        };
+        self.formed.iter().copied().filter(|id| is_gone(*id)).collect()
+    }
+
     /// The host name of a node.
     pub fn host(&self, node_id: i32, pool: &ResolvedPool) -> String {
         names::pod_host(&self.name, &pool.pod(node_id), &self.namespace, &self.cluster_domain)
@@ -94,15 +143,25 @@ impl Resolved {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     #[error(
-        "{nodes} nodes are asked for over all pools, but brokers do not replicate to each other yet: set replicas so that \
-         the sum is at most {MAX_NODES}"
+        "{controllers} controllers are asked for over all pools, and a quorum has 1, 3 or 5: set the replicas of pools with \
+         the role Controller so; a pool with roles: [Broker] takes any number of replicas"
     )]
-    ReplicationUnsupported { nodes: i64 },
+    ControllerCount { controllers: usize },
+    #[error(
+        "the quorum is being formed of the controllers {forming}, and other ones are asked for: ask for those until the \
+         cluster is Ready, or delete this resource and begin again"
+    )]
+    QuorumForming { forming: String },
+    #[error(
+        "pool {pool} is gone from the spec while it has nodes: put it back with replicas: 0, and remove it when they have \
+         left"
+    )]
+    PoolGone { pool: String },
     #[error("pools {first} and {second} both have node id {id}: give one of them another firstNodeId")]
     NodeIdsOverlap { first: String, second: String, id: i32 },
     #[error(
-        "node {id} holds the metadata of this cluster and is no longer part of pool {pool}: without replication its data \
-         cannot move to another node; bring the pool back"
+        "node {id} of pool {pool} holds the metadata of this cluster, and too few of the nodes that do would run: bring it \
+         back; a controller can leave while the others run"
     )]
     NodeSetChanged { id: i32, pool: String },
     #[error("config: {key} follows from other fields of this resource ({instead}): remove it")]
@@ -127,7 +186,9 @@ impl Invalid {
     /// A stable word for conditions, events and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::ReplicationUnsupported { .. } => "ReplicationUnsupported",
+            Self::ControllerCount { .. } => "ControllerCount",
+            Self::QuorumForming { .. } => "QuorumForming",
+            Self::PoolGone { .. } => "PoolGone",
             Self::NodeIdsOverlap { .. } => "NodeIdsOverlap",
             Self::NodeSetChanged { .. } => "NodeSetChanged",
             Self::ConfigKeyOwned { .. } => "ConfigKeyOwned",
@@ -155,16 +216,19 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, settings: &Settings
     let pools = pools(cluster, &name)?;
     check_node_ids(&pools)?;
     check_names(cluster, &pools)?;
-    let image = cluster.spec.image.clone().or(status.image).unwrap_or_else(|| settings.broker_image.clone());
+    let controllers = wanted_controllers(&pools)?;
+    let image = cluster.spec.image.clone().or(status.image.clone()).unwrap_or_else(|| settings.broker_image.clone());
     if image.is_empty() {
         return Err(Invalid::ImageUnknown);
     }
     let known_ports = known_ports(&status.listeners);
-    let cluster_id = match status.cluster_id.or_else(|| observed.adopted_cluster_id()) {
+    let cluster_id = match status.cluster_id.clone().or_else(|| observed.adopted_cluster_id()) {
         Some(known) => known,
         None => cluster_id_of(&uid).ok_or(Invalid::Incomplete { field: "metadata.uid" })?,
     };
-    let resolved = Resolved {
+    let (initial_controllers, initial_recorded) =
+        initial_controllers(&cluster_id, &status, &pools, &controllers, observed);
+    let mut resolved = Resolved {
         name,
         namespace,
         uid,
@@ -175,13 +239,21 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, settings: &Settings
         cluster_domain: settings.cluster_domain.clone(),
         listeners: cluster.spec.listeners.clone(),
         config: config(cluster)?,
-        internal_topics: status.internal_topics.unwrap_or_else(|| internal_topics_of(&pools)),
+        internal_topics: status.internal_topics.unwrap_or(SINGLE_COPY),
         known_ports,
         formed: formed(cluster, observed),
-        formed_claims: status.formed_nodes.into_iter().map(|node| node.claim_uid).collect(),
+        formed_claims: status.formed_nodes.iter().map(|node| node.claim_uid.clone()).collect(),
+        controllers,
+        initial_controllers,
+        initial_recorded,
         pools,
     };
-    check_node_set(&resolved)?;
+    check_pools(&resolved, observed)?;
+    check_forming(&resolved, observed)?;
+    hold_back(&mut resolved, observed);
+    check_node_ids(&resolved.pools)?;
+    check_node_set(&resolved, &status, observed)?;
+    give_up_lost(&mut resolved, &status, observed);
     Ok(resolved)
 }
 
@@ -190,6 +262,7 @@ fn pools(cluster: &KafkaCluster, name: &str) -> Result<Vec<ResolvedPool>, Invali
     let default = Pool {
         name: DEFAULT_POOL.to_owned(),
         replicas: spec.replicas,
+        roles: spec.roles.clone(),
         first_node_id: spec.first_node_id,
         storage: spec.storage.clone(),
         resources: spec.resources.clone(),
@@ -203,6 +276,9 @@ fn pools(cluster: &KafkaCluster, name: &str) -> Result<Vec<ResolvedPool>, Invali
                 stateful_set: names::stateful_set(name, &pool.name),
                 first_node_id: pool.first_node_id,
                 replicas: pool.replicas.max(0),
+                wanted: pool.replicas.max(0),
+                is_broker: pool.roles.contains(&Role::Broker),
+                is_controller: pool.roles.contains(&Role::Controller),
                 storage: pool.storage.clone(),
                 resources: pool.resources.clone(),
                 template: pool.template.as_ref().map(|raw| template::decode(&pool.name, raw)).transpose()?,
@@ -222,24 +298,140 @@ fn check_node_ids(pools: &[ResolvedPool]) -> Result<(), Invalid> {
             }
         }
     }
-    let nodes: i64 = pools.iter().map(|pool| i64::from(pool.replicas)).sum();
-    if nodes > i64::from(MAX_NODES) {
-        return Err(Invalid::ReplicationUnsupported { nodes });
-    }
     Ok(())
 }
 
-/// A quorum of one: the node that was formed is the cluster, so that no other may take its place.
-fn check_node_set(resolved: &Resolved) -> Result<(), Invalid> {
-    let desired: BTreeSet<i32> = resolved.nodes().map(|(id, _)| id).collect();
-    let lost = resolved.formed.iter().find(|id| !desired.is_empty() && !desired.contains(id));
-    match lost {
+/// None when everything is stopped; else as many as a quorum has.
+fn wanted_controllers(pools: &[ResolvedPool]) -> Result<BTreeSet<i32>, Invalid> {
+    let controllers: BTreeSet<i32> =
+        pools.iter().filter(|pool| pool.is_controller).flat_map(ResolvedPool::node_ids).collect();
+    let stopped = pools.iter().all(|pool| pool.replicas == 0);
+    if stopped || QUORUM_SIZES.contains(&controllers.len()) {
+        Ok(controllers)
+    } else {
+        Err(Invalid::ControllerCount { controllers: controllers.len() })
+    }
+}
+
+/// What a quorum that is not formed yet is to be formed of, and whether it has been recorded. What was recorded stays from the
+/// moment that a StatefulSet may have told it. A lone node needs none: it forms its quorum by itself.
+fn initial_controllers(
+    cluster_id: &str,
+    status: &KafkaClusterStatus,
+    pools: &[ResolvedPool],
+    controllers: &BTreeSet<i32>,
+    observed: &Observed,
+) -> (Vec<InitialController>, bool) {
+    let recorded = &status.initial_controllers;
+    let nodes: i32 = pools.iter().map(|pool| pool.replicas).sum();
+    let begun = !status.formed_nodes.is_empty()
+        || observed.stateful_sets.values().any(runs)
+        || observed.nodes_with_formed_claims().next().is_some();
+    if begun || nodes <= 1 {
+        return (recorded.clone(), true);
+    }
+    let initial: Vec<InitialController> =
+        controllers.iter().map(|&id| InitialController { id, directory_id: directory_id_of(cluster_id, id) }).collect();
+    let is_recorded = initial == *recorded;
+    (initial, is_recorded)
+}
+
+/// Made of the cluster's id: no crash between making and recording it makes another, and a resource that is made again finds
+/// volumes that were formatted and never served.
+fn directory_id_of(cluster_id: &str, id: i32) -> String {
+    let made = (0_u32..).map(|attempt| {
+        let digest = Sha256::digest(format!("barnabas directory {cluster_id} {id} {attempt}").as_bytes());
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(byte, found)| *byte = found);
+        Uuid::from_random(bytes)
+    });
+    made.filter(|id| !id.looks_like_a_flag()).map(|id| id.to_string()).next().unwrap_or_default()
+}
+
+fn runs(set: &StatefulSet) -> bool {
+    set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or_default() > 0
+}
+
+/// A pool that is taken out of the spec would leave its nodes to nobody.
+fn check_pools(resolved: &Resolved, observed: &Observed) -> Result<(), Invalid> {
+    let known = |name: &str| resolved.pools.iter().any(|pool| pool.stateful_set == name);
+    let mut gone = observed.stateful_sets.iter().filter(|(name, set)| runs(set) && !known(name));
+    match gone.find_map(|(_, set)| set.labels().get(labels::POOL).cloned()) {
         None => Ok(()),
-        Some(&id) => {
+        Some(pool) => Err(Invalid::PoolGone { pool }),
+    }
+}
+
+/// Until a node was ready, nobody knows how far the others have come with what they were told.
+fn check_forming(resolved: &Resolved, observed: &Observed) -> Result<(), Invalid> {
+    if !resolved.formed.is_empty() || !resolved.initial_recorded || resolved.wanted() == 0 {
+        return Ok(());
+    }
+    let mut told: BTreeSet<i32> = resolved.initial_controllers.iter().map(|controller| controller.id).collect();
+    if told.is_empty() {
+        let lone =
+            resolved.pools.iter().filter(|pool| observed.stateful_sets.get(&pool.stateful_set).is_some_and(runs));
+        told = lone.map(|pool| pool.first_node_id).collect();
+    }
+    if told.is_empty() || told == resolved.controllers {
+        return Ok(());
+    }
+    Err(Invalid::QuorumForming { forming: told.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") })
+}
+
+/// Keeps nodes that the spec asks no more for until they have no vote and hold nothing; then they go one by one, the highest
+/// first, because that is what a StatefulSet takes away. A pool of brokers that is set to 0 is stopped, and a whole cluster is.
+fn hold_back(resolved: &mut Resolved, observed: &Observed) {
+    if resolved.wanted() == 0 {
+        return;
+    }
+    let mut one_leaves = false;
+    for pool in &mut resolved.pools {
+        let set = observed.stateful_sets.get(&pool.stateful_set).and_then(|set| set.spec.as_ref());
+        let runs = set.and_then(|spec| spec.replicas).unwrap_or_default();
+        let is_stopped = pool.wanted == 0 && !pool.is_controller;
+        if runs <= pool.wanted || is_stopped {
+            continue;
+        }
+        let last = pool.first_node_id.saturating_add(runs - 1);
+        let leaves = !one_leaves && quorum::may_leave(&observed.answers, last, pool.is_broker);
+        one_leaves |= leaves;
+        pool.replicas = runs - i32::from(leaves);
+    }
+}
+
+/// Too few of those who voted last would run: they would wait for the others for ever, and nobody else can take over.
+fn check_node_set(resolved: &Resolved, status: &KafkaClusterStatus, observed: &Observed) -> Result<(), Invalid> {
+    let mut voters: BTreeSet<i32> = match &observed.answers.quorum {
+        Some(live) => live.voters.iter().map(|voter| voter.id).collect(),
+        None => status.quorum.iter().flat_map(|quorum| &quorum.voters).map(|voter| voter.id).collect(),
+    };
+    if voters.is_empty() && resolved.formed.len() == 1 {
+        voters.clone_from(&resolved.formed);
+    }
+    let running: BTreeSet<i32> = resolved.nodes().map(|(id, _)| id).collect();
+    let absent: Vec<i32> = voters.difference(&running).copied().collect();
+    let enough = voters.len() - absent.len() >= quorum::majority(voters.len());
+    match absent.first() {
+        Some(&id) if !enough && !running.is_empty() && !resolved.formed.is_empty() => {
             let home = resolved.pools.iter().rfind(|pool| pool.first_node_id <= id);
             let pool = home.map_or_else(|| DEFAULT_POOL.to_owned(), |pool| pool.name.clone());
             Err(Invalid::NodeSetChanged { id, pool })
         }
+        _ => Ok(()),
+    }
+}
+
+/// Nodes whose volume was lost and that the others can do without begin again as if they were new.
+fn give_up_lost(resolved: &mut Resolved, status: &KafkaClusterStatus, observed: &Observed) {
+    let given_up = status.formed_nodes.iter().filter_map(|formed| {
+        let (id, pool) = resolved.nodes().find(|(id, _)| *id == formed.id)?;
+        let lost = lost(formed, pool, observed)?;
+        let may = lost.replaced_by.is_some() && quorum::may_start_over(&observed.answers, id, pool.is_broker);
+        may.then_some(id)
+    });
+    for id in given_up.collect::<Vec<_>>() {
+        resolved.formed.remove(&id);
     }
 }
 
@@ -257,7 +449,8 @@ fn check_names(cluster: &KafkaCluster, pools: &[ResolvedPool]) -> Result<(), Inv
     for listener in cluster.spec.listeners.iter().filter(|listener| listener.kind == ListenerType::NodePort) {
         let service = names::listener_service(&name, &listener.name);
         claim(service, format!("the Service of listener {}", listener.name))?;
-        for (id, pool) in pools.iter().flat_map(|pool| pool.node_ids().map(move |id| (id, pool))) {
+        let brokers = pools.iter().filter(|pool| pool.is_broker);
+        for (id, pool) in brokers.flat_map(|pool| pool.node_ids().map(move |id| (id, pool))) {
             let service = names::broker_service(&name, &listener.name, id);
             claim(service, format!("the Service of node {id} of pool {}", pool.name))?;
         }
@@ -272,12 +465,8 @@ fn cluster_id_of(uid: &str) -> Option<String> {
     Some(Uuid::from_u128(bits).to_string())
 }
 
-/// What as many brokers can hold as the cluster begins with; never more than Kafka's own default.
-fn internal_topics_of(pools: &[ResolvedPool]) -> InternalTopics {
-    let nodes: i32 = pools.iter().map(|pool| pool.replicas).sum();
-    let replication_factor = nodes.clamp(1, 3);
-    InternalTopics { replication_factor, min_in_sync_replicas: (replication_factor - 1).max(1) }
-}
+/// Brokers do not replicate to each other yet: a second copy would never be made.
+const SINGLE_COPY: InternalTopics = InternalTopics { replication_factor: 1, min_in_sync_replicas: 1 };
 
 fn known_ports(listeners: &[ListenerStatus]) -> BTreeMap<(String, Option<i32>), i32> {
     let port = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

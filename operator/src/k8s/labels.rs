@@ -11,6 +11,8 @@ pub const OPERATOR: &str = "barnabas-operator";
 pub const CLUSTER: &str = "barnabas.dev/cluster";
 /// The pool that the object belongs to.
 pub const POOL: &str = "barnabas.dev/pool";
+/// On the pods of a larger quorum: `true` where the node is a broker.
+pub const BROKER: &str = "barnabas.dev/broker";
 /// What StatefulSets write on their pods.
 pub const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 
@@ -18,7 +20,7 @@ pub const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 pub const APPLIED: &str = "barnabas.dev/applied";
 /// A digest of all in a pod that needs a restart when it changes.
 pub const POD_DIGEST: &str = "barnabas.dev/pod-digest";
-/// Whether the pod may format an empty volume: `if-empty` or `never`.
+/// How the pod may format an empty volume: `if-empty`, `initial-controllers`, `no-initial-controllers` or `never`.
 pub const FORMAT: &str = "barnabas.dev/format";
 /// On a claim: the id of the cluster whose data it holds.
 pub const CLUSTER_ID: &str = "barnabas.dev/cluster-id";

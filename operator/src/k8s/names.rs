@@ -3,12 +3,18 @@
 
 /// The port of the quorum's listener in the pods.
 pub const CONTROLLER_PORT: i32 = 9093;
+/// That port's name in Services and containers.
+pub const CONTROLLER_PORT_NAME: &str = "controller";
+/// The quorum's listener as brokers write it.
+pub const CONTROLLER_LISTENER: &str = "CONTROLLER";
 /// The port of `/metrics` and the probes in the pods.
 pub const ADMIN_PORT: i32 = 9644;
 /// The volume claim template; claims are called `data-POD`, as a StatefulSet names them.
 pub const DATA_VOLUME: &str = "data";
 /// The broker's container.
 pub const BROKER_CONTAINER: &str = "broker";
+/// The container that formats the volume of a node of a larger quorum before the broker starts.
+pub const FORMAT_CONTAINER: &str = "format";
 
 /// The StatefulSet of a pool; its pods are called `CLUSTER-POOL-ID`.
 pub fn stateful_set(cluster: &str, pool: &str) -> String {

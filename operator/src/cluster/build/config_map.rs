@@ -1,10 +1,10 @@
-//! ConfigMaps: the configuration that all nodes share, and the facts that belong to one node. Both are immutable and named
+//! ConfigMaps: the configuration that the nodes of a pool share, and the facts that belong to one node. Both are immutable and named
 //! by their content, so that a pod keeps what it was started with until it is restarted.
 
 use super::properties;
 use super::service::{HOST_ADDRESS, advertised_address};
 use crate::cluster::observe::Observed;
-use crate::cluster::validate::Resolved;
+use crate::cluster::validate::{Resolved, ResolvedPool};
 use crate::crd::kafka_cluster::Listener;
 use crate::k8s::{desired, names};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -14,24 +14,28 @@ use std::collections::BTreeMap;
 pub const SERVER_FILE: &str = "server.properties";
 /// Where a broker keeps its logs: below the volume's root, where some file systems put `lost+found`.
 pub const LOG_DIRECTORY: &str = "/var/lib/kafka/data/log";
+const ADVERTISED_LISTENERS: &str = "advertised.listeners";
+const BOOTSTRAP_SERVERS: &str = "controller.quorum.bootstrap.servers";
 /// The volume of [`server`] in the pods.
 pub const CONFIG_VOLUME: &str = "config";
 /// The volume of [`nodes`] in the pods.
 pub const NODES_VOLUME: &str = "nodes";
 
-/// The configuration that all nodes share.
-pub fn server(cluster: &Resolved) -> ConfigMap {
+/// The configuration that the nodes of a pool share.
+pub fn server(cluster: &Resolved, pool: &ResolvedPool) -> ConfigMap {
     let mut config = BTreeMap::from([
-        ("process.roles".to_owned(), "broker,controller".to_owned()),
+        ("process.roles".to_owned(), roles(pool)),
         ("log.dirs".to_owned(), LOG_DIRECTORY.to_owned()),
         // The kubelet asks from outside the pod.
         ("barnabas.admin.listener".to_owned(), format!("0.0.0.0:{}", names::ADMIN_PORT)),
-        ("listeners".to_owned(), listeners(cluster)),
+        ("listeners".to_owned(), listeners(cluster, pool)),
         ("listener.security.protocol.map".to_owned(), protocols(cluster)),
-        ("controller.listener.names".to_owned(), "CONTROLLER".to_owned()),
-        ("controller.quorum.bootstrap.servers".to_owned(), quorum(cluster)),
+        ("controller.listener.names".to_owned(), names::CONTROLLER_LISTENER.to_owned()),
     ]);
-    if let Some(listener) = cluster.internal_listener() {
+    if cluster.is_lone() {
+        config.insert(BOOTSTRAP_SERVERS.to_owned(), quorum(cluster));
+    }
+    if let Some(listener) = cluster.internal_listener().filter(|_| pool.is_broker) {
         config.insert("inter.broker.listener.name".to_owned(), names::listener(&listener.name));
     }
     let factor = cluster.internal_topics.replication_factor.to_string();
@@ -52,18 +56,32 @@ pub fn server(cluster: &Resolved) -> ConfigMap {
 
 /// What each node is told about itself, by node id.
 pub fn node_facts(cluster: &Resolved, observed: &Observed) -> BTreeMap<i32, String> {
-    let facts = |(id, pool)| {
-        let advertised: Vec<String> = cluster
-            .listeners
-            .iter()
+    let controllers = quorum(cluster);
+    let facts = |(id, pool): (i32, &ResolvedPool)| {
+        let served = cluster.listeners.iter().filter(|_| pool.is_broker);
+        let mut advertised: Vec<String> = served
             .filter_map(|listener| {
                 let address = advertised_address(cluster, listener, id, pool, observed, HOST_ADDRESS)?;
                 Some(format!("{}://{address}", names::listener(&listener.name)))
             })
             .collect();
-        (id, properties::render([("advertised.listeners", advertised.join(",").as_str())]))
+        if pool.is_controller && !cluster.is_lone() {
+            let host = cluster.host(id, pool);
+            advertised.push(format!("{}://{host}:{}", names::CONTROLLER_LISTENER, names::CONTROLLER_PORT));
+        }
+        let advertised = advertised.join(",");
+        let mut entries = vec![(ADVERTISED_LISTENERS, advertised.as_str())];
+        if !cluster.is_lone() {
+            entries.push((BOOTSTRAP_SERVERS, controllers.as_str()));
+        }
+        (id, properties::render(entries))
     };
     cluster.nodes().map(facts).collect()
+}
+
+/// What a restart of the node is due for when it changes. Where to look for the quorum is not: a node that runs has found it.
+pub fn binding(facts: &str) -> impl Iterator<Item = &str> {
+    facts.lines().filter(|line| !line.starts_with(BOOTSTRAP_SERVERS))
 }
 
 /// The facts of all nodes; a node reads the file that has its id.
@@ -87,9 +105,17 @@ fn immutable(cluster: &Resolved, role: &str, data: BTreeMap<String, String>) -> 
     }
 }
 
-fn listeners(cluster: &Resolved) -> String {
-    let mut all: Vec<String> = cluster.listeners.iter().map(|l| bind(&names::listener(&l.name), l.port)).collect();
-    all.push(bind("CONTROLLER", names::CONTROLLER_PORT));
+fn roles(pool: &ResolvedPool) -> String {
+    let roles = [("broker", pool.is_broker), ("controller", pool.is_controller)];
+    roles.iter().filter(|(_, has)| *has).map(|(role, _)| *role).collect::<Vec<_>>().join(",")
+}
+
+fn listeners(cluster: &Resolved, pool: &ResolvedPool) -> String {
+    let served = cluster.listeners.iter().filter(|_| pool.is_broker);
+    let mut all: Vec<String> = served.map(|l| bind(&names::listener(&l.name), l.port)).collect();
+    if pool.is_controller {
+        all.push(bind(names::CONTROLLER_LISTENER, names::CONTROLLER_PORT));
+    }
     all.join(",")
 }
 
@@ -100,11 +126,11 @@ fn bind(name: &str, port: i32) -> String {
 fn protocols(cluster: &Resolved) -> String {
     let plaintext = |listener: &Listener| format!("{}:PLAINTEXT", names::listener(&listener.name));
     let mut all: Vec<String> = cluster.listeners.iter().map(plaintext).collect();
-    all.push("CONTROLLER:PLAINTEXT".to_owned());
+    all.push(format!("{}:PLAINTEXT", names::CONTROLLER_LISTENER));
     all.join(",")
 }
 
 fn quorum(cluster: &Resolved) -> String {
     let voter = |(id, pool)| format!("{}:{}", cluster.host(id, pool), names::CONTROLLER_PORT);
-    cluster.nodes().map(voter).collect::<Vec<_>>().join(",")
+    cluster.controllers().map(voter).collect::<Vec<_>>().join(",")
 }

@@ -11,7 +11,7 @@ mod stateful_set;
 
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
-use crate::cluster::validate::Resolved;
+use crate::cluster::validate::{Resolved, ResolvedPool};
 use crate::k8s::desired::Desired;
 use crate::k8s::labels;
 use k8s_openapi::NamespaceResourceScope;
@@ -20,7 +20,7 @@ use kube::api::ObjectMeta;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-pub use config_map::NODES_VOLUME;
+pub use config_map::{NODES_VOLUME, binding};
 
 /// What a cluster should consist of.
 #[derive(Clone, Debug)]
@@ -39,8 +39,33 @@ pub struct Built {
     pub node_facts: BTreeMap<i32, String>,
     /// What each pool's pods carry as [`labels::POD_DIGEST`], by StatefulSet.
     pub pod_digests: BTreeMap<String, String>,
-    /// Whether pods may format an empty volume.
-    pub format: &'static str,
+    /// How the pods of each pool may format an empty volume, by StatefulSet.
+    pub formats: BTreeMap<String, Format>,
+}
+
+/// What becomes of an empty volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// It becomes the volume of a quorum of one.
+    IfEmpty,
+    /// It becomes that of one of the controllers that the quorum is formed of.
+    InitialControllers,
+    /// It gets a directory id of its own, and the node follows the quorum that there is.
+    NoInitialControllers,
+    /// It stays as it is, and the node does not start: its data is missing.
+    Never,
+}
+
+impl Format {
+    /// The value of [`labels::FORMAT`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IfEmpty => "if-empty",
+            Self::InitialControllers => "initial-controllers",
+            Self::NoInitialControllers => "no-initial-controllers",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// Builds everything that can be built from what is known.
@@ -56,7 +81,7 @@ pub fn build(cluster: &Resolved, observed: &Observed) -> Result<Built, ClusterEr
         ports_pending: Vec::new(),
         node_facts: BTreeMap::new(),
         pod_digests: BTreeMap::new(),
-        format: format_policy(cluster),
+        formats: cluster.pools.iter().map(|pool| (pool.stateful_set.clone(), format(cluster, pool))).collect(),
     };
     for service in service::services(cluster, observed) {
         built.foundations.push(desired(&service)?);
@@ -68,22 +93,41 @@ pub fn build(cluster: &Resolved, observed: &Observed) -> Result<Built, ClusterEr
     if !built.ports_pending.is_empty() {
         return Ok(built);
     }
-    let config = config_map::server(cluster);
     built.node_facts = config_map::node_facts(cluster, observed);
     let nodes = config_map::nodes(cluster, &built.node_facts);
     for pool in &cluster.pools {
+        let config = config_map::server(cluster, pool);
         let names = pod::ConfigMaps { server: name_of(&config), nodes: name_of(&nodes) };
-        let (template, digest) = pod::template(cluster, pool, &names, built.format)?;
+        let (template, digest) = pod::template(cluster, pool, &names, format(cluster, pool))?;
         built.pod_digests.insert(pool.stateful_set.clone(), digest);
-        built.workloads.push(desired(&stateful_set::stateful_set(cluster, pool, template, observed))?);
+        // Nobody is told of the first controllers before they are written down.
+        if cluster.initial_recorded {
+            built.workloads.push(desired(&stateful_set::stateful_set(cluster, pool, template, observed))?);
+        }
+        // Pools with the same roles share theirs.
+        if !built.configuration.iter().any(|known| known.name == name_of(&config)) {
+            built.configuration.push(desired(&config)?);
+        }
     }
-    built.configuration = vec![desired(&config)?, desired(&nodes)?];
+    built.configuration.push(desired(&nodes)?);
     Ok(built)
 }
 
-/// A cluster that was formed is not formatted again, not even partly: which of its volumes is empty by mistake, nobody knows.
-fn format_policy(cluster: &Resolved) -> &'static str {
-    if cluster.nodes().any(|(id, _)| cluster.formed.contains(&id)) { "never" } else { "if-empty" }
+/// A quorum is formed once. From then on a new node joins it, and a volume that held data and is empty is nobody's to format.
+fn format(cluster: &Resolved, pool: &ResolvedPool) -> Format {
+    let is_formed = if cluster.is_lone() {
+        cluster.nodes().any(|(id, _)| cluster.formed.contains(&id))
+    } else {
+        !cluster.formed.is_empty()
+    };
+    let is_new = |id: i32| !cluster.formed.contains(&id);
+    match (is_formed, pool.is_controller) {
+        (false, _) if cluster.is_lone() => Format::IfEmpty,
+        (false, true) => Format::InitialControllers,
+        (false, false) => Format::NoInitialControllers,
+        (true, _) if pool.node_ids().any(is_new) => Format::NoInitialControllers,
+        (true, _) => Format::Never,
+    }
 }
 
 /// The address that a node tells clients of a listener; `None` while its NodePort is not known.

@@ -1,6 +1,7 @@
 //! The pod template of a pool: one for all its nodes. What belongs to one node reaches it by its host name (the node id), by
 //! the file of its id, and by the downward API (its machine's address).
 
+use super::Format;
 use super::config_map::{CONFIG_VOLUME, NODES_VOLUME, SERVER_FILE};
 use crate::cluster::error::ClusterError;
 use crate::cluster::template;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 /// Files that the broker reads.
 const CONFIG_FILE: &str = "/etc/barnabas/server.properties";
 const NODES_DIRECTORY: &str = "/etc/barnabas/nodes";
+const NODE_FILE: &str = "/etc/barnabas/nodes/{node.id}.properties";
 /// The volume's mount point.
 const DATA_DIRECTORY: &str = "/var/lib/kafka/data";
 /// The user of the image that is not root.
@@ -48,27 +50,32 @@ pub fn template(
     cluster: &Resolved,
     pool: &ResolvedPool,
     config_maps: &ConfigMaps,
-    format: &str,
+    format: Format,
 ) -> Result<(PodTemplateSpec, String), ClusterError> {
     let neutral = ConfigMaps { nodes: String::new(), ..config_maps.clone() };
-    let value = serde_json::to_value(merged(cluster, pool, &neutral, ""))
+    let value = serde_json::to_value(merged(cluster, pool, &neutral, None))
         .map_err(|source| ClusterError::Build { object: "PodTemplateSpec", source })?;
     let digest = desired::digest(&value);
-    let mut template = merged(cluster, pool, config_maps, format);
+    let mut template = merged(cluster, pool, config_maps, Some(format));
     let metadata = template.metadata.get_or_insert_default();
     let annotations = metadata.annotations.get_or_insert_default();
     annotations.insert(labels::POD_DIGEST.to_owned(), digest.clone());
-    annotations.insert(labels::FORMAT.to_owned(), format.to_owned());
+    annotations.insert(labels::FORMAT.to_owned(), format.name().to_owned());
     Ok((template, digest))
 }
 
-fn merged(cluster: &Resolved, pool: &ResolvedPool, config_maps: &ConfigMaps, format: &str) -> PodTemplateSpec {
+fn merged(
+    cluster: &Resolved,
+    pool: &ResolvedPool,
+    config_maps: &ConfigMaps,
+    format: Option<Format>,
+) -> PodTemplateSpec {
     let mut base = PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(labels::of_pool(&cluster.name, &pool.name)),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(ObjectMeta { labels: Some(pod_labels(cluster, pool)), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
+            init_containers: format
+                .and_then(|format| formatter(cluster, pool, format))
+                .map(|container| vec![container]),
             containers: vec![broker(cluster, pool, format)],
             volumes: Some(vec![
                 config_volume(CONFIG_VOLUME, &config_maps.server),
@@ -92,8 +99,8 @@ fn merged(cluster: &Resolved, pool: &ResolvedPool, config_maps: &ConfigMaps, for
                 ..PodSecurityContext::default()
             }),
             topology_spread_constraints: Some(vec![
-                spread(cluster, "kubernetes.io/hostname"),
-                spread(cluster, "topology.kubernetes.io/zone"),
+                spread(cluster, pool, "kubernetes.io/hostname"),
+                spread(cluster, pool, "topology.kubernetes.io/zone"),
             ]),
             termination_grace_period_seconds: Some(120),
             ..PodSpec::default()
@@ -105,40 +112,64 @@ fn merged(cluster: &Resolved, pool: &ResolvedPool, config_maps: &ConfigMaps, for
     base
 }
 
-fn broker(cluster: &Resolved, pool: &ResolvedPool, format: &str) -> Container {
+fn pod_labels(cluster: &Resolved, pool: &ResolvedPool) -> BTreeMap<String, String> {
+    let mut labels = labels::of_pool(&cluster.name, &pool.name);
+    if !cluster.is_lone() {
+        labels.insert(labels::BROKER.to_owned(), pool.is_broker.to_string());
+    }
+    labels
+}
+
+/// Formats an empty volume before the broker starts, and leaves any other as it is. A lone node does so by itself.
+fn formatter(cluster: &Resolved, pool: &ResolvedPool, format: Format) -> Option<Container> {
+    let how = match format {
+        Format::IfEmpty | Format::Never => return None,
+        Format::InitialControllers => format!("--initial-controllers={}", initial_controllers(cluster)),
+        Format::NoInitialControllers => "--no-initial-controllers".to_owned(),
+    };
+    let cluster_id = format!("--cluster-id={}", cluster.cluster_id);
     let args = [
-        "server",
+        "storage",
+        "format",
+        "--config",
         CONFIG_FILE,
-        "--strict",
         "--include",
-        "/etc/barnabas/nodes/{node.id}.properties",
+        NODE_FILE,
         "--node-id-from-hostname",
-        "--format",
-        format,
-        "--cluster-id",
-        &cluster.cluster_id,
+        "--ignore-formatted",
+        &cluster_id,
+        &how,
     ];
-    let mut ports: Vec<ContainerPort> = cluster.listeners.iter().map(|l| port(&l.name, l.port)).collect();
-    ports.push(port("controller", names::CONTROLLER_PORT));
-    ports.push(port("admin", names::ADMIN_PORT));
+    Some(Container {
+        name: names::FORMAT_CONTAINER.to_owned(),
+        args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
+        ..container(cluster, pool)
+    })
+}
+
+/// As `kafka-storage` takes them: `id@host:port:directory`, with host names that stay.
+fn initial_controllers(cluster: &Resolved) -> String {
+    let written = |(id, pool): (i32, &ResolvedPool)| {
+        let initial = cluster.initial_controllers.iter().find(|controller| controller.id == id)?;
+        Some(format!("{id}@{}:{}:{}", cluster.host(id, pool), names::CONTROLLER_PORT, initial.directory_id))
+    };
+    cluster.controllers().filter_map(written).collect::<Vec<_>>().join(",")
+}
+
+/// What all containers of ours have in common.
+fn container(cluster: &Resolved, pool: &ResolvedPool) -> Container {
     Container {
-        name: names::BROKER_CONTAINER.to_owned(),
         image: Some(cluster.image.clone()),
         image_pull_policy: Some(pull_policy(cluster.image_pull_policy).to_owned()),
-        args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
         env: Some(vec![from_pod("POD_NAME", "metadata.name"), from_pod("HOST_IP", "status.hostIP")]),
-        ports: Some(ports),
         resources: pool.resources.as_ref().map(requirements),
-        startup_probe: Some(probe("/startupz", 1, STARTUP_TRIES)),
-        readiness_probe: Some(probe("/readyz", 5, 3)),
-        liveness_probe: Some(probe("/livez", 10, 6)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
             ..SecurityContext::default()
         }),
-        // A broker that refuses its configuration says why on its last line; this carries it into the cluster's status.
+        // What refuses its configuration says why on its last line; this carries it into the cluster's status.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![
             VolumeMount { sub_path: Some(SERVER_FILE.to_owned()), ..mount(CONFIG_VOLUME, CONFIG_FILE, true) },
@@ -146,6 +177,43 @@ fn broker(cluster: &Resolved, pool: &ResolvedPool, format: &str) -> Container {
             mount(names::DATA_VOLUME, DATA_DIRECTORY, false),
         ]),
         ..Container::default()
+    }
+}
+
+/// `format` is left out where only what a restart is due for counts.
+fn broker(cluster: &Resolved, pool: &ResolvedPool, format: Option<Format>) -> Container {
+    let policy = match format {
+        Some(Format::IfEmpty) => "if-empty",
+        Some(_) => "never",
+        None if cluster.is_lone() => "",
+        None => "never",
+    };
+    let args = [
+        "server",
+        CONFIG_FILE,
+        "--strict",
+        "--include",
+        NODE_FILE,
+        "--node-id-from-hostname",
+        "--format",
+        policy,
+        "--cluster-id",
+        &cluster.cluster_id,
+    ];
+    let served = cluster.listeners.iter().filter(|_| pool.is_broker);
+    let mut ports: Vec<ContainerPort> = served.map(|l| port(&l.name, l.port)).collect();
+    if pool.is_controller {
+        ports.push(port(names::CONTROLLER_PORT_NAME, names::CONTROLLER_PORT));
+    }
+    ports.push(port("admin", names::ADMIN_PORT));
+    Container {
+        name: names::BROKER_CONTAINER.to_owned(),
+        args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
+        ports: Some(ports),
+        startup_probe: Some(probe("/startupz", 1, STARTUP_TRIES)),
+        readiness_probe: Some(probe("/readyz", 5, 3)),
+        liveness_probe: Some(probe("/livez", 10, 6)),
+        ..container(cluster, pool)
     }
 }
 
@@ -208,13 +276,18 @@ fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
     }
 }
 
-fn spread(cluster: &Resolved, topology_key: &str) -> TopologySpreadConstraint {
+/// Nodes of a pool do the same, so that they are kept apart from each other.
+fn spread(cluster: &Resolved, pool: &ResolvedPool, topology_key: &str) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
         topology_key: topology_key.to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         label_selector: Some(LabelSelector {
-            match_labels: Some(labels::cluster_selector(&cluster.name)),
+            match_labels: Some(if cluster.is_lone() {
+                labels::cluster_selector(&cluster.name)
+            } else {
+                labels::pool_selector(&cluster.name, &pool.name)
+            }),
             ..LabelSelector::default()
         }),
         ..TopologySpreadConstraint::default()

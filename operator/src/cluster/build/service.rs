@@ -18,11 +18,11 @@ pub fn services(cluster: &Resolved, observed: &Observed) -> Vec<Service> {
         services.push(node_port(
             cluster,
             names::listener_service(&cluster.name, &listener.name),
-            labels::cluster_selector(&cluster.name),
+            broker_selector(cluster),
             listener,
             bootstrap_port(cluster, listener, observed),
         ));
-        for (id, pool) in cluster.nodes() {
+        for (id, pool) in cluster.brokers() {
             services.push(node_port(
                 cluster,
                 names::broker_service(&cluster.name, &listener.name, id),
@@ -39,7 +39,7 @@ pub fn services(cluster: &Resolved, observed: &Observed) -> Vec<Service> {
 pub fn ports_pending(cluster: &Resolved, observed: &Observed) -> Vec<String> {
     let mut pending = Vec::new();
     for listener in outside(cluster) {
-        for (id, _) in cluster.nodes() {
+        for (id, _) in cluster.brokers() {
             if broker_port(cluster, listener, id, observed).is_none() {
                 pending.push(names::broker_service(&cluster.name, &listener.name, id));
             }
@@ -80,7 +80,7 @@ pub fn bootstrap_address(
             Some(format!("{service}.{}.svc.{}:{}", cluster.namespace, cluster.cluster_domain, listener.port))
         }
         ListenerType::NodePort => {
-            let first = cluster.nodes().next().map(|(id, _)| id.to_string()).unwrap_or_default();
+            let first = cluster.brokers().next().map(|(id, _)| id.to_string()).unwrap_or_default();
             let host = listener.advertised_host.as_ref().map(|host| host.replace("{nodeId}", &first));
             let port = bootstrap_port(cluster, listener, observed)?;
             host.as_deref().or(machine).map(|host| address(host, port))
@@ -94,6 +94,15 @@ fn address(host: &str, port: i32) -> String {
     } else {
         format!("{host}:{port}")
     }
+}
+
+/// Clients are not sent to nodes that are controllers alone.
+fn broker_selector(cluster: &Resolved) -> BTreeMap<String, String> {
+    let mut selector = labels::cluster_selector(&cluster.name);
+    if cluster.pools.iter().any(|pool| !pool.is_broker) {
+        selector.insert(labels::BROKER.to_owned(), "true".to_owned());
+    }
+    selector
 }
 
 fn outside(cluster: &Resolved) -> impl Iterator<Item = &Listener> {
@@ -119,7 +128,7 @@ fn live_port(observed: &Observed, service: &str) -> Option<i32> {
 
 fn headless(cluster: &Resolved) -> Service {
     let mut ports: Vec<ServicePort> = cluster.listeners.iter().map(|l| port(&l.name, l.port)).collect();
-    ports.push(port("controller", names::CONTROLLER_PORT));
+    ports.push(port(names::CONTROLLER_PORT_NAME, names::CONTROLLER_PORT));
     ports.push(port("admin", names::ADMIN_PORT));
     Service {
         metadata: super::of_cluster(cluster, names::headless_service(&cluster.name)),
@@ -141,7 +150,7 @@ fn bootstrap(cluster: &Resolved) -> Service {
         metadata: super::of_cluster(cluster, names::bootstrap_service(&cluster.name)),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
-            selector: Some(labels::cluster_selector(&cluster.name)),
+            selector: Some(broker_selector(cluster)),
             ports: Some(inside.map(|listener| port(&listener.name, listener.port)).collect()),
             ..ServiceSpec::default()
         }),

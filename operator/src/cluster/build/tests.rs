@@ -58,6 +58,19 @@ template:
 }
 
 #[test]
+fn three_controllers_and_two_brokers_have_a_template_each() {
+    golden(
+        "dedicated",
+        "{replicas: 2, roles: [Broker], pools: [{name: quorum, replicas: 3, roles: [Controller], firstNodeId: 100}]}",
+    );
+}
+
+#[test]
+fn three_nodes_that_are_both_share_one_template() {
+    golden("quorum", "{replicas: 3}");
+}
+
+#[test]
 fn the_same_spec_builds_the_same_objects() {
     let fixture = Fixture::new("{config: {b: 1, a: 2}}");
     assert_eq!(fixture.build().workloads, fixture.build().workloads);

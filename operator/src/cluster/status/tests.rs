@@ -30,11 +30,11 @@ fn addresses_from_outside_name_the_machine_and_its_port() {
 }
 
 #[test]
-fn more_than_one_replica_is_refused_and_the_running_cluster_left_alone() {
+fn an_even_number_of_controllers_is_refused_and_the_running_cluster_left_alone() {
     let mut fixture = Fixture::running("{}");
-    fixture.spec(|spec| spec.replicas = 3);
+    fixture.spec(|spec| spec.replicas = 2);
     assert_eq!(fixture.pass().steps, []);
-    assert_eq!(fixture.ready(), ("False".to_owned(), "ReplicationUnsupported".to_owned()));
+    assert_eq!(fixture.ready(), ("False".to_owned(), "ControllerCount".to_owned()));
     assert!(fixture.condition("Stalled").is_some());
     assert_eq!(fixture.cluster.status.as_ref().unwrap().ready_replicas, 1);
     fixture.spec(|spec| spec.replicas = 1);

@@ -25,11 +25,68 @@ fn the_cluster_id_on_a_claim_that_was_left_behind_is_taken_over() {
 }
 
 #[test]
-fn more_than_one_node_is_refused_over_all_pools_together() {
-    assert_eq!(refusal("{replicas: 2}"), Invalid::ReplicationUnsupported { nodes: 2 });
-    let two = "{replicas: 1, pools: [{name: big, replicas: 1, firstNodeId: 10}]}";
-    assert_eq!(refusal(two), Invalid::ReplicationUnsupported { nodes: 2 });
-    assert!(Fixture::new("{replicas: 0, pools: [{name: big, replicas: 1, firstNodeId: 10}]}").resolve().is_ok());
+fn a_quorum_has_one_three_or_five_controllers_over_all_pools_together() {
+    for (spec, controllers) in [
+        ("{replicas: 2}", 2),
+        ("{replicas: 4}", 4),
+        ("{replicas: 7}", 7),
+        ("{replicas: 1, pools: [{name: big, replicas: 1, firstNodeId: 10}]}", 2),
+        ("{replicas: 3, roles: [Broker]}", 0),
+    ] {
+        assert_eq!(refusal(spec), Invalid::ControllerCount { controllers }, "{spec}");
+    }
+    for spec in [
+        "{replicas: 0}",
+        "{replicas: 3}",
+        "{replicas: 5}",
+        "{replicas: 0, pools: [{name: big, replicas: 1, firstNodeId: 10}]}",
+        "{replicas: 4, roles: [Broker], pools: [{name: c, replicas: 3, roles: [Controller], firstNodeId: 10}]}",
+        "{replicas: 3, pools: [{name: more, replicas: 6, roles: [Broker], firstNodeId: 10}]}",
+    ] {
+        assert!(Fixture::new(spec).resolve().is_ok(), "{spec}");
+    }
+}
+
+#[test]
+fn directory_ids_are_made_of_the_clusters_id_and_differ_by_node() {
+    let made = |fixture: &Fixture| fixture.resolve().unwrap().initial_controllers;
+    let first = made(&Fixture::new("{replicas: 5}"));
+    assert_eq!(first, made(&Fixture::new("{replicas: 5}")), "no crash before they are recorded makes others");
+    let distinct: BTreeSet<&String> = first.iter().map(|controller| &controller.directory_id).collect();
+    assert_eq!(distinct.len(), 5);
+    assert!(first.iter().all(|controller| controller.directory_id.parse::<Uuid>().is_ok()));
+    assert_eq!(first[0].directory_id, "xq0trqX2Tse9MkM4lAubdA", "the same in every release: volumes carry them");
+    assert_eq!(made(&Fixture::new("{}")), [], "a lone node forms its quorum by itself");
+}
+
+#[test]
+fn while_a_quorum_is_being_formed_its_controllers_stay_who_they_are() {
+    let mut fixture = Fixture::new("{replicas: 3}");
+    fixture.pass();
+    fixture.spec(|spec| spec.replicas = 5);
+    assert!(fixture.resolve().is_ok(), "nobody has been told yet");
+    fixture.spec(|spec| spec.replicas = 3);
+    fixture.pass();
+    fixture.spec(|spec| spec.replicas = 5);
+    assert_eq!(fixture.resolve().unwrap_err(), Invalid::QuorumForming { forming: "0, 1, 2".to_owned() });
+    let mut lone = Fixture::new("{}");
+    lone.pass();
+    lone.spec(|spec| spec.replicas = 3);
+    assert_eq!(lone.resolve().unwrap_err(), Invalid::QuorumForming { forming: "0".to_owned() });
+}
+
+#[test]
+fn a_pool_is_not_taken_out_of_the_spec_while_it_has_nodes() {
+    let mut fixture =
+        Fixture::running("{replicas: 3, pools: [{name: more, replicas: 1, roles: [Broker], firstNodeId: 10}]}");
+    let pools = fixture.cluster.spec.pools.clone();
+    fixture.spec(|spec| spec.pools.clear());
+    assert_eq!(fixture.resolve().unwrap_err(), Invalid::PoolGone { pool: "more".to_owned() });
+    fixture.spec(|spec| spec.pools = pools);
+    fixture.spec(|spec| spec.pools[0].replicas = 0);
+    fixture.settle();
+    fixture.spec(|spec| spec.pools.clear());
+    assert!(fixture.resolve().is_ok());
 }
 
 #[test]
@@ -39,16 +96,27 @@ fn node_ids_are_unique_over_pools_even_when_a_pool_is_empty() {
 }
 
 #[test]
-fn a_node_that_was_formed_is_not_replaced_by_another() {
+fn a_node_that_is_the_quorum_is_not_replaced_by_another_while_it_is_stopped() {
     let mut fixture = Fixture::running("{}");
-    fixture.spec(|spec| {
-        spec.replicas = 0;
-        spec.pools = serde_yaml::from_str("[{name: big, replicas: 1, firstNodeId: 10}]").unwrap();
-    });
+    fixture.spec(|spec| spec.replicas = 0);
+    fixture.settle();
+    fixture.spec(|spec| spec.pools = serde_yaml::from_str("[{name: big, replicas: 1, firstNodeId: 10}]").unwrap());
     let expected = Invalid::NodeSetChanged { id: 0, pool: "broker".to_owned() };
     assert_eq!(fixture.resolve().unwrap_err(), expected);
     fixture.spec(|spec| spec.pools.clear());
     assert!(fixture.resolve().is_ok(), "stopping the node is no replacement");
+}
+
+#[test]
+fn of_a_quorum_that_was_stopped_a_majority_has_to_come_back() {
+    let mut fixture = Fixture::running("{replicas: 3}");
+    fixture.spec(|spec| spec.replicas = 0);
+    fixture.settle();
+    fixture.spec(|spec| spec.replicas = 1);
+    assert_eq!(fixture.resolve().unwrap_err(), Invalid::NodeSetChanged { id: 1, pool: "broker".to_owned() });
+    fixture.spec(|spec| spec.replicas = 3);
+    fixture.settle();
+    assert_eq!(fixture.ready().0, "True");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 mod status;
 
-pub use status::{BrokerAddress, FormedNode, InternalTopics, KafkaClusterStatus, ListenerStatus, PoolStatus};
+pub use status::{
+    BrokerAddress, FormedNode, InitialController, InternalTopics, KafkaClusterStatus, ListenerStatus, PoolStatus,
+    QuorumStatus, VoterStatus,
+};
 
 use super::schema::{RawPodTemplate, Scalar};
 use kube::{CustomResource, KubeSchema};
@@ -35,12 +38,14 @@ pub const DEFAULT_POOL: &str = "broker";
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredReplicas"),
     printcolumn(name = "Running", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Voters", type_ = "string", json_path = ".status.quorum.caughtUp"),
     printcolumn(name = "Bootstrap", type_ = "string", json_path = ".status.bootstrap"),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason"
     ),
+    printcolumn(name = "Leader", type_ = "integer", json_path = ".status.quorum.leaderId", priority = 1),
     printcolumn(name = "Cluster-Id", type_ = "string", json_path = ".status.clusterId", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
     printcolumn(
@@ -56,10 +61,16 @@ pub const DEFAULT_POOL: &str = "broker";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaClusterSpec {
-    /// Nodes of the default pool. `kubectl scale` changes this field. 0 stops the pool and keeps its data.
+    /// Nodes of the default pool. `kubectl scale` changes this field. 0 stops the pool and keeps its data. Over all pools
+    /// there have to be 1, 3 or 5 nodes with the role Controller.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
+    /// What the nodes of the default pool do. Cannot be changed: make another pool with other roles.
+    #[serde(default = "both_roles")]
+    #[schemars(length(min = 1, max = 2))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("roles cannot be changed: make another pool with other roles"))]
+    pub roles: Vec<Role>,
     /// The node id of the default pool's first node; the others follow it. Cannot be changed.
     #[serde(default)]
     #[schemars(range(min = 0, max = 100_000_000))]
@@ -114,6 +125,11 @@ pub struct Pool {
     /// Nodes in this pool. 0 stops the pool and keeps its data.
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
+    /// What its nodes do. Cannot be changed: make another pool with other roles.
+    #[serde(default = "both_roles")]
+    #[schemars(length(min = 1, max = 2))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("roles cannot be changed: make another pool with other roles"))]
+    pub roles: Vec<Role>,
     /// The node id of the pool's first node. Ranges of pools must not overlap. Cannot be changed.
     #[schemars(range(min = 0, max = 100_000_000))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("firstNodeId cannot be changed: node ids are written into the data"))]
@@ -127,6 +143,15 @@ pub struct Pool {
     /// A PodTemplateSpec merged over the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<RawPodTemplate>,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Role {
+    /// It keeps partitions and serves clients.
+    Broker,
+    /// It keeps the metadata and votes in the quorum.
+    Controller,
 }
 
 /// Where clients connect.
@@ -217,6 +242,10 @@ pub struct Resources {
 
 fn one() -> i32 {
     1
+}
+
+fn both_roles() -> Vec<Role> {
+    vec![Role::Broker, Role::Controller]
 }
 
 fn default_storage_size() -> String {

@@ -46,10 +46,18 @@ pub struct KafkaClusterStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".to_string()]))]
     pub formed_nodes: Vec<FormedNode>,
+    /// The controllers that the quorum was formed of, with the directory ids that were made for them. Recorded before any of
+    /// them is told, and never handed out again once a node has been ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".to_string()]))]
+    pub initial_controllers: Vec<InitialController>,
+    /// The quorum, as its leader described it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<QuorumStatus>,
     /// The replication of Kafka's internal topics, fixed when the cluster was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal_topics: Option<InternalTopics>,
-    /// Ready, Reconciling, Stalled, DataMissing, StorageReady, Paused.
+    /// Ready, Reconciling, Stalled, DataMissing, QuorumReady, StorageReady, Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
@@ -105,6 +113,49 @@ pub struct FormedNode {
     pub id: i32,
     /// The uid of the claim that held the data when the node was last ready.
     pub claim_uid: String,
+}
+
+/// A controller that the quorum began with.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitialController {
+    /// The node id.
+    pub id: i32,
+    /// The id of its metadata log directory, 22 characters.
+    pub directory_id: String,
+}
+
+/// The quorum of the metadata.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct QuorumStatus {
+    /// The node that leads; absent while none is known to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_id: Option<i32>,
+    /// The epoch of the leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_epoch: Option<i32>,
+    /// Voters that keep up with the leader, of all voters: `3/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caught_up: Option<String>,
+    /// Every voter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".to_string()]))]
+    pub voters: Vec<VoterStatus>,
+}
+
+/// A voter of the quorum.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VoterStatus {
+    /// The node id.
+    pub id: i32,
+    /// The id of its metadata log directory, 22 characters.
+    pub directory_id: String,
+    /// Whether it had everything that the leader had within the last 10 seconds.
+    pub caught_up: bool,
+    /// Records that it lacks; 0 while it is caught up.
+    pub lag: i64,
 }
 
 /// Replication of `__consumer_offsets`, `__transaction_state` and `__share_group_state`.

@@ -39,6 +39,7 @@ public final class Judge {
         Map.entry("cluster", "org.apache.kafka.tools.ClusterTool"),
         Map.entry("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
         Map.entry("features", "org.apache.kafka.tools.FeatureCommand"),
+        Map.entry("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
         Map.entry("storage", "kafka.tools.StorageTool"),
         Map.entry("dump-log", "org.apache.kafka.tools.DumpLogSegments"));
 

@@ -1,0 +1,96 @@
+//! What a reconcile asks of controllers and brokers. Decides nothing: whoever does not answer in time has not answered.
+
+use crate::broker_client::{BrokerError, Brokers, LiveQuorum};
+use crate::cluster::lost::lost;
+use crate::cluster::observe::Observed;
+use crate::cluster::quorum::Answers;
+use crate::cluster::validate::{Resolved, Settings};
+use crate::crd::kafka_cluster::KafkaCluster;
+use crate::k8s::names;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A controller that is up answers in milliseconds; one that is not must not hold up the pass.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Brokers may have much to tell.
+const LONG_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks every controller that runs for the quorum and believes the one that leads in the highest epoch.
+pub async fn quorum(
+    brokers: &dyn Brokers,
+    cluster: &KafkaCluster,
+    settings: &Settings,
+    observed: &Observed,
+) -> Answers {
+    let namespace = cluster.namespace().unwrap_or_default();
+    let controllers = observed.pods.values().filter(|pod| is_running_controller(pod));
+    let address = |pod: &Pod| {
+        let host = names::pod_host(&cluster.name_any(), &pod.name_any(), &namespace, &settings.cluster_domain);
+        format!("{host}:{}", names::CONTROLLER_PORT)
+    };
+    let answers = join_all(controllers.map(|pod| describe(brokers, address(pod)))).await;
+    let silence = silence(&answers);
+    let quorum = answers.into_iter().flatten().max_by_key(|quorum| quorum.epoch);
+    Answers { silence: silence.filter(|_| quorum.is_none()), quorum, ..Answers::default() }
+}
+
+async fn describe(brokers: &dyn Brokers, address: String) -> Result<LiveQuorum, BrokerError> {
+    let client = brokers.client(&address)?;
+    let ask = async {
+        match client.describe_quorum().await {
+            // The connection that was kept may be one to the controller as it was before a restart.
+            Err(BrokerError::Unavailable { .. }) => client.describe_quorum().await,
+            answer => answer,
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, ask).await;
+    answer.unwrap_or_else(|_| Err(BrokerError::Unavailable { reason: format!("{address} does not answer") }))
+}
+
+/// The most telling of the refusals: that of a controller that answered.
+fn silence(answers: &[Result<LiveQuorum, BrokerError>]) -> Option<String> {
+    let refusals = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    let refused = refusals().find(|refusal| matches!(refusal, BrokerError::Refused { .. }));
+    refused.or_else(|| refusals().next()).map(ToString::to_string)
+}
+
+fn is_running_controller(pod: &Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let is_controller = ports.any(|port| port.name.as_deref() == Some(names::CONTROLLER_PORT_NAME));
+    let status = pod.status.as_ref();
+    is_controller && status.is_some_and(|status| status.phase.as_deref() == Some("Running") && status.pod_ip.is_some())
+}
+
+/// Asks brokers for what a decision hangs on: what they hold, when one is to leave or has lost its volume; which of them are
+/// known, when one has left.
+pub async fn brokers(brokers: &dyn Brokers, cluster: &KafkaCluster, resolved: &Resolved, observed: &mut Observed) {
+    let Some(bootstrap) = cluster.status.as_ref().and_then(|status| status.bootstrap.as_ref()) else { return };
+    let Ok(client) = brokers.client(bootstrap) else { return };
+    if is_any_lost(cluster, resolved, observed) || !resolved.leaving().is_empty() {
+        let hosted = tokio::time::timeout(LONG_PATIENCE, client.hosted()).await;
+        observed.answers.hosted = hosted.ok().and_then(Result::ok);
+    }
+    if !resolved.departed().is_empty() {
+        let registered = tokio::time::timeout(PATIENCE, client.registered_brokers()).await;
+        observed.answers.registered = registered.ok().and_then(Result::ok).unwrap_or_default();
+    }
+}
+
+/// A new volume in the place of a lost one: only then there is something to decide.
+fn is_any_lost(cluster: &KafkaCluster, resolved: &Resolved, observed: &Observed) -> bool {
+    let formed: Vec<_> = cluster.status.iter().flat_map(|status| &status.formed_nodes).collect();
+    let lone = formed.len() == 1;
+    let brokers: BTreeSet<i32> = resolved.brokers().map(|(id, _)| id).collect();
+    !lone
+        && formed.into_iter().filter(|node| brokers.contains(&node.id)).any(|node| {
+            let home = resolved.nodes().find(|(id, _)| *id == node.id);
+            home.and_then(|(_, pool)| lost(node, pool, observed)).is_some_and(|lost| lost.replaced_by.is_some())
+        })
+}
+
+#[cfg(test)]
+mod tests;

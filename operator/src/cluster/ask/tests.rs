@@ -1,0 +1,88 @@
+//! Who is asked, and which answer counts.
+
+use super::*;
+use crate::broker_client::BrokerClient;
+use crate::broker_client::fake::FakeCluster;
+use crate::cluster::fixture::{Fixture, settings};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Nodes by address, and who was asked.
+#[derive(Default)]
+struct FakeNodes {
+    nodes: BTreeMap<String, Arc<FakeCluster>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Brokers for FakeNodes {
+    fn client(&self, bootstrap: &str) -> Result<Arc<dyn BrokerClient>, BrokerError> {
+        self.asked.lock().unwrap().push(bootstrap.to_owned());
+        match self.nodes.get(bootstrap) {
+            Some(node) => Ok(Arc::<FakeCluster>::clone(node)),
+            None => Err(BrokerError::Unavailable { reason: format!("{bootstrap} is down") }),
+        }
+    }
+}
+
+fn node(quorum: Option<(i32, i32)>) -> Arc<FakeCluster> {
+    let fake = FakeCluster::default();
+    fake.state.lock().unwrap().quorum =
+        quorum.map(|(leader, epoch)| LiveQuorum { leader, epoch, voters: Vec::new(), observers: Vec::new() });
+    Arc::new(fake)
+}
+
+fn address(id: i32) -> String {
+    format!("demo-broker-{id}.demo-nodes.shop.svc.cluster.local:9093")
+}
+
+async fn ask(nodes: &FakeNodes, fixture: &Fixture) -> Answers {
+    quorum(nodes, &fixture.cluster, &settings(), &fixture.observed).await
+}
+
+#[tokio::test]
+async fn of_two_that_think_they_lead_the_one_of_the_higher_epoch_is_believed() {
+    let fixture = Fixture::running("{replicas: 3}");
+    let nodes = [(0, node(Some((0, 4)))), (1, node(Some((1, 5)))), (2, node(None))];
+    let nodes = FakeNodes { nodes: nodes.map(|(id, node)| (address(id), node)).into(), ..FakeNodes::default() };
+    let answers = ask(&nodes, &fixture).await;
+    assert_eq!(answers.quorum.map(|quorum| quorum.leader), Some(1));
+    assert_eq!(answers.silence, None);
+    assert_eq!(nodes.asked.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn where_nobody_leads_a_controller_that_answered_says_why() {
+    let fixture = Fixture::running("{replicas: 3}");
+    let nodes = FakeNodes { nodes: [(address(2), node(None))].into(), ..FakeNodes::default() };
+    let answers = ask(&nodes, &fixture).await;
+    assert_eq!(answers.quorum, None);
+    assert!(answers.silence.unwrap().contains("NOT_LEADER_OR_FOLLOWER"));
+}
+
+#[tokio::test]
+async fn only_controllers_that_run_are_asked() {
+    let mut fixture = Fixture::running(
+        "{replicas: 2, roles: [Broker], pools: [{name: c, replicas: 1, roles: [Controller], firstNodeId: 9}]}",
+    );
+    let nodes = FakeNodes::default();
+    ask(&nodes, &fixture).await;
+    assert_eq!(*nodes.asked.lock().unwrap(), ["demo-c-9.demo-nodes.shop.svc.cluster.local:9093"]);
+    fixture.pod("demo-c-9").status.as_mut().unwrap().phase = Some("Pending".to_owned());
+    let nodes = FakeNodes::default();
+    assert_eq!(ask(&nodes, &fixture).await, Answers::default());
+}
+
+#[tokio::test]
+async fn what_brokers_hold_is_asked_only_when_something_hangs_on_it() {
+    let mut fixture = Fixture::running("{replicas: 3}");
+    let bootstrap = fixture.cluster.status.as_ref().unwrap().bootstrap.clone().unwrap();
+    let nodes = FakeNodes { nodes: [(bootstrap, node(None))].into(), ..FakeNodes::default() };
+    for lost in [false, true] {
+        if lost {
+            fixture.lose_volume("demo-broker-2");
+        }
+        let resolved = fixture.resolve().unwrap();
+        brokers(&nodes, &fixture.cluster, &resolved, &mut fixture.observed).await;
+        assert_eq!(fixture.observed.answers.hosted.is_some(), lost);
+    }
+}
