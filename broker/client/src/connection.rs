@@ -38,6 +38,7 @@ pub struct Connection {
     next_correlation_id: i32,
     served: HashMap<i16, VersionRange>,
     features: HashMap<String, VersionRange>,
+    tags: UnknownTags<'static>,
 }
 
 impl Connection {
@@ -59,6 +60,7 @@ impl Connection {
             next_correlation_id: 0,
             served: HashMap::new(),
             features: HashMap::new(),
+            tags: UnknownTags::default(),
         };
         connection.negotiate().await?;
         Ok(connection)
@@ -92,6 +94,7 @@ impl Connection {
         let feature =
             |row: &SupportedFeatureKey<'_>| (row.name.to_string(), VersionRange::new(row.min_version, row.max_version));
         self.features = rows.map(feature).collect();
+        self.tags = response.unknown_tags.clone().into_owned();
         Ok(())
     }
 
@@ -105,6 +108,12 @@ impl Connection {
     #[must_use]
     pub fn supported(&self, feature: &str) -> Option<VersionRange> {
         self.features.get(feature).copied()
+    }
+
+    /// What the node's ApiVersions says beyond Kafka's fields.
+    #[must_use]
+    pub const fn tags(&self) -> &UnknownTags<'static> {
+        &self.tags
     }
 
     /// Asks `request` in the newest version of `wanted` that the node serves.

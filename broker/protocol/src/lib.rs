@@ -12,6 +12,7 @@ mod message;
 pub mod messages;
 #[cfg(test)]
 mod mutants;
+pub mod own_tags;
 pub mod records;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

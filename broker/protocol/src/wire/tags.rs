@@ -20,6 +20,16 @@ impl<'a> UnknownTags<'a> {
     /// What the first field takes, in bytes.
     pub(crate) const MEMORY_BYTES: usize = size_of::<Kept<'_>>();
 
+    /// One field.
+    #[must_use]
+    pub(crate) fn single(tag: u32, value: &[u8]) -> Self {
+        let mut field = Vec::with_capacity(value.len() + 10);
+        put_varint(&mut field, tag);
+        put_varint(&mut field, u32::try_from(value.len()).unwrap_or(u32::MAX));
+        field.extend_from_slice(value);
+        Self(Some(Box::new(Kept { fields: Cow::Owned(field), count: 1 })))
+    }
+
     /// How many fields there are.
     #[inline]
     #[must_use]
@@ -90,6 +100,14 @@ impl<'a> UnknownTags<'a> {
             sink.put(self.as_bytes().get(written..).unwrap_or_default());
         }
     }
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u32) {
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
 }
 
 impl IntoOwned for UnknownTags<'_> {
