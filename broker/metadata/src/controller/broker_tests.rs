@@ -115,20 +115,79 @@ fn who_was_told_to_stop_makes_room_for_its_successor_at_once() {
     assert!(context.register(ControllerContext::registration(1, 2)).is_ok());
 }
 
+/// What a broker without an id says of itself.
+fn without_id(incarnation: u128, directory: u128) -> Registration {
+    let log_dirs = vec![Uuid::from_u128(directory)];
+    Registration { broker_id: BrokerId::NONE, log_dirs, ..ControllerContext::registration(0, incarnation) }
+}
+
+fn given(
+    context: &mut ControllerContext,
+    registration: Registration,
+    voters: &[i32],
+) -> Result<Registered, RegistrationError> {
+    let voters: Vec<BrokerId> = voters.iter().copied().map(BrokerId).collect();
+    let outcome =
+        context.decide(|controller, context| controller.register_broker_without_id(context, registration, &voters))?;
+    context.apply(&outcome.records);
+    assert_eq!(context.epoch(outcome.response.broker_id.0), outcome.response.broker_epoch);
+    Ok(outcome.response)
+}
+
 #[test]
 fn brokers_without_an_id_are_given_different_ones_above_those_that_are_chosen() {
     let mut context = ControllerContext::with_brokers(2);
-    for expected in [1001, 1002, 1003] {
-        let registration = Registration {
-            broker_id: BrokerId::NONE,
-            log_dirs: vec![Uuid::from_u128(5000 + expected as u128)],
-            ..ControllerContext::registration(0, 70 + expected as u128)
-        };
-        let outcome = context.decide(|controller, context| controller.register_broker(context, registration)).unwrap();
-        assert_eq!(outcome.response.broker_id, BrokerId(expected));
-        context.apply(&outcome.records);
-        assert_eq!(context.epoch(expected), outcome.response.broker_epoch);
+    for expected in [1001_i32, 1002, 1003] {
+        let number = u128::from(expected.cast_unsigned());
+        let registered = given(&mut context, without_id(70 + number, 5000 + number), &[1, 2]).unwrap();
+        assert_eq!(registered.broker_id, BrokerId(expected));
     }
+}
+
+#[test]
+fn an_id_is_given_above_every_one_that_anybody_has() {
+    let mut context = ControllerContext::with_brokers(2);
+    assert_eq!(given(&mut context, without_id(70, 5000), &[2, 1200, 1]).unwrap().broker_id, BrokerId(1201), "a voter");
+    // Fenced, as it is only registered.
+    context.register(ControllerContext::registration(1500, 71)).unwrap();
+    assert_eq!(given(&mut context, without_id(72, 5001), &[]).unwrap().broker_id, BrokerId(1501));
+    let controller = ControllerRegistration {
+        id: BrokerId(1600),
+        incarnation_id: Uuid::from_u128(73),
+        endpoints: Vec::new(),
+        features: Vec::new(),
+        zk_migration_ready: false,
+    };
+    let registered = context.controller.register_controller(&controller).unwrap();
+    context.apply(&registered.records);
+    assert_eq!(given(&mut context, without_id(74, 5002), &[1]).unwrap().broker_id, BrokerId(1601));
+    // A broker that was unregistered, where a partition still lies.
+    context.start_broker(1700, 75);
+    context.create(vec![assigned("a", &[(0, &[1700])])]);
+    let records = context.controller.unregister_broker(BrokerId(1700)).unwrap().records;
+    context.apply(&records);
+    assert_eq!(given(&mut context, without_id(76, 5003), &[]).unwrap().broker_id, BrokerId(1701));
+    context.register(ControllerContext::registration(i32::MAX, 77)).unwrap();
+    let error = given(&mut context, without_id(78, 5004), &[]).unwrap_err();
+    assert_eq!(error, RegistrationError::NoIdLeft { highest: BrokerId(i32::MAX) });
+    assert_eq!(error.code(), ErrorCode::INVALID_REGISTRATION);
+}
+
+#[test]
+fn who_asks_for_an_id_again_is_given_the_same() {
+    let mut context = ControllerContext::with_brokers(1);
+    let first = given(&mut context, without_id(70, 5000), &[]).unwrap();
+    assert_eq!(given(&mut context, without_id(70, 5000), &[]).unwrap(), first, "the answer was lost");
+    // The process ended before it had written its id down. The next one has the same directory, and is waited for no longer than any other.
+    let next = without_id(71, 5000);
+    let error = given(&mut context, next.clone(), &[]).unwrap_err();
+    assert_eq!(error, RegistrationError::Duplicate { broker: first.broker_id });
+    context.now += SESSION;
+    assert_eq!(given(&mut context, next, &[]).unwrap().broker_id, first.broker_id);
+    // What a voter has belongs to no broker without an id.
+    context.now += SESSION;
+    let error = given(&mut context, without_id(72, 5000), &[first.broker_id.0]).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::INVALID_REGISTRATION);
 }
 
 #[test]

@@ -9,13 +9,14 @@ use super::{Context, Controller, Outcome};
 use crate::record_version::{CONTROLLER_REGISTRATION, DIRECTORY_ASSIGNMENT};
 use crate::{BrokerEndpoint, BrokerRegistration, ControllerRegistration, FeatureRange, directory_id, snapshot};
 
-/// Ids up to here are left to those who choose theirs (Kafka's `reserved.broker.max.id`).
+/// Ids up to here are left to those who choose theirs: the default of `reserved.broker.max.id`, behind which Kafka's brokers were given
+/// theirs as long as ZooKeeper gave any (`broker.id.generation.enable`).
 const LAST_CHOSEN_ID: i32 = 1000;
 
 /// A broker that wants to take part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// `node.id`; [`BrokerId::NONE`] to be given one.
+    /// `node.id`.
     pub broker_id: BrokerId,
     /// Made anew at every start of the process.
     pub incarnation_id: Uuid,
@@ -80,8 +81,13 @@ pub enum RegistrationError {
         directory: Uuid,
     },
     /// There is no id left to give.
-    #[error("every broker id is taken")]
-    NoIdLeft,
+    #[error(
+        "a broker without an id cannot be given one: ids are given in rising order, and {highest} is taken; set its node.id, each node another"
+    )]
+    NoIdLeft {
+        /// The highest id that somebody has.
+        highest: BrokerId,
+    },
 }
 
 impl RegistrationError {
@@ -91,7 +97,7 @@ impl RegistrationError {
         match self {
             Self::Duplicate { .. } => ErrorCode::DUPLICATE_BROKER_REGISTRATION,
             Self::UnsupportedFeature { .. } => ErrorCode::UNSUPPORTED_VERSION,
-            Self::Directory { .. } | Self::NoIdLeft => ErrorCode::INVALID_REGISTRATION,
+            Self::Directory { .. } | Self::NoIdLeft { .. } => ErrorCode::INVALID_REGISTRATION,
         }
     }
 }
@@ -140,11 +146,8 @@ impl Controller {
     pub fn register_broker(
         &mut self,
         context: &Context<'_>,
-        mut registration: Registration,
+        registration: Registration,
     ) -> Result<Outcome<Registered>, RegistrationError> {
-        if registration.broker_id == BrokerId::NONE {
-            registration.broker_id = self.free_broker_id()?;
-        }
         self.check_duplicate(context, &registration)?;
         self.check_features(&registration)?;
         self.check_directories(&registration)?;
@@ -175,6 +178,27 @@ impl Controller {
         Ok(Outcome { records, response: Registered { broker_id: broker, broker_epoch: epoch } })
     }
 
+    /// Registers a broker that has no id under one that it is given; what `registration` has as its id counts for nothing. `voters` are
+    /// those of the quorum, whose ids are named and never given.
+    ///
+    /// Who asks again, because the answer was lost, is given the same id: the same process, and also a later one with the same
+    /// directories, as long as the earlier one is not heard of any more.
+    ///
+    /// # Errors
+    /// As [`Controller::register_broker`], and there is no id left.
+    pub fn register_broker_without_id(
+        &mut self,
+        context: &Context<'_>,
+        registration: Registration,
+        voters: &[BrokerId],
+    ) -> Result<Outcome<Registered>, RegistrationError> {
+        let broker_id = match self.id_before(&registration, voters) {
+            Some(id) => id,
+            None => self.free_broker_id(voters)?,
+        };
+        self.register_broker(context, Registration { broker_id, ..registration })
+    }
+
     /// Forgets a broker, whether it is up or not; one that is registers again when it finds out.
     ///
     /// # Errors
@@ -192,12 +216,24 @@ impl Controller {
         Ok(Outcome { records, response: () })
     }
 
-    /// The id after the highest that a broker or controller has, and after those that are left to choose.
-    fn free_broker_id(&self) -> Result<BrokerId, RegistrationError> {
+    /// The id of the registered broker that is this process, else of the one that had one of its directories.
+    fn id_before(&self, registration: &Registration, voters: &[BrokerId]) -> Option<BrokerId> {
+        let known = || self.head.brokers.iter().filter(|known| !voters.contains(&known.id));
+        let same_process = known().find(|known| known.incarnation_id == registration.incarnation_id);
+        let had = |directory: &Uuid| registration.log_dirs.contains(directory);
+        same_process.or_else(|| known().find(|known| known.log_dirs.iter().any(had))).map(|known| known.id)
+    }
+
+    /// The id after the highest that anybody has, and after those that are left to choose. A broker that was unregistered has its id as
+    /// long as a partition lies there: it may come back.
+    fn free_broker_id(&self, voters: &[BrokerId]) -> Result<BrokerId, RegistrationError> {
         let brokers = self.head.brokers.iter().map(|broker| broker.id);
-        let taken = brokers.chain(self.head.controllers.iter().map(|controller| controller.id));
-        let last = taken.map(|id| id.0).max().unwrap_or(LAST_CHOSEN_ID).max(LAST_CHOSEN_ID);
-        last.checked_add(1).map(BrokerId).ok_or(RegistrationError::NoIdLeft)
+        let controllers = self.head.controllers.iter().map(|controller| controller.id);
+        let partitions = self.head.topics.by_name().flat_map(|topic| topic.partitions.values());
+        let replicas = partitions.flat_map(|partition| partition.replicas.iter().copied());
+        let taken = brokers.chain(controllers).chain(voters.iter().copied()).chain(replicas);
+        let highest = taken.chain([BrokerId(LAST_CHOSEN_ID)]).max().unwrap_or(BrokerId(LAST_CHOSEN_ID));
+        highest.0.checked_add(1).map(BrokerId).ok_or(RegistrationError::NoIdLeft { highest })
     }
 
     fn check_duplicate(&self, context: &Context<'_>, registration: &Registration) -> Result<(), RegistrationError> {
