@@ -24,8 +24,8 @@ const LIMIT_BYTES: u64 = 64 * 1024;
 pub struct MetaProperties {
     /// `cluster.id`.
     pub cluster_id: String,
-    /// `node.id`.
-    pub node_id: BrokerId,
+    /// `node.id`; none where the node is still to be given one.
+    pub node_id: Option<BrokerId>,
     /// `directory.id`; missing in directories formatted before Kafka 3.7.
     pub directory_id: Option<Uuid>,
 }
@@ -89,9 +89,13 @@ impl MetaProperties {
             (_, "1") => {}
             (line, _) => return Err(malformed(&path, line, "unknown version, expected 1")),
         }
-        let (line, node_id) = get("node.id", "node.id is missing")?;
-        let node_id = node_id.parse::<i32>().ok().filter(|id| *id >= 0);
-        let node_id = BrokerId(node_id.ok_or_else(|| malformed(&path, line, "node.id is not a number from 0"))?);
+        let node_id = match found.get("node.id") {
+            None => None,
+            Some((line, id)) => {
+                let id = id.parse::<i32>().ok().filter(|id| *id >= 0);
+                Some(BrokerId(id.ok_or_else(|| malformed(&path, *line, "node.id is not a number from 0"))?))
+            }
+        };
         let cluster_id = get("cluster.id", "cluster.id is missing")?.1.to_owned();
         let directory_id = match found.get("directory.id") {
             None => None,
@@ -104,11 +108,21 @@ impl MetaProperties {
 
     /// Writes the file in `directory`, durably.
     pub fn write(&self, fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
-        let mut text = format!("version=1\nnode.id={}\ncluster.id={}\n", self.node_id, self.cluster_id);
+        let node_id = self.node_id.map(|id| format!("node.id={id}\n")).unwrap_or_default();
+        let mut text = format!("version=1\n{node_id}cluster.id={}\n", self.cluster_id);
         if let Some(id) = self.directory_id {
             text.push_str(&format!("directory.id={id}\n"));
         }
         replace(fs, &directory.join(META_PROPERTIES), text.as_bytes())
+    }
+}
+
+/// Whose a directory is, as messages say it.
+#[must_use]
+pub fn owner(node_id: Option<BrokerId>, cluster_id: &str) -> String {
+    match node_id {
+        Some(node) => format!("node {node} of cluster {cluster_id}"),
+        None => format!("a node without an id of cluster {cluster_id}"),
     }
 }
 
@@ -176,15 +190,17 @@ mod tests {
         assert_eq!(MetaProperties::read(&RealFs, dir.path()).unwrap(), None);
         let properties = MetaProperties {
             cluster_id: "4L6g3nShT-eMCtK--X86sw".into(),
-            node_id: BrokerId(3),
+            node_id: Some(BrokerId(3)),
             directory_id: Some(Uuid::from_u128(77)),
         };
-        properties.write(&RealFs, dir.path()).unwrap();
-        assert_eq!(MetaProperties::read(&RealFs, dir.path()).unwrap(), Some(properties));
+        for properties in [MetaProperties { node_id: None, ..properties.clone() }, properties] {
+            properties.write(&RealFs, dir.path()).unwrap();
+            assert_eq!(MetaProperties::read(&RealFs, dir.path()).unwrap(), Some(properties));
+        }
         let kafkas = "#\n#Fri Nov 20 10:00:00 UTC 2026\ncluster.id=abc\nnode.id=1\nversion=1\n";
         std::fs::write(dir.path().join(META_PROPERTIES), kafkas).unwrap();
         let read = MetaProperties::read(&RealFs, dir.path()).unwrap().unwrap();
-        assert_eq!(read, MetaProperties { cluster_id: "abc".into(), node_id: BrokerId(1), directory_id: None });
+        assert_eq!(read, MetaProperties { cluster_id: "abc".into(), node_id: Some(BrokerId(1)), directory_id: None });
     }
 
     #[test]
@@ -193,7 +209,6 @@ mod tests {
         for text in [
             "",
             "version=2\nnode.id=1\ncluster.id=a\n",
-            "version=1\ncluster.id=a\n",
             "version=1\nnode.id=-1\ncluster.id=a\n",
             "version=1\nnode.id=1\n",
             "version=1\nnode.id=1\ncluster.id=a\ndirectory.id=short\n",

@@ -127,8 +127,8 @@ pub enum FormatError {
 /// What of a node's configuration matters here.
 #[derive(Clone, Debug)]
 pub struct NodeToFormat {
-    /// `node.id`
-    pub id: BrokerId,
+    /// `node.id`; none of a broker that is to be given one.
+    pub id: Option<BrokerId>,
     /// `process.roles` names it a controller.
     pub is_controller: bool,
     /// `log.dirs` and `metadata.log.dir`, sorted, each once.
@@ -184,6 +184,9 @@ pub fn format(
         write(fs, node, request, &made, path, *kind)
             .map_err(|source| FormatError::Write { path: path.clone(), source })?;
     }
+    if node.id.is_none() {
+        tell("This broker has no node.id yet: the active controller gives it one when it first starts.");
+    }
     Ok(())
 }
 
@@ -203,7 +206,8 @@ fn make(node: &NodeToFormat, request: &FormatRequest, found: &[(PathBuf, Found)]
     for credential in &request.scram {
         records.push(scram::parse(credential, runtime::random_bytes())?.into());
     }
-    let directory_id = voters.as_ref().and_then(|voters| voters.get(node.id)).map(|voter| voter.key.directory_id);
+    let voter = voters.as_ref().zip(node.id).and_then(|(voters, id)| voters.get(id));
+    let directory_id = voter.map(|voter| voter.key.directory_id);
     let wanted = Wanted {
         cluster_id: &request.cluster_id,
         node_id: node.id,
@@ -225,18 +229,18 @@ fn first_voters(node: &NodeToFormat, asked: &FirstVoters) -> Result<Option<Voter
         _ if names && node.has_static_voters => Err(FormatError::StaticVoters),
         FirstVoters::Unsaid if node.is_controller && !node.has_static_voters => Err(FormatError::NoVoters),
         FirstVoters::Unsaid | FirstVoters::Elsewhere => Ok(None),
-        FirstVoters::Standalone if !node.is_controller => Err(FormatError::NotAController),
         FirstVoters::Standalone => {
+            let id = node.id.filter(|_| node.is_controller).ok_or(FormatError::NotAController)?;
             let (host, port) = node.address.as_ref().ok_or(FormatError::NoListener)?;
-            let key = ReplicaKey { id: node.id, directory_id: runtime::random_uuid() };
+            let key = ReplicaKey { id, directory_id: runtime::random_uuid() };
             let voter: Voter = voters::voter(key, &node.listener, host, *port);
             Ok(Some(VoterSet(vec![voter])))
         }
         FirstVoters::Named(text) => {
             let voters = voters::parse(text, &node.listener)?;
-            match voters.get(node.id) {
-                Some(_) if !node.is_controller => Err(FormatError::NamedBroker { node: node.id }),
-                _ => Ok(Some(voters)),
+            match node.id.filter(|id| !node.is_controller && voters.get(*id).is_some()) {
+                Some(node) => Err(FormatError::NamedBroker { node }),
+                None => Ok(Some(voters)),
             }
         }
     }
@@ -328,7 +332,7 @@ impl NodeToFormat {
 /// The node that `directory` was formatted for; None where it was not, or does not say.
 #[must_use]
 pub fn formatted_node_id(directory: &Path) -> Option<i32> {
-    Some(MetaProperties::read(&RealFs, directory).ok()??.node_id.0)
+    Some(MetaProperties::read(&RealFs, directory).ok()??.node_id?.0)
 }
 
 #[cfg(test)]

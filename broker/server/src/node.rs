@@ -5,6 +5,7 @@ mod auto_create;
 mod broker;
 mod disks;
 mod formatting;
+mod given_id;
 mod health;
 mod quorum;
 mod registration;
@@ -146,25 +147,28 @@ impl Running {
     /// # Errors
     /// What could not be bound, read or recovered, and what to do about it.
     pub async fn start(
-        boot: Boot,
+        mut boot: Boot,
         format: FormatPolicy,
         log_level: LogLevel,
         runtime: Runtime,
     ) -> anyhow::Result<Self> {
-        let config = Arc::new(boot.config);
-        let settings = Arc::new(boot.settings);
-        let sockets = bind(&config).await?;
+        let sockets = bind(&boot.config).await?;
         let metrics = Arc::new(Metrics::new()?);
         let health = Arc::new(NodeHealth::default());
-        let admin = serve_admin(&config, &metrics, &health, log_level, &runtime).await?;
+        let admin = serve_admin(&boot.config, &metrics, &health, log_level, &runtime).await?;
+        let incarnation_id = runtime.random_uuid();
+        let node_id = given_id::settle(&mut boot, format, &sockets, incarnation_id, &runtime).await?;
+        let (config, settings) = (Arc::new(boot.config), Arc::new(boot.settings));
 
-        let disks = disks::open_when_free(&config, format, boot.cluster_id.as_deref(), &runtime).await?;
+        let cluster_id = boot.cluster_id.as_deref();
+        let wanted = disks::Wanted { config: &config, policy: format, cluster_id, runtime: &runtime };
+        let disks = disks::open_when_free(wanted, node_id).await?;
         let directories = Arc::new(disks.directories);
         health.watch_directories(Arc::clone(&directories));
         flush(&directories, &runtime);
         let published: Arc<ArcSwap<Image>> = Arc::default();
         let applied = Applied::default();
-        let rules = rules::LiveRules::new(config.node_id, Arc::clone(&settings), Arc::clone(&published));
+        let rules = rules::LiveRules::new(node_id, Arc::clone(&settings), Arc::clone(&published));
         let (controller, committed) = crate::metadata::start(
             &runtime,
             directories.disk(),
@@ -176,8 +180,8 @@ impl Running {
         health.metadata_read();
 
         let node = Arc::new(Node {
-            broker_id: config.node_id,
-            incarnation_id: runtime.random_uuid(),
+            broker_id: node_id,
+            incarnation_id,
             cluster_id: directories.cluster_id().into(),
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
             open_connections: Arc::default(),

@@ -1,19 +1,35 @@
 //! Three whole nodes in one process, as three processes would be: each with its directory and its ports. What is killed is killed
 //! elsewhere, in processes; here is what nodes say to each other and to clients.
 
+use std::path::Path;
+use std::time::Duration;
+
+use barnabas_log::fs::RealFs;
+use barnabas_log::identity::MetaProperties;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::CreatableTopic;
 use barnabas_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, InitProducerIdRequest};
+
+use barnabas_types::BrokerId;
 
 use crate::config::Boot;
 use crate::logging::LogLevel;
 use crate::node::{FormatPolicy, Running};
 use crate::runtime::Runtime;
-use crate::testing::{Client, booted};
+use crate::testing::{Client, booted, booted_without_id};
 
 /// A port that was free a moment ago: voters have to be told of each other before they are there.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// For so long it is seen that a broker waits; its predecessor is heard of every two seconds.
+const ALIVE: Duration = Duration::from_secs(3);
+const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
+
+async fn try_start(boot: Boot) -> anyhow::Result<Running> {
+    let level = LogLevel::detached("off").unwrap();
+    Running::start(boot, FormatPolicy::IfEmpty, level, Runtime::current()).await
 }
 
 struct Nodes {
@@ -43,14 +59,27 @@ impl Nodes {
             voters.join(",")
         );
         let mut boot = booted(self.directories[index].path(), &text);
-        boot.cluster_id = Some("4L6g3nShT-eMCtK--X86sw".into());
+        boot.cluster_id = Some(CLUSTER.into());
         boot
     }
 
     async fn start_one(&self, index: usize) -> Running {
-        let level = LogLevel::detached("off").unwrap();
-        let started = Running::start(self.boot(index), FormatPolicy::IfEmpty, level, Runtime::current());
-        started.await.unwrap()
+        try_start(self.boot(index)).await.unwrap()
+    }
+
+    /// A broker on `directory` that is told of one controller, and not of any id.
+    fn boot_without_id(&self, directory: &Path, controller: usize) -> Boot {
+        let text = format!(
+            "process.roles=broker\ncontroller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:{}\n",
+            self.ports[controller]
+        );
+        let mut boot = booted_without_id(directory, &text);
+        boot.cluster_id = Some(CLUSTER.into());
+        boot
+    }
+
+    async fn start_without_id(&self, directory: &Path, controller: usize) -> Running {
+        try_start(self.boot_without_id(directory, controller)).await.unwrap()
     }
 
     fn node(&self, index: usize) -> &Running {
@@ -133,5 +162,63 @@ async fn topics_are_the_same_on_all_nodes_and_outlive_the_active_controller() {
         topics.push(image.topics.by_name().map(|topic| (topic.name.clone(), topic.id)).collect::<Vec<_>>());
     }
     assert!(topics.windows(2).all(|pair| pair[0] == pair[1]));
+    nodes.stop().await;
+}
+
+fn kept(directory: &Path) -> MetaProperties {
+    MetaProperties::read(&RealFs, directory).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn brokers_without_an_id_are_given_different_ones_and_keep_them() {
+    let nodes = Nodes::start().await;
+    let (active, directories) = (nodes.active(), [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()]);
+    let [first, second] = directories.each_ref().map(|directory| directory.path());
+    // The one is told of the active controller, the other of one that only knows who is.
+    let (one, other) =
+        tokio::join!(nodes.start_without_id(first, active), nodes.start_without_id(second, (active + 1) % 3));
+    let ids = [&one, &other].map(|running| running.node.broker_id);
+    assert!(ids == [BrokerId(1001), BrokerId(1002)] || ids == [BrokerId(1002), BrokerId(1001)], "{ids:?}");
+    for (directory, id) in [first, second].into_iter().zip(ids) {
+        assert_eq!((kept(directory).node_id, &*kept(directory).cluster_id), (Some(id), CLUSTER));
+    }
+    for running in [&one, &other] {
+        let config = (running.node.config.node_id, running.node.settings.explicit("broker.id").map(str::to_owned));
+        assert_eq!(config, (Some(running.node.broker_id), Some(running.node.broker_id.to_string())));
+    }
+    let request = DescribeClusterRequest { endpoint_type: 1, ..Default::default() };
+    assert_eq!(nodes.client(0).await.call(2, &request).await.brokers.len(), 5);
+    one.stop().await.unwrap();
+    let one = nodes.start_without_id(first, active).await;
+    assert_eq!(one.node.broker_id, ids[0]);
+    one.stop().await.unwrap();
+    // As a process leaves it that ends before it has written down what it was given.
+    MetaProperties { node_id: None, ..kept(first) }.write(&RealFs, first).unwrap();
+    let one = nodes.start_without_id(first, active).await;
+    assert_eq!((one.node.broker_id, kept(first).node_id), (ids[0], Some(ids[0])), "its directory is known");
+    for running in [one, other] {
+        running.stop().await.unwrap();
+    }
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_without_an_id_is_given_none_that_is_alive_nor_by_another_cluster() {
+    let nodes = Nodes::start().await;
+    let (active, directory) = (nodes.active(), tempfile::tempdir().unwrap());
+    let mut foreign = nodes.boot_without_id(directory.path(), active);
+    foreign.cluster_id = Some("another".into());
+    let error = try_start(foreign).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("it is of another cluster"), "{error}");
+    assert_eq!(kept(directory.path()).node_id, None);
+    // A copy of the directory of a broker that is alive: whoever takes it is not given that one's id.
+    let copy = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let running = nodes.start_without_id(other.path(), active).await;
+    MetaProperties { node_id: None, ..kept(other.path()) }.write(&RealFs, copy.path()).unwrap();
+    let second = tokio::time::timeout(ALIVE, try_start(nodes.boot_without_id(copy.path(), active)));
+    assert!(second.await.is_err(), "it waits for the first to be gone, which it is not");
+    assert_eq!(kept(copy.path()).node_id, None);
+    running.stop().await.unwrap();
     nodes.stop().await;
 }

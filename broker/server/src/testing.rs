@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::{Boot, BootInput, HostFacts, SourceFile, boot};
+use crate::format::formatted_node_id;
 use crate::logging::LogLevel;
 use crate::node::{FormatPolicy, Running};
 use crate::runtime::Runtime;
@@ -67,10 +68,15 @@ pub fn served(key: ApiKey, version: i16) -> i16 {
 
 /// The configuration of a broker on `directory`, with further lines in its properties, where `{data}` stands for the directory.
 pub fn booted(directory: &Path, properties: &str) -> Boot {
+    booted_without_id(directory, &format!("node.id=1\n{properties}"))
+}
+
+/// As [`booted`], with nothing that says which node it is but what `directory` keeps.
+pub fn booted_without_id(directory: &Path, properties: &str) -> Boot {
     let (directory, properties) = (directory.display().to_string(), properties);
     let properties = properties.replace("{data}", &directory);
     let text = format!(
-        "node.id=1\nlisteners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
+        "listeners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
          log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
          group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n{properties}",
         directory
@@ -80,7 +86,7 @@ pub fn booted(directory: &Path, properties: &str) -> Boot {
         environment: &BTreeMap::new(),
         overrides: &[],
         strict: true,
-        host: &HostFacts { host_name: "localhost".into(), ..HostFacts::default() },
+        host: &HostFacts { host_name: "localhost".into(), formatted_node_id, ..HostFacts::default() },
     })
     .unwrap()
 }

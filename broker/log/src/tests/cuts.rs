@@ -533,7 +533,7 @@ fn a_text_file_cut_at_any_byte_is_refused_or_says_the_same() {
         .collect();
     let meta = MetaProperties {
         cluster_id: "4L6g3nShT-eMCtK--X86sw".into(),
-        node_id: BrokerId(1234),
+        node_id: Some(BrokerId(1234)),
         directory_id: Some(Uuid::from_u128(77)),
     };
     checkpoint::write(&RealFs, &directory.join(checkpoint::RECOVERY_POINT), &offsets).unwrap();

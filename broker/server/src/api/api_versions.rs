@@ -4,7 +4,7 @@ use barnabas_metadata::{FeatureRange, KRAFT_VERSION};
 use barnabas_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
-use barnabas_protocol::{ApiKey, ErrorCode, encode_response};
+use barnabas_protocol::{ApiKey, ErrorCode, UnknownTags, encode_response, own_tags};
 
 use super::context::{Answer, Refusal};
 use super::{RequestContext, served};
@@ -13,7 +13,7 @@ use crate::connection::ListenerKind;
 /// What is served. A client that names itself in other characters than Kafka allows gets `INVALID_REQUEST`.
 pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -> ApiVersionsResponse<'static> {
     let named = [&request.client_software_name, &request.client_software_version];
-    if context.api_version >= 3 && !named.iter().all(|name| is_legal_name(name)) {
+    if context.api_version >= FLEXIBLE && !named.iter().all(|name| is_legal_name(name)) {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST, ..Default::default() };
     }
     let image = context.node.image();
@@ -26,7 +26,19 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
         supported_features: supported(&barnabas_metadata::served_features(), context.api_version),
         finalized_features_epoch: epoch,
         finalized_features: image.features.iter().chain(kraft_version).map(finalized).collect(),
+        unknown_tags: own_tags(context.connection.kind, context.api_version),
         ..Default::default()
+    }
+}
+
+/// The first version with tagged fields.
+const FLEXIBLE: i16 = 3;
+
+/// What our own brokers have to know of a controller before they ask it for what Apache Kafka's would misunderstand.
+fn own_tags(kind: ListenerKind, api_version: i16) -> UnknownTags<'static> {
+    match kind {
+        ListenerKind::Controller if api_version >= FLEXIBLE => own_tags::gives_broker_ids(),
+        ListenerKind::Controller | ListenerKind::Broker => UnknownTags::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use barnabas_protocol::messages::assign_replicas_to_dirs::{DirectoryData, Partit
 use barnabas_protocol::messages::broker_registration::{Feature, Listener};
 use barnabas_protocol::messages::create_topics::{CreatableReplicaAssignment, CreatableTopic};
 use barnabas_protocol::messages::*;
-use barnabas_protocol::{ApiKey, ErrorCode};
+use barnabas_protocol::{ApiKey, ErrorCode, own_tags};
 use barnabas_types::{BrokerId, Uuid};
 
 use super::SERVED_BY_CONTROLLER;
@@ -145,12 +145,32 @@ async fn the_controllers_are_told_to_whom_asks_a_controller() {
 }
 
 #[tokio::test]
+async fn who_has_no_id_finds_it_in_the_answer_and_nobody_else_does() {
+    let mut context = ControllerContext::start().await;
+    let versions = context.client.call(4, &ApiVersionsRequest::default()).await;
+    assert!(own_tags::are_broker_ids_given(&versions.unknown_tags));
+    let inflexible = context.client.call(2, &ApiVersionsRequest::default()).await;
+    assert_eq!(inflexible.unknown_tags.count(), 0);
+    let on_broker = context.broker.connect().await.call(4, &ApiVersionsRequest::default()).await;
+    assert_eq!(on_broker.unknown_tags.count(), 0);
+
+    let given = context.register(-1, INCARNATION).await;
+    assert_eq!(given.error_code, ErrorCode::NONE);
+    assert_eq!(own_tags::read_given_broker_id(&given.unknown_tags), Some(1001));
+    assert_eq!(context.register(-1, INCARNATION).await, given, "it asks again");
+    let registered = context.register(1001, INCARNATION).await;
+    assert_eq!((registered.broker_epoch, registered.unknown_tags.count()), (given.broker_epoch, 0));
+    let another = context.register(-1, Uuid::from_u128(10 << 100)).await;
+    assert_eq!(another.error_code, ErrorCode::DUPLICATE_BROKER_REGISTRATION, "its directory is that of who is alive");
+}
+
+#[tokio::test]
 async fn a_broker_of_another_process_comes_leads_and_leaves() {
     let mut context = ControllerContext::start().await;
     let foreign = BrokerRegistrationRequest { cluster_id: "other".into(), ..context.registration(2, INCARNATION) };
     let codes = [
         context.client.call(3, &foreign).await.error_code,
-        context.register(-1, INCARNATION).await.error_code,
+        context.register(-2, INCARNATION).await.error_code,
         context.register(1, INCARNATION).await.error_code,
     ];
     let duplicate = ErrorCode::DUPLICATE_BROKER_REGISTRATION;

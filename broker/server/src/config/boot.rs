@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use barnabas_types::BrokerId;
+
 use super::broker::BrokerConfig;
 use super::environment::from_environment;
 use super::keys::{InvalidValue, broker_key, broker_keys, is_foreign, nearest, removed};
@@ -203,6 +205,16 @@ pub struct Boot {
     pub cluster_id: Option<String>,
     /// What a person should read.
     pub warnings: Vec<Warning>,
+}
+
+impl Boot {
+    /// The active controller has given this broker its id.
+    pub fn be_given(&mut self, id: BrokerId) {
+        self.config.node_id = Some(id);
+        for key in ["node.id", "broker.id"] {
+            self.settings.set(key, id.to_string(), Origin::Derived("the active controller has given it"));
+        }
+    }
 }
 
 /// Makes a configuration.

@@ -135,8 +135,8 @@ pub enum LogFormatSetting {
 /// Everything that a broker reads once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
-    /// `node.id`
-    pub node_id: BrokerId,
+    /// `node.id`; none of a broker that is still to be given one by the active controller.
+    pub node_id: Option<BrokerId>,
     /// `broker.rack`
     pub rack: Option<String>,
     /// Listeners for clients and brokers, as they are bound.
@@ -185,7 +185,7 @@ pub struct BrokerConfig {
 
 /// What was worked out from several settings at once.
 pub(super) struct Derived {
-    pub(super) node_id: BrokerId,
+    pub(super) node_id: Option<BrokerId>,
     pub(super) listeners: Vec<Listener>,
     pub(super) controller_listeners: Vec<Listener>,
     pub(super) advertised_listeners: Vec<Listener>,

@@ -21,7 +21,7 @@ pub fn describe(directories: &[(PathBuf, Found)]) -> (String, bool) {
                 let known = *first.get_or_insert(properties);
                 if known.cluster_id != properties.cluster_id {
                     problems.push("Mismatched cluster IDs between storage directories.".to_owned());
-                } else if known.node_id != properties.node_id {
+                } else if known.node_id.zip(properties.node_id).is_some_and(|(known, other)| known != other) {
                     problems.push("Mismatched node IDs between storage directories.".to_owned());
                 }
             }
@@ -43,9 +43,9 @@ pub fn describe(directories: &[(PathBuf, Found)]) -> (String, bool) {
     list(&mut text, "Found log directory:", "Found log directories:", &there);
     if let Some(properties) = first {
         let directory = properties.directory_id.map(|id| format!("directory.id={id}, ")).unwrap_or_default();
-        let (cluster, node) = (&properties.cluster_id, properties.node_id);
-        let _infallible =
-            writeln!(text, "Found metadata: {{cluster.id={cluster}, {directory}node.id={node}, version=1}}\n");
+        let node = properties.node_id.map(|id| format!("node.id={id}, ")).unwrap_or_default();
+        let cluster = &properties.cluster_id;
+        let _infallible = writeln!(text, "Found metadata: {{cluster.id={cluster}, {directory}{node}version=1}}\n");
     }
     list(&mut text, "Found problem:", "Found problems:", &problems);
     (text, problems.is_empty())
@@ -67,7 +67,8 @@ mod tests {
 
     fn formatted(cluster_id: &str, node_id: i32) -> Found {
         let directory_id = Some(Uuid::from_u128(700));
-        Found::Formatted(MetaProperties { cluster_id: cluster_id.into(), node_id: BrokerId(node_id), directory_id })
+        let node_id = Some(BrokerId(node_id));
+        Found::Formatted(MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id })
     }
 
     #[test]

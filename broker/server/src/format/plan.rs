@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use barnabas_log::identity::MetaProperties;
+use barnabas_log::identity::{self, MetaProperties};
 use barnabas_types::{BrokerId, Uuid};
 
 /// What a log directory is found to be.
@@ -57,8 +57,8 @@ impl Kind {
 pub struct Wanted<'a> {
     /// The cluster's id.
     pub cluster_id: &'a str,
-    /// The node's id.
-    pub node_id: BrokerId,
+    /// The node's id; none where it is to be given one.
+    pub node_id: Option<BrokerId>,
     /// One of the directories, which holds the metadata log.
     pub metadata_log_dir: &'a Path,
     /// True when the first voters are named.
@@ -94,21 +94,16 @@ pub enum PlanError {
     },
     /// A directory was formatted for somebody else.
     #[error(
-        "{} belongs to node {found_node} of cluster {found_cluster}, and this is node {node} of cluster {cluster}: nothing was changed. \
-         Check --cluster-id, node.id and log.dirs",
+        "{} belongs to {found}, and this is {this}: nothing was changed. Check --cluster-id, node.id and log.dirs",
         path.display()
     )]
     Foreign {
         /// Which.
         path: PathBuf,
-        /// The node it names.
-        found_node: BrokerId,
-        /// The cluster it names.
-        found_cluster: String,
-        /// This node.
-        node: BrokerId,
-        /// Its cluster.
-        cluster: String,
+        /// The node and cluster it names.
+        found: String,
+        /// This node and its cluster.
+        this: String,
     },
     /// Formatting would hide something.
     #[error(
@@ -192,21 +187,21 @@ pub fn plan(wanted: &Wanted<'_>, found: &[(PathBuf, Found)]) -> Result<Plan, Pla
 
 fn check_formatted(wanted: &Wanted<'_>, path: &Path, properties: &MetaProperties) -> Result<(), PlanError> {
     let path = path.to_path_buf();
-    if properties.cluster_id != wanted.cluster_id || properties.node_id != wanted.node_id {
+    // One that names no node becomes that of the node that takes it.
+    let is_anothers = properties.node_id.is_some_and(|found| wanted.node_id != Some(found));
+    if properties.cluster_id != wanted.cluster_id || is_anothers {
         return Err(PlanError::Foreign {
             path,
-            found_node: properties.node_id,
-            found_cluster: properties.cluster_id.clone(),
-            node: wanted.node_id,
-            cluster: wanted.cluster_id.to_owned(),
+            found: identity::owner(properties.node_id, &properties.cluster_id),
+            this: identity::owner(wanted.node_id, wanted.cluster_id),
         });
     }
     if !wanted.ignore_formatted {
         return Err(PlanError::Formatted { path });
     }
-    match (properties.directory_id, wanted.named_directory_id) {
-        (Some(found), Some(named)) if path == wanted.metadata_log_dir && found != named => {
-            Err(PlanError::OtherVoter { path, found, node: wanted.node_id, named })
+    match (properties.directory_id, wanted.named_directory_id, wanted.node_id) {
+        (Some(found), Some(named), Some(node)) if path == wanted.metadata_log_dir && found != named => {
+            Err(PlanError::OtherVoter { path, found, node, named })
         }
         _ => Ok(()),
     }
@@ -219,7 +214,7 @@ mod tests {
     fn wanted(ignore_formatted: bool) -> Wanted<'static> {
         Wanted {
             cluster_id: "c",
-            node_id: BrokerId(2),
+            node_id: Some(BrokerId(2)),
             metadata_log_dir: Path::new("/a"),
             names_voters: true,
             is_voter: true,
@@ -230,7 +225,8 @@ mod tests {
 
     fn formatted(cluster_id: &str, node_id: i32, directory_id: u128) -> Found {
         let directory_id = Some(Uuid::from_u128(directory_id));
-        Found::Formatted(MetaProperties { cluster_id: cluster_id.into(), node_id: BrokerId(node_id), directory_id })
+        let node_id = Some(BrokerId(node_id));
+        Found::Formatted(MetaProperties { cluster_id: cluster_id.into(), node_id, directory_id })
     }
 
     fn directories(a: Found, b: Found) -> [(PathBuf, Found); 2] {
@@ -270,6 +266,21 @@ mod tests {
         assert!(matches!(error, PlanError::OtherVoter { .. }), "{error}");
         // The other directories' ids are their own.
         assert!(plan(&wanted(true), &directories(formatted("c", 2, 700), formatted("c", 2, 999))).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_names_no_node_is_anybodys_of_the_cluster_and_one_that_does_is_not_a_nodes_without_an_id() {
+        let unnamed = |cluster_id: &str| {
+            let directory_id = Some(Uuid::from_u128(700));
+            Found::Formatted(MetaProperties { cluster_id: cluster_id.into(), node_id: None, directory_id })
+        };
+        let without_id = Wanted { node_id: None, ..wanted(true) };
+        for wanted in [&wanted(true), &without_id] {
+            assert_eq!(plan(wanted, &directories(unnamed("c"), Found::Empty)).unwrap().format.len(), 1);
+            assert!(plan(wanted, &directories(unnamed("d"), Found::Empty)).is_err());
+        }
+        let error = plan(&without_id, &directories(formatted("c", 3, 700), Found::Empty)).unwrap_err().to_string();
+        assert!(error.contains("/a belongs to node 3 of cluster c, and this is a node without an id"), "{error}");
     }
 
     #[test]

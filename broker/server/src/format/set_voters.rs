@@ -86,7 +86,8 @@ pub fn set_voters(
     let known = raft::voter_sets(fs, path)?;
     let before = raft::read_moved_voters(fs, path)?;
     let changes = changes(path, &known, &before, &wanted)?;
-    tell(&format!("Voters in the metadata log of node {}, {}:", node.id, path.display()));
+    let id = node.id.map_or_else(|| "without an id".to_owned(), |id| id.to_string());
+    tell(&format!("Voters in the metadata log of node {id}, {}:", path.display()));
     changes.iter().for_each(|change| tell(&described(change)));
     if changes.iter().all(|change| change.before == change.after) {
         tell("Nothing is to be changed.");
@@ -228,7 +229,7 @@ mod tests {
     fn it_is_told_first_done_with_yes_and_refused_beside_a_running_node() {
         let root = tempfile::tempdir().unwrap();
         let node = NodeToFormat {
-            id: barnabas_types::BrokerId(2),
+            id: Some(barnabas_types::BrokerId(2)),
             is_controller: true,
             directories: vec![root.path().into()],
             metadata_log_dir: root.path().into(),

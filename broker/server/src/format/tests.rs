@@ -25,7 +25,7 @@ impl FormatContext {
     fn new(first_voters: FirstVoters) -> Self {
         let root = tempfile::tempdir().unwrap();
         let node = NodeToFormat {
-            id: BrokerId(2),
+            id: Some(BrokerId(2)),
             is_controller: true,
             directories: vec![root.path().join("a"), root.path().join("b")],
             metadata_log_dir: root.path().join("a"),
@@ -99,7 +99,7 @@ fn a_first_voter_takes_the_directory_id_that_it_is_named_with() {
     assert_eq!(context.files(), expected);
     let (a, b) = (context.properties("a"), context.properties("b"));
     assert_eq!(a.directory_id.unwrap().to_string(), "07R5amHmR32VDA6jHkGbTA");
-    assert_eq!((a.node_id, &*a.cluster_id), (BrokerId(2), CLUSTER));
+    assert_eq!((a.node_id, &*a.cluster_id), (Some(BrokerId(2)), CLUSTER));
     assert_ne!(a.directory_id, b.directory_id);
     let (kraft_version, voters) = read_first_snapshot(&RealFs, &context.root.path().join("a")).unwrap().unwrap();
     assert_eq!((kraft_version, voters), (1, voters::parse(THREE, "CONTROLLER").unwrap()));
@@ -145,10 +145,27 @@ fn who_joins_and_who_has_the_voters_in_its_configuration_gets_no_snapshot() {
 #[test]
 fn a_broker_that_is_told_of_the_first_voters_knows_them_and_is_none() {
     let mut context = FormatContext::named();
-    (context.node.id, context.node.is_controller) = (BrokerId(7), false);
+    (context.node.id, context.node.is_controller) = (Some(BrokerId(7)), false);
     context.format().unwrap();
     assert!(context.files().contains(&FIRST_SNAPSHOT.to_owned()));
     assert!(context.told.iter().any(|line| line.starts_with("Formatting dynamic metadata directory ")));
+}
+
+#[test]
+fn a_broker_without_an_id_has_its_directories_formatted_without_one() {
+    for first_voters in [FirstVoters::Unsaid, FirstVoters::Elsewhere, FirstVoters::Named(THREE.into())] {
+        let mut context = FormatContext::new(first_voters);
+        (context.node.id, context.node.is_controller) = (None, false);
+        context.format().unwrap();
+        let (a, b) = (context.properties("a"), context.properties("b"));
+        assert_eq!((a.node_id, b.node_id, &*a.cluster_id), (None, None, CLUSTER));
+        assert!(a.directory_id.is_some() && a.directory_id != b.directory_id);
+        assert!(context.told.last().unwrap().contains("has no node.id yet"), "{:?}", context.told);
+        assert_eq!(formatted_node_id(&context.node.metadata_log_dir), None);
+    }
+    let mut alone = FormatContext::new(FirstVoters::Standalone);
+    alone.node.id = None;
+    assert!(alone.refused().starts_with("--standalone"));
 }
 
 #[test]

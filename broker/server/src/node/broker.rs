@@ -62,7 +62,7 @@ impl BrokerPart {
 }
 
 /// What clients are told; a port that the system chose is told as it is.
-fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<BrokerEndpoint> {
+pub(super) fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<BrokerEndpoint> {
     let endpoint = |advertised: &crate::config::Listener| {
         let bound = sockets.iter().find(|socket| *socket.name == *advertised.name);
         let port =

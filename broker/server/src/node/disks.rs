@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use barnabas_log::fs::{Disk, RealFs};
 use barnabas_raft::{Config, MovedVoter, ReplicaKey, VoterSet};
+use barnabas_types::BrokerId;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::{FormatPolicy, formatting, quorum};
@@ -32,16 +33,26 @@ const IN_USE_RETRY: Duration = Duration::from_millis(100);
 /// How often: 30 s in all.
 const IN_USE_RETRIES: u32 = 300;
 
-/// As [`open`], but waits for a while for a directory that another process holds: a broker that is just being ended still has it,
+/// What is said of the log directories before they are looked at.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub config: &'a BrokerConfig,
+    pub policy: FormatPolicy,
+    /// The cluster id to format with, where one is named.
+    pub cluster_id: Option<&'a str>,
+    pub runtime: &'a Runtime,
+}
+
+/// As [`open`], but waits for a while for a directory that another process holds.
+pub async fn open_when_free(wanted: Wanted<'_>, node_id: BrokerId) -> anyhow::Result<Disks> {
+    when_free(|| open(wanted, node_id)).await
+}
+
+/// What `take` returns, waiting for a while for a directory that another process holds: a broker that is just being ended still has it,
 /// as happens when its pod is deleted by force and replaced at once.
-pub async fn open_when_free(
-    config: &BrokerConfig,
-    policy: FormatPolicy,
-    cluster_id: Option<&str>,
-    runtime: &Runtime,
-) -> anyhow::Result<Disks> {
+pub async fn when_free<T>(take: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     for attempt in 0..IN_USE_RETRIES {
-        match open(config, policy, cluster_id, runtime) {
+        match take() {
             Err(error) if is_in_use(&error) => {
                 if attempt == 0 {
                     let wait = IN_USE_RETRY * IN_USE_RETRIES;
@@ -49,23 +60,19 @@ pub async fn open_when_free(
                 }
                 tokio::time::sleep(IN_USE_RETRY).await;
             }
-            opened => return opened,
+            taken => return taken,
         }
     }
-    open(config, policy, cluster_id, runtime)
+    take()
 }
 
 fn is_in_use(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DirectoryError::InUse { .. }))
 }
 
-/// Takes the log directories, formatting what is empty as `policy` allows.
-fn open(
-    config: &BrokerConfig,
-    policy: FormatPolicy,
-    cluster_id: Option<&str>,
-    runtime: &Runtime,
-) -> anyhow::Result<Disks> {
+/// Looks whether the log directories may be used, and of which cluster they are or become. Changes nothing.
+pub fn examine(wanted: Wanted<'_>) -> anyhow::Result<(Arc<Disk>, String)> {
+    let Wanted { config, policy, cluster_id, runtime } = wanted;
     // Half for logs; the rest for connections and what libraries open.
     let open_files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
     let disk = Arc::new(Disk::new(Arc::new(RealFs), open_files));
@@ -97,14 +104,21 @@ fn open(
             config.metadata_log_dir.display()
         ),
     };
+    Ok((disk, cluster_id))
+}
+
+/// Takes the log directories, formatting what is empty as the policy allows.
+fn open(wanted: Wanted<'_>, node_id: BrokerId) -> anyhow::Result<Disks> {
+    let Wanted { config, runtime, .. } = wanted;
+    let (disk, cluster_id) = examine(wanted)?;
     for path in &config.log_dirs {
-        match storage::format(&disk, path, &cluster_id, config.node_id, runtime.random_uuid()) {
+        match storage::format(&disk, path, &cluster_id, Some(node_id), runtime.random_uuid()) {
             // Of several, one whose disk has failed is left out when they are taken.
             Err(DirectoryError::Io(_)) if config.log_dirs.len() > 1 && *path != config.metadata_log_dir => {}
             formatted => formatted.with_context(|| format!("cannot format {}", path.display()))?,
         }
     }
-    let directories = LogDirectories::open(disk, &config.log_dirs, config.node_id, || runtime.random_uuid())?;
+    let directories = LogDirectories::open(disk, &config.log_dirs, node_id, || runtime.random_uuid())?;
     directories.cordon(&config.cordoned_log_dirs);
     if directories.not_taken().contains(&config.metadata_log_dir) {
         bail!(
@@ -117,7 +131,7 @@ fn open(
         .find(|directory| directory.path == config.metadata_log_dir)
         .map(|directory| directory.id)
         .with_context(|| format!("metadata.log.dir {} is none of log.dirs", config.metadata_log_dir.display()))?;
-    let key = ReplicaKey { id: config.node_id, directory_id };
+    let key = ReplicaKey { id: node_id, directory_id };
     let quorum = QuorumSettings {
         metadata_log_dir: config.metadata_log_dir.clone(),
         replica: Config {
@@ -126,7 +140,7 @@ fn open(
         },
         segment_bytes: config.metadata_log.metadata_log_segment_bytes,
     };
-    format_metadata(&directories, &quorum, is_alone, runtime)?;
+    format_metadata(&directories, &quorum, quorum::is_alone(config), runtime)?;
     Ok(Disks { directories, quorum })
 }
 
@@ -212,13 +226,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let config = booted(directory.path(), "").config;
         let runtime = Runtime::current();
-        let held = open_when_free(&config, FormatPolicy::IfEmpty, None, &runtime).await.unwrap();
-        let (taken, ()) = tokio::join!(open_when_free(&config, FormatPolicy::Never, None, &runtime), async {
+        let wanted = |policy| Wanted { config: &config, policy, cluster_id: None, runtime: &runtime };
+        let open = |policy| open_when_free(wanted(policy), BrokerId(1));
+        let held = open(FormatPolicy::IfEmpty).await.unwrap();
+        let (taken, ()) = tokio::join!(open(FormatPolicy::Never), async {
             tokio::time::sleep(IN_USE_RETRY * 50).await;
             drop(held);
         });
         let taken = taken.unwrap();
-        let refused = open_when_free(&config, FormatPolicy::Never, None, &runtime).await;
+        let refused = open(FormatPolicy::Never).await;
         assert!(is_in_use(&refused.map(drop).unwrap_err()), "30 s are over while it is held");
         drop(taken);
     }

@@ -32,7 +32,7 @@ enum Found {
 pub fn check(fs: &dyn Fs, config: &BrokerConfig, policy: FormatPolicy) -> anyhow::Result<Option<String>> {
     let mut found = Vec::new();
     for path in &config.log_dirs {
-        found.push((path.as_path(), look(fs, path)?));
+        found.push((path.as_path(), look(fs, path, config.roles.controller)?));
     }
     let cluster = found.iter().find_map(|(_, found)| match found {
         Found::Formatted(cluster_id) => Some(cluster_id.clone()),
@@ -84,12 +84,17 @@ pub fn check(fs: &dyn Fs, config: &BrokerConfig, policy: FormatPolicy) -> anyhow
     Ok(cluster)
 }
 
-fn look(fs: &dyn Fs, path: &Path) -> anyhow::Result<Found> {
+fn look(fs: &dyn Fs, path: &Path, is_controller: bool) -> anyhow::Result<Found> {
     let read = identity::is_zookeeper_era(fs, path)
         .and_then(|is_old| if is_old { Ok(None) } else { MetaProperties::read(fs, path).map(Some) });
     match read {
         Ok(None) => bail!(
             "{} is of a broker whose metadata is in ZooKeeper (meta.properties version 0): {MIGRATE}",
+            path.display()
+        ),
+        Ok(Some(Some(properties))) if properties.node_id.is_none() && is_controller => bail!(
+            "{} has a meta.properties without node.id, as only a broker has that waits to be given one, and this node is a controller: \
+             restore the file, or correct log.dirs",
             path.display()
         ),
         Ok(Some(Some(properties))) => Ok(Found::Formatted(properties.cluster_id)),
@@ -123,6 +128,7 @@ mod tests {
     use barnabas_types::{BrokerId, LeaderEpoch, Timestamp, Uuid};
     use tempfile::TempDir;
 
+    use super::super::disks::{Wanted, open_when_free};
     use super::*;
     use crate::storage;
     use crate::testing::booted;
@@ -151,7 +157,7 @@ mod tests {
         fn format(&self, name: &str, id: u128) {
             let disk = Disk::new(std::sync::Arc::new(RealFs), 1);
             let path = self.root.path().join(name);
-            storage::format(&disk, &path, "4L6g3nShT-eMCtK--X86sw", BrokerId(1), Uuid::from_u128(id)).unwrap();
+            storage::format(&disk, &path, "4L6g3nShT-eMCtK--X86sw", Some(BrokerId(1)), Uuid::from_u128(id)).unwrap();
         }
 
         fn check(&self, policy: FormatPolicy) -> anyhow::Result<Option<String>> {
@@ -162,7 +168,8 @@ mod tests {
         async fn refused(&self, policy: FormatPolicy) -> String {
             let before = contents(self.root.path());
             let runtime = crate::runtime::Runtime::current();
-            let opened = super::super::disks::open_when_free(&self.config, policy, None, &runtime).await;
+            let wanted = Wanted { config: &self.config, policy, cluster_id: None, runtime: &runtime };
+            let opened = open_when_free(wanted, BrokerId(1)).await;
             let refusal = format!("{:#}", opened.map(drop).unwrap_err());
             assert_eq!(contents(self.root.path()), before, "{refusal}");
             refusal
@@ -198,6 +205,19 @@ mod tests {
             assert!(refusal.contains("/b is of a broker whose metadata is in ZooKeeper"), "{refusal}");
             assert!(refusal.contains("Apache Kafka 3.9 first"), "{refusal}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_controllers_directory_names_its_node() {
+        let mut context = FormattingContext::new();
+        context.format("a", 1);
+        context.write("b/meta.properties", "version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\n");
+        for policy in ALL {
+            let refusal = context.refused(policy).await;
+            assert!(refusal.contains("/b has a meta.properties without node.id"), "{refusal}");
+        }
+        context.config.roles.controller = false;
+        assert!(context.check(FormatPolicy::Never).unwrap().is_some(), "a broker takes it");
     }
 
     #[tokio::test]

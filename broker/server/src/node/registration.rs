@@ -4,11 +4,25 @@ use barnabas_metadata::BrokerEndpoint;
 use barnabas_protocol::messages::{
     BrokerRegistrationRequest, ControllerRegistrationRequest, broker_registration, controller_registration,
 };
+use barnabas_types::BrokerId;
 
 use super::{Node, quorum};
+use crate::config::BrokerConfig;
 
 /// Of its broker, which clients reach at `endpoints`.
 pub fn of_broker(node: &Node, endpoints: &[BrokerEndpoint]) -> BrokerRegistrationRequest<'static> {
+    let log_dirs = node.directories.all().iter().map(|directory| directory.id).collect();
+    BrokerRegistrationRequest {
+        broker_id: node.broker_id.0,
+        cluster_id: node.cluster_id.to_string().into(),
+        incarnation_id: node.incarnation_id,
+        log_dirs,
+        ..of_nobody(&node.config, endpoints)
+    }
+}
+
+/// What a broker says whose id and directories are not known: that it has no id, what it supports and where it is.
+pub fn of_nobody(config: &BrokerConfig, endpoints: &[BrokerEndpoint]) -> BrokerRegistrationRequest<'static> {
     let listener = |endpoint: &BrokerEndpoint| broker_registration::Listener {
         name: endpoint.name.to_string().into(),
         host: endpoint.host.to_string().into(),
@@ -23,13 +37,10 @@ pub fn of_broker(node: &Node, endpoints: &[BrokerEndpoint]) -> BrokerRegistratio
         ..Default::default()
     });
     BrokerRegistrationRequest {
-        broker_id: node.broker_id.0,
-        cluster_id: node.cluster_id.to_string().into(),
-        incarnation_id: node.incarnation_id,
+        broker_id: BrokerId::NONE.0,
         listeners: endpoints.iter().map(listener).collect(),
         features: features.collect(),
-        rack: node.config.rack.clone().map(Into::into),
-        log_dirs: node.directories.all().iter().map(|directory| directory.id).collect(),
+        rack: config.rack.clone().map(Into::into),
         ..BrokerRegistrationRequest::default()
     }
 }

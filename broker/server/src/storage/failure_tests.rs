@@ -49,7 +49,7 @@ impl DiskContext {
         let context = Self { root: TempDir::new().unwrap(), fs: FaultyFs::default() };
         for (number, path) in context.paths().iter().enumerate() {
             let id = Uuid::from_u128(number as u128 + 1);
-            format(&context.disk(), path, "4L6g3nShT-eMCtK--X86sw", NODE, id).unwrap();
+            format(&context.disk(), path, "4L6g3nShT-eMCtK--X86sw", Some(NODE), id).unwrap();
         }
         context.fs.set_space(Some(ROOMY));
         context

@@ -13,6 +13,7 @@ pub mod retention;
 mod scrub;
 pub mod space;
 mod take;
+mod unnamed;
 mod upkeep;
 pub mod watchdog;
 pub mod writes;
@@ -24,6 +25,7 @@ pub use hosting::{HostError, Hosting};
 pub use progress::OpeningProgress;
 pub use scrub::Scrub;
 pub use take::{DirectoryError, format, lock};
+pub use unnamed::UnnamedDirectories;
 pub use upkeep::Upkeep;
 
 #[cfg(test)]

@@ -39,22 +39,14 @@ pub enum DirectoryError {
         path: PathBuf,
     },
     /// It was formatted for another node or cluster.
-    #[error(
-        "{} belongs to node {found_node} of cluster {found_cluster}, this is node {node} of cluster {cluster}; \
-         check node.id and log.dirs",
-        path.display()
-    )]
+    #[error("{} belongs to {found}, this is {this}; check node.id and log.dirs", path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// The node it names.
-        found_node: BrokerId,
-        /// The cluster it names.
-        found_cluster: String,
-        /// This node.
-        node: BrokerId,
-        /// The cluster that the other directories name.
-        cluster: String,
+        /// The node and cluster it names.
+        found: String,
+        /// This node, and the cluster that the other directories name.
+        this: String,
     },
     /// Two directories have the same id: one is a copy of the other.
     #[error("{} has the same directory.id as another log directory ({id}); one is a copy of the other", path.display())]
@@ -69,7 +61,7 @@ pub enum DirectoryError {
     None,
 }
 
-/// Makes `path` a log directory of `node` in `cluster_id`; one that is formatted already is left as it is.
+/// Makes `path` a log directory of `node_id` in `cluster_id`; one that is formatted already is left as it is.
 ///
 /// # Errors
 /// The disk failed, or there is a `meta.properties` that cannot be read.
@@ -77,15 +69,14 @@ pub fn format(
     disk: &Disk,
     path: &Path,
     cluster_id: &str,
-    node: BrokerId,
+    node_id: Option<BrokerId>,
     directory_id: Uuid,
 ) -> Result<(), DirectoryError> {
     disk.fs().create_directory(path)?;
     if MetaProperties::read(disk.fs(), path)?.is_some() {
         return Ok(());
     }
-    let properties =
-        MetaProperties { cluster_id: cluster_id.to_owned(), node_id: node, directory_id: Some(directory_id) };
+    let properties = MetaProperties { cluster_id: cluster_id.to_owned(), node_id, directory_id: Some(directory_id) };
     Ok(properties.write(disk.fs(), path)?)
 }
 
@@ -105,7 +96,7 @@ pub fn lock(disk: &Disk, path: &Path) -> Result<Arc<dyn File>, DirectoryError> {
 }
 
 /// Sets apart the errors that cost one directory from those that stop the start.
-fn unless_failed<T>(result: Result<T, DirectoryError>) -> Result<Result<T, IoError>, DirectoryError> {
+pub(super) fn unless_failed<T>(result: Result<T, DirectoryError>) -> Result<Result<T, IoError>, DirectoryError> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(DirectoryError::Io(error) | DirectoryError::Text(TextFileError::Io(error))) => Ok(Err(error)),
@@ -115,7 +106,7 @@ fn unless_failed<T>(result: Result<T, DirectoryError>) -> Result<Result<T, IoErr
 
 impl LogDirectories {
     /// Takes the formatted directories `paths` for `node`. The signs of a clean shutdown are read and removed: from here on a
-    /// crash is a crash. `new_id` gives ids to directories formatted before they had one.
+    /// crash is a crash. `new_id` gives ids to directories formatted before they had one. One that names no node is this one's from now on.
     ///
     /// One whose disk fails is left out as long as there is another, as Kafka does: the broker serves what it can.
     ///
@@ -171,24 +162,20 @@ impl LogDirectories {
         if self.cluster_id.is_empty() {
             self.cluster_id.clone_from(&properties.cluster_id);
         }
-        if properties.node_id != node || properties.cluster_id != self.cluster_id {
+        let is_anothers = properties.node_id.is_some_and(|found| found != node);
+        if is_anothers || properties.cluster_id != self.cluster_id {
             return Err(DirectoryError::Foreign {
                 path: path.to_path_buf(),
-                found_node: properties.node_id,
-                found_cluster: properties.cluster_id,
-                node,
-                cluster: self.cluster_id.clone(),
+                found: identity::owner(properties.node_id, &properties.cluster_id),
+                this: identity::owner(Some(node), &self.cluster_id),
             });
         }
-        let id = match properties.directory_id {
-            Some(id) => id,
-            None => {
-                let id = new_id();
-                properties.directory_id = Some(id);
-                properties.write(fs, path)?;
-                id
-            }
-        };
+        let is_whole = properties.node_id.is_some() && properties.directory_id.is_some();
+        let id = *properties.directory_id.get_or_insert_with(new_id);
+        if !is_whole {
+            properties.node_id = Some(node);
+            properties.write(fs, path)?;
+        }
         if self.directories.iter().any(|other| other.id == id) {
             return Err(DirectoryError::SameId { path: path.to_path_buf(), id });
         }

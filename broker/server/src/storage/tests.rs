@@ -39,7 +39,7 @@ impl StorageContext {
         let root = TempDir::new().unwrap();
         let paths: Vec<PathBuf> = (0..directories).map(|number| root.path().join(number.to_string())).collect();
         for (number, path) in paths.iter().enumerate() {
-            format(&disk(), path, CLUSTER, NODE, Uuid::from_u128(number as u128 + 1)).unwrap();
+            format(&disk(), path, CLUSTER, Some(NODE), Uuid::from_u128(number as u128 + 1)).unwrap();
         }
         Self { root, paths }
     }
@@ -123,23 +123,28 @@ fn directories_of_others_are_refused() {
     std::fs::create_dir(&bare).unwrap();
     assert!(matches!(open(&[bare], NODE), Err(DirectoryError::NotFormatted { .. })));
     let other = context.root.path().join("other");
-    format(&disk(), &other, "another-cluster", NODE, Uuid::from_u128(50)).unwrap();
+    format(&disk(), &other, "another-cluster", Some(NODE), Uuid::from_u128(50)).unwrap();
     let both = [context.paths[0].clone(), other];
     assert!(matches!(open(&both, NODE), Err(DirectoryError::Foreign { .. })));
     let copy = context.root.path().join("copy");
-    format(&disk(), &copy, CLUSTER, NODE, Uuid::from_u128(1)).unwrap();
+    format(&disk(), &copy, CLUSTER, Some(NODE), Uuid::from_u128(1)).unwrap();
     let both = [context.paths[0].clone(), copy];
     assert!(matches!(open(&both, NODE), Err(DirectoryError::SameId { .. })));
 }
 
 #[test]
-fn formatting_again_changes_nothing_and_a_directory_without_an_id_gets_one() {
+fn formatting_again_changes_nothing_and_a_directory_without_ids_gets_them() {
     let context = StorageContext::new(1);
-    format(&disk(), &context.paths[0], "another", BrokerId(9), Uuid::from_u128(9)).unwrap();
+    format(&disk(), &context.paths[0], "another", Some(BrokerId(9)), Uuid::from_u128(9)).unwrap();
     assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(1));
     std::fs::write(context.paths[0].join("meta.properties"), "version=1\nnode.id=1\ncluster.id=c\n").unwrap();
     assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(99));
     assert_eq!(context.open().unwrap().all()[0].id, Uuid::from_u128(99));
+    let unnamed = context.root.path().join("unnamed");
+    format(&disk(), &unnamed, CLUSTER, None, Uuid::from_u128(7)).unwrap();
+    let open = |node| LogDirectories::open(Arc::new(disk()), std::slice::from_ref(&unnamed), node, || Uuid::ZERO);
+    assert_eq!(open(NODE).unwrap().all()[0].id, Uuid::from_u128(7));
+    assert!(matches!(open(BrokerId(2)), Err(DirectoryError::Foreign { .. })), "it is node {NODE}'s from then on");
 }
 
 #[tokio::test]

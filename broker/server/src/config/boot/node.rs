@@ -59,8 +59,10 @@ pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(Broker
             settings.set(*key, "1", Origin::Derived("this release keeps one replica of each partition"));
         }
     }
-    let node_id = BrokerId(settings.read("node.id")?);
-    settings.set("broker.id", node_id.to_string(), Origin::Derived("another name for node.id"));
+    let node_id = quorum.node_id.map(BrokerId);
+    if let Some(id) = node_id {
+        settings.set("broker.id", id.to_string(), Origin::Derived("another name for node.id"));
+    }
     let bound = resolve_listeners(&mut settings, &checked.leftovers, &quorum, host)?;
     let derived = Derived {
         node_id,

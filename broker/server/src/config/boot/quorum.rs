@@ -19,6 +19,8 @@ const ROLES: &str = "process.roles";
 
 /// See the module.
 pub(super) struct Quorum {
+    /// `node.id`; none of a broker that is to be given one.
+    pub(super) node_id: Option<i32>,
     pub(super) roles: Roles,
     /// `controller.quorum.voters`
     pub(super) voters: Vec<QuorumVoter>,
@@ -49,10 +51,10 @@ pub(super) fn resolve(
         settings.set(ROLES, "broker,controller", ALONE);
     }
     let roles = read_roles(settings)?;
-    let node_id = node_id::settle(settings, is_quorum, host, log_dirs)?;
+    let node_id = node_id::settle(settings, is_quorum, roles, host, log_dirs)?;
     check_voters(node_id, roles, &voters, &bootstrap_servers)?;
     let is_alone = roles.broker && roles.controller && voters.len() <= 1 && bootstrap_servers.len() <= 1;
-    Ok(Quorum { roles, voters, bootstrap_servers, is_alone })
+    Ok(Quorum { node_id, roles, voters, bootstrap_servers, is_alone })
 }
 
 fn read_roles(settings: &Settings) -> Result<Roles, ConfigError> {
@@ -102,14 +104,16 @@ fn refuse_several_zookeepers(connect: &str) -> Result<(), ConfigError> {
 
 /// Who votes and who is a controller must be the same where it is said twice.
 fn check_voters(
-    node_id: i32,
+    node_id: Option<i32>,
     roles: Roles,
     voters: &[QuorumVoter],
     servers: &[(String, u16)],
 ) -> Result<(), ConfigError> {
     let named: Vec<String> = voters.iter().map(|voter| format!("{}@{}:{}", voter.id, voter.host, voter.port)).collect();
-    let is_voter = voters.iter().any(|voter| voter.id == node_id);
-    if !voters.is_empty() && is_voter != roles.controller {
+    // Who has no id is a broker, and cannot be named.
+    let misnamed =
+        node_id.filter(|id| !voters.is_empty() && voters.iter().any(|voter| voter.id == *id) != roles.controller);
+    if let Some(node_id) = misnamed {
         let reason = match roles.controller {
             true => format!("node {node_id} is a controller (process.roles): it must be named here"),
             false => format!("node {node_id} is only a broker (process.roles): it must not be named here"),
@@ -163,8 +167,13 @@ impl Quorum {
 
     /// What other nodes are told of the quorum's listeners: where no name is given, the one that `controller.quorum.voters` has for this
     /// node, else that of the host.
-    pub(super) fn advertise(&self, node_id: BrokerId, listeners: &[Listener], host: &HostFacts) -> Vec<Listener> {
-        let voter = self.voters.iter().find(|voter| voter.id == node_id.0);
+    pub(super) fn advertise(
+        &self,
+        node_id: Option<BrokerId>,
+        listeners: &[Listener],
+        host: &HostFacts,
+    ) -> Vec<Listener> {
+        let voter = self.voters.iter().find(|voter| Some(BrokerId(voter.id)) == node_id);
         let name = voter.map_or(&host.host_name, |voter| &voter.host);
         let advertised = |listener: &Listener| match listener.host.as_str() {
             "" | "0.0.0.0" | "::" => Listener { host: name.clone(), ..listener.clone() },

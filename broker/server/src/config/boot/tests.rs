@@ -77,7 +77,7 @@ fn warned(boot: &Boot) -> String {
 #[test]
 fn nothing_at_all_is_a_node_by_itself() {
     let boot = Bench::file("").booted();
-    assert_eq!(boot.config.node_id.0, 1);
+    assert_eq!(boot.config.node_id, Some(BrokerId(1)));
     assert_eq!(shown(&boot.config.listeners), ["PLAINTEXT://:9092"]);
     assert_eq!(shown(&boot.config.advertised_listeners), ["PLAINTEXT://this-host:9092"]);
     assert_eq!(boot.config.inter_broker_listener_name, "PLAINTEXT");
@@ -128,7 +128,7 @@ fn confluents_single_broker_compose_settings_boot() {
     .container(&[])
     .strict()
     .booted();
-    assert_eq!(boot.config.node_id.0, 1);
+    assert_eq!(boot.config.node_id, Some(BrokerId(1)));
     assert_eq!(shown(&boot.config.listeners), ["PLAINTEXT://broker:29092", "PLAINTEXT_HOST://0.0.0.0:9092"]);
     assert_eq!(shown(&boot.config.controller_listeners), ["CONTROLLER://broker:29093"]);
     let advertised = ["PLAINTEXT://broker:29092", "PLAINTEXT_HOST://localhost:9092"];
@@ -154,7 +154,7 @@ fn bitnamis_single_broker_compose_settings_boot() {
     .container(&["/bitnami/kafka"])
     .strict()
     .booted();
-    assert_eq!(boot.config.node_id.0, 0);
+    assert_eq!(boot.config.node_id, Some(BrokerId(0)));
     assert_eq!(shown(&boot.config.advertised_listeners), ["PLAINTEXT://kafka:9092"]);
     assert_eq!(boot.config.log_dirs, [Path::new("/bitnami/kafka/data")]);
     assert_eq!(boot.config.groups.offsets_topic_replication_factor, 1);
@@ -190,7 +190,7 @@ fn wurstmeisters_inside_and_outside_listeners_boot() {
         ("KAFKA_ZOOKEEPER_CONNECT", "zookeeper:2181/kafka"),
     ])
     .booted();
-    assert_eq!(boot.config.node_id.0, 3);
+    assert_eq!(boot.config.node_id, Some(BrokerId(3)));
     assert_eq!(shown(&boot.config.listeners), ["INSIDE://:9093", "OUTSIDE://:9092"], "derived from the advertised");
     assert_eq!(boot.config.inter_broker_listener_name, "INSIDE");
 }
@@ -321,6 +321,11 @@ fn a_node_may_be_a_broker_or_a_controller_of_a_quorum_of_several() {
     assert_eq!(controller.roles, Roles { broker: false, controller: true });
     assert!(controller.listeners.is_empty() && controller.advertised_listeners.is_empty());
     assert_eq!(shown(&controller.advertised_controller_listeners), ["CONTROLLER://b:9093"], "as the voters name it");
+    let mut given = Bench::file(&format!("{quorum}process.roles=broker")).booted();
+    assert_eq!((given.config.node_id, given.settings.get("node.id")), (None, None), "the controller gives it one");
+    given.be_given(BrokerId(1001));
+    let ids = ["node.id", "broker.id"].map(|key| given.settings.explicit(key).unwrap());
+    assert_eq!((given.config.node_id, ids), (Some(BrokerId(1001)), ["1001", "1001"]));
     let broker = Bench::file(&format!("{quorum}process.roles=broker\nnode.id=7")).booted().config;
     assert_eq!(shown(&broker.listeners), ["PLAINTEXT://:9092"]);
     assert!(broker.controller_listeners.is_empty());
