@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("protocol", &["types", "protocol-derive"], true),
     ("protocol-oracle", &["protocol", "types"], false),
     ("raft", &["types"], true),
+    ("replica", &["types"], true),
     ("log", &["records", "types"], true),
     ("metadata", &["protocol", "types"], true),
     ("coordinator", &["protocol", "types"], true),

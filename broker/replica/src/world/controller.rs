@@ -1,0 +1,180 @@
+//! A model of the controller: one partition, elections only from the ISR, AlterPartition checked as Kafka's controller checks it. The log of
+//! states is what brokers apply, each in its own time.
+
+use std::collections::BTreeMap;
+
+use barnabas_types::{BrokerId, LeaderEpoch};
+
+use crate::{AlterRefusal, BrokerState, Brokers, InSyncMember};
+
+/// The partition and the brokers at one offset of the metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub leader: BrokerId,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: i32,
+    pub isr: Vec<BrokerId>,
+    pub brokers: Brokers,
+}
+
+#[derive(Debug)]
+pub(crate) struct Controller {
+    pub replicas: Vec<BrokerId>,
+    /// Every state that has been; brokers apply them in order.
+    pub states: Vec<State>,
+    /// The record by which each broker is registered.
+    registered_at: BTreeMap<BrokerId, usize>,
+}
+
+impl Controller {
+    pub(crate) fn new(replicas: Vec<BrokerId>) -> Self {
+        let broker =
+            |id: &BrokerId| (*id, BrokerState { epoch: i64::from(id.0), is_fenced: false, is_shutting_down: false });
+        let state = State {
+            leader: replicas[0],
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: 0,
+            isr: replicas.clone(),
+            brokers: Brokers(replicas.iter().map(broker).collect()),
+        };
+        let registered_at = replicas.iter().map(|id| (*id, 0)).collect();
+        Self { replicas, states: vec![state], registered_at }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        self.states.last().unwrap()
+    }
+
+    fn record(&mut self, change: impl FnOnce(&mut State)) {
+        let before = self.state();
+        let mut after = before.clone();
+        change(&mut after);
+        if after != *before {
+            if after.leader != before.leader {
+                after.leader_epoch.0 += 1;
+            }
+            if (after.leader, &after.isr) != (before.leader, &before.isr) {
+                after.partition_epoch += 1;
+            }
+            self.states.push(after);
+        }
+    }
+
+    fn may_lead(state: &State, id: BrokerId) -> bool {
+        let broker = state.brokers.0[&id];
+        state.isr.contains(&id) && !broker.is_fenced && !broker.is_shutting_down
+    }
+
+    /// The leader stays if it may; else the first of the ISR that may leads.
+    fn elect(&self, state: &mut State) {
+        if state.leader == BrokerId::NONE || !Self::may_lead(state, state.leader) {
+            let next = self.replicas.iter().copied().find(|id| Self::may_lead(state, *id));
+            state.leader = next.unwrap_or(BrokerId::NONE);
+        }
+    }
+
+    /// Out of the ISR, unless it is the last.
+    fn leave(state: &mut State, id: BrokerId) {
+        if state.isr.len() > 1 {
+            state.isr.retain(|member| *member != id);
+        }
+    }
+
+    fn change_and_elect(&mut self, change: impl FnOnce(&mut State)) {
+        let mut after = self.state().clone();
+        change(&mut after);
+        self.elect(&mut after);
+        self.record(|state| *state = after);
+    }
+
+    pub(crate) fn fence(&mut self, id: BrokerId) {
+        self.change_and_elect(|state| {
+            state.brokers.0.get_mut(&id).unwrap().is_fenced = true;
+            Self::leave(state, id);
+        });
+    }
+
+    pub(crate) fn shut_down(&mut self, id: BrokerId) {
+        self.change_and_elect(|state| {
+            state.brokers.0.get_mut(&id).unwrap().is_shutting_down = true;
+            Self::leave(state, id);
+        });
+    }
+
+    /// A new process, fenced. One that has lost what it was counted for leaves the ISR, even as the last (KIP-966).
+    pub(crate) fn register(&mut self, id: BrokerId, has_lost: bool) -> i64 {
+        if !self.state().brokers.0[&id].is_fenced {
+            self.fence(id);
+        }
+        let epoch = 1000 + i64::try_from(self.states.len()).unwrap();
+        self.record(|state| {
+            if has_lost {
+                state.isr.retain(|member| *member != id);
+            }
+            state.brokers.0.insert(id, BrokerState { epoch, is_fenced: true, is_shutting_down: false });
+        });
+        self.registered_at.insert(id, self.states.len() - 1);
+        epoch
+    }
+
+    /// Once it has applied its own registration.
+    pub(crate) fn unfence(&mut self, id: BrokerId, applied: usize) -> bool {
+        if applied <= self.registered_at[&id] || !self.state().brokers.0[&id].is_fenced {
+            return false;
+        }
+        self.change_and_elect(|state| state.brokers.0.get_mut(&id).unwrap().is_fenced = false);
+        true
+    }
+
+    /// Another member leads, as an election of the preferred leader does.
+    pub(crate) fn prefer(&mut self, id: BrokerId) {
+        if Self::may_lead(self.state(), id) {
+            self.record(|state| state.leader = id);
+        }
+    }
+
+    /// A leader that is not in the ISR: what was committed may be lost.
+    pub(crate) fn elect_unclean(&mut self, id: BrokerId) {
+        self.record(|state| {
+            state.isr = vec![id];
+            state.leader = id;
+        });
+    }
+
+    pub(crate) fn alter(
+        &mut self,
+        from: BrokerId,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: i32,
+        isr: &[InSyncMember],
+    ) -> Result<(LeaderEpoch, i32, Vec<BrokerId>), AlterRefusal> {
+        let state = self.state();
+        if leader_epoch > state.leader_epoch || partition_epoch > state.partition_epoch {
+            return Err(AlterRefusal::NotController);
+        }
+        if leader_epoch < state.leader_epoch {
+            return Err(AlterRefusal::FencedLeaderEpoch);
+        }
+        if from != state.leader || !isr.iter().any(|member| member.broker == from) {
+            return Err(AlterRefusal::InvalidRequest);
+        }
+        if partition_epoch < state.partition_epoch {
+            return Err(AlterRefusal::InvalidUpdateVersion);
+        }
+        let may_join = |member: &InSyncMember| {
+            let broker = state.brokers.0[&member.broker];
+            let is_same = member.broker_epoch == -1 || member.broker_epoch == broker.epoch;
+            !broker.is_fenced && !broker.is_shutting_down && is_same
+        };
+        if !isr.iter().all(may_join) {
+            return Err(AlterRefusal::IneligibleReplica);
+        }
+        let members: Vec<_> = isr.iter().map(|member| member.broker).collect();
+        self.change_and_elect(|state| state.isr = members);
+        let state = self.state();
+        match state.leader == from {
+            true => Ok((state.leader_epoch, state.partition_epoch, state.isr.clone())),
+            false => Err(AlterRefusal::NewLeaderElected),
+        }
+    }
+}
