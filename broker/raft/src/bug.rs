@@ -59,6 +59,10 @@ bugs! {
     RemovedLeaderStays,
     /// A replica that has lost an election does not stand again.
     StandsOnlyOnce,
+    /// A voter with an empty disk takes part as if it had never promised anything.
+    TrustsAnEmptyDisk,
+    /// A voter with an empty disk takes part as soon as it has what any leader holds to be committed.
+    TrustsTheFirstLeader,
 }
 
 impl Node {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 
+use crate::memory::Memory;
 use crate::node::{Life, Node};
 use crate::{
     Broken, Candidate, ControlRecord, Destination, Effect, ElectionState, Endpoint, ErrorCode, Follower, HaltReason,
@@ -15,6 +16,13 @@ impl Node {
     pub(crate) fn keep(&mut self, state: ElectionState, out: &mut Vec<Effect>) {
         if self.kept == state {
             return;
+        }
+        if !self.memory.is_whole() {
+            // The first vote of a new quorum. What has promised nothing has nothing to keep, and would be taken for one that has.
+            if state.voted.is_none() {
+                return;
+            }
+            self.memory = Memory::Whole;
         }
         self.kept = state;
         // Nobody has heard of the one before: one write and one sync will do.
@@ -84,6 +92,7 @@ impl Node {
     }
 
     fn enter(&mut self, role: Role) {
+        self.doubt_again(role.epoch());
         self.role = role;
         self.requests.clear();
     }
@@ -252,7 +261,7 @@ impl Node {
 
     /// True while this replica may begin elections.
     pub(crate) fn may_stand(&self) -> bool {
-        self.life == Life::Running && self.may_be_elected()
+        self.life == Life::Running && self.may_be_elected() && self.remembers()
     }
 
     /// Who was elected in this epoch, as far as this replica knows, though it may have stepped down since.
@@ -271,6 +280,9 @@ impl Node {
         let (own, epoch) = (self.config.key.id, self.epoch());
         if hint.epoch < epoch {
             return true;
+        }
+        if hint.leader.is_some() && hint.epoch > LeaderEpoch(0) {
+            self.doubt(out);
         }
         let known = self.known_leader();
         match hint.leader {

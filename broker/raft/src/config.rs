@@ -23,6 +23,8 @@ pub struct Config {
     pub moved_voters: Vec<MovedVoter>,
     /// `controller.quorum.bootstrap.servers`: whom to ask while no voter is known.
     pub bootstrap_servers: Vec<(Box<str>, u16)>,
+    /// Somebody has said, before this replica started, that the quorum has a leader.
+    pub quorum_is_formed: bool,
     /// `controller.quorum.auto.join.enable`.
     pub auto_join: bool,
     /// `controller.quorum.election.timeout.ms`; up to twice as long, at random.
@@ -76,6 +78,7 @@ impl Config {
             configured_voters: VoterSet::default(),
             moved_voters: Vec::new(),
             bootstrap_servers: Vec::new(),
+            quorum_is_formed: false,
             auto_join: false,
             election_timeout_ms: 1000,
             fetch_timeout_ms: 2000,

@@ -74,6 +74,10 @@ pub enum Effect {
         /// Where the leader listens.
         endpoints: Vec<Endpoint>,
     },
+    /// This replica may have forgotten what it promised: it has neither votes nor records, and others have. It does not vote meanwhile.
+    MemoryDoubted,
+    /// It has everything again, and takes part.
+    MemoryRegained,
     /// Send a request. Its answer, or that there is none, is handed in under the same id.
     Send {
         /// Names the request.

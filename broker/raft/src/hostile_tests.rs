@@ -9,10 +9,10 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp, Uuid};
 use crate::timers::Random;
 use crate::{
     AddVoterRequest, BatchSummary, BeginQuorumEpochRequest, Broken, Config, ControlHistory, ControlRecord, Effect,
-    EndQuorumEpochRequest, Endpoint, EpochResponse, ErrorCode, FetchContent, FetchRequest, FetchResponse,
-    FetchSnapshotRequest, FetchSnapshotResponse, HaltReason, Input, KRaftVersionRange, LeaderHint, LogView, Node,
-    Recovered, RemoveVoterRequest, ReplicaKey, Request, RequestFailure, RequestId, Response, SnapshotContent,
-    SnapshotId, UpdateVoterRequest, VoteRequest, VoteResponse, Voter, VoterResponse, VoterSet,
+    ElectionState, EndQuorumEpochRequest, Endpoint, EpochResponse, ErrorCode, FetchContent, FetchRequest,
+    FetchResponse, FetchSnapshotRequest, FetchSnapshotResponse, HaltReason, Input, KRaftVersionRange, LeaderHint,
+    LogView, Node, Recovered, RemoveVoterRequest, ReplicaKey, Request, RequestFailure, RequestId, Response,
+    SnapshotContent, SnapshotId, UpdateVoterRequest, VoteRequest, VoteResponse, Voter, VoterResponse, VoterSet,
 };
 
 /// Makes up messages; most numbers are near those that matter.
@@ -208,7 +208,9 @@ fn replica(seed: u64) -> Node {
     let control = ControlHistory::from_snapshot(SnapshotId::default(), 1, Some(voters));
     let log = LogView::new(Offset(0), Offset(0), Vec::new(), Vec::new()).unwrap();
     let config = Config { auto_join: true, ..Config::new(key(1), "cluster", vec![endpoint(1)], seed) };
-    Node::new(config, Recovered { election: None, log, control }).unwrap()
+    // Every other one has taken part before; the others may learn that they have forgotten something.
+    let election = seed.is_multiple_of(2).then(|| ElectionState::seen(LeaderEpoch(1)));
+    Node::new(config, Recovered { election, log, control }).unwrap()
 }
 
 /// Plays one replica against made-up others; notes which roles it was in, and returns how many requests were answered.

@@ -12,6 +12,7 @@ mod describe;
 mod effect;
 mod input;
 mod log_view;
+mod memory;
 mod message;
 #[cfg(test)]
 mod moved_voter_tests;

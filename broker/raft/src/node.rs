@@ -5,6 +5,7 @@ use std::time::Duration;
 use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
 
 use crate::bug::{self, Bug};
+use crate::memory::Memory;
 use crate::requests::Requests;
 use crate::timers::{Millis, Random, earlier, millis};
 use crate::{
@@ -52,6 +53,7 @@ pub struct Node {
     pub(crate) high_watermark: Offset,
     /// What `quorum-state` holds.
     pub(crate) kept: ElectionState,
+    pub(crate) memory: Memory,
     pub(crate) requests: Requests,
     pub(crate) random: Random,
     /// What this epoch's follower adds to the fetch timeout.
@@ -89,6 +91,7 @@ impl Node {
             return Err(StartError::UnservedKRaftVersion { version, min: served.min, max: served.max });
         }
         let kept = election.unwrap_or_default();
+        let memory = Memory::recovered(&config, &kept, &log, &control);
         let forgets = bug::of(&config, Bug::VotesAgainAfterRestart);
         let (epoch, vote) = match kept.voted {
             _ if forgets => (kept.epoch.max(log.last_epoch()), Vote::Free),
@@ -106,6 +109,7 @@ impl Node {
             log,
             control,
             kept,
+            memory,
             requests: Requests::default(),
             random: Random::new(config.seed),
             patience_ms: 0,

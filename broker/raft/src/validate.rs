@@ -157,15 +157,19 @@ fn offsets(node: &Node) -> Result<(), Broken> {
 /// What others rely on is on disk: the epoch that this replica votes, stands or leads in.
 fn elections(node: &Node) -> Result<(), Broken> {
     let (epoch, kept) = (node.epoch(), node.kept);
+    // Others rely on nothing of a replica that remembers nothing.
+    let may_be_newer = !node.memory.is_whole();
     let is_kept = match &node.role {
         Role::Candidate(_) => kept == ElectionState::voted(epoch, node.config.key),
         Role::Leader(_) => kept.epoch == epoch && kept.leader == Some(node.config.key.id),
-        Role::Follower(follower) => kept.epoch == epoch && kept.leader == Some(follower.leader),
+        Role::Follower(follower) => may_be_newer || (kept.epoch == epoch && kept.leader == Some(follower.leader)),
         Role::Unattached(unattached) => match unattached.vote {
             Vote::Given(candidate) => kept.epoch == epoch && kept.voted == Some(candidate),
-            Vote::Free | Vote::Withheld => kept.epoch == epoch || node.life == crate::node::Life::Created,
+            Vote::Free | Vote::Withheld => {
+                may_be_newer || kept.epoch == epoch || node.life == crate::node::Life::Created
+            }
         },
-        Role::Prospective(_) | Role::Resigned(_) => kept.epoch == epoch,
+        Role::Prospective(_) | Role::Resigned(_) => may_be_newer || kept.epoch == epoch,
     };
     if is_kept { Ok(()) } else { Err(Broken::NotKept { epoch, kept: kept.epoch }) }
 }

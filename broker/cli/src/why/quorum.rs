@@ -21,7 +21,8 @@ fn leaderless(error: &str) -> Report {
     report.wrong(
         format!("The quorum could not be described ({error}). Nothing of the cluster's metadata can change: no topic, no leader of a partition, no configuration. What runs goes on as it is."),
         "more than half of the voters have to run and reach each other by their controller listeners. Look at each controller's log and at \
-         what is between them; `barnabas storage info` tells whose directories a stopped node has. If the names of the voters have \
+         what is between them; `barnabas storage info` tells whose directories a stopped node has. A voter that came late or lost its disk does not count until it \
+         has copied everything from a leader (its log says so): then the voters that are down have to come back. If the names of the voters have \
          changed, `barnabas storage set-voters` writes the new ones.",
     );
     report

@@ -87,7 +87,8 @@ fn park(node: &mut Node, token: u64, request: &FetchRequest, out: &mut Vec<Effec
     let expires_ms = node.now_ms.saturating_add(u64::from(request.max_wait_ms.unsigned_abs()));
     let Role::Leader(leader) = &mut node.role else { return };
     // A reader asks again only when it no longer waits for the answer to its last question.
-    let earlier = leader.parked.iter().position(|parked| parked.replica == request.replica);
+    let is_same = |parked: &ParkedFetch| parked.replica == request.replica && request.replica.id.0 >= 0;
+    let earlier = leader.parked.iter().position(is_same);
     let earlier = earlier.map(|index| leader.parked.remove(index));
     leader.parked.push(ParkedFetch {
         token,

@@ -53,6 +53,7 @@ pub(crate) fn commit(node: &mut Node, out: &mut Vec<Effect>) {
         node.high_watermark = committed;
         out.push(Effect::Commit { high_watermark: committed });
     }
+    node.remember(out);
 }
 
 fn truncate(node: &mut Node, epoch: LeaderEpoch, end_offset: Offset, out: &mut Vec<Effect>) -> bool {

@@ -103,6 +103,9 @@ pub(crate) fn check_leader_request(node: &Node, epoch: LeaderEpoch) -> Result<()
         Err(ErrorCode::FencedLeaderEpoch)
     } else if epoch > node.epoch() {
         Err(ErrorCode::UnknownLeaderEpoch)
+    } else if !node.remembers() {
+        // Who asks in order to remember must not rely on one that does not.
+        Err(ErrorCode::BrokerNotAvailable)
     } else if !matches!(node.role, Role::Leader(_)) {
         Err(ErrorCode::NotLeaderOrFollower)
     } else if node.life != Life::Running {

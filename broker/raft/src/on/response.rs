@@ -84,6 +84,11 @@ fn take(node: &mut Node, request: &InFlight, response: Response, out: &mut Vec<E
         if says_nothing || !node.learn(&leader, out) {
             return false;
         }
+        if let (Some(voter), Kind::Fetch, ErrorCode::None | ErrorCode::NotLeaderOrFollower) =
+            (request.node, request.kind, error)
+        {
+            node.confirm(voter, leader.epoch);
+        }
         let has_changed = role != std::mem::discriminant(&node.role);
         // Who asked without knowing a leader, and asked the leader, has the answer already.
         let goes_on = matches!((request.kind, &node.role), (Kind::Fetch, Role::Follower(_)));

@@ -12,6 +12,9 @@ pub(crate) fn on_start(node: &mut Node, out: &mut Vec<Effect>) {
     if node.log.durable_end() < node.log.end() {
         out.push(Effect::Sync);
     }
+    if !node.remembers() {
+        out.push(Effect::MemoryDoubted);
+    }
     let epoch = node.epoch();
     let leader = node.kept.leader.filter(|&leader| node.kept.epoch == epoch && leader != node.config.key.id);
     if epoch > node.kept.epoch {

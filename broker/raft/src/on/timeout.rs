@@ -1,8 +1,9 @@
 //! What time brings: after every input each role does what is due and sends what it may. Knows no clock.
 
-use barnabas_types::{BrokerId, LeaderEpoch};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::bug::Bug;
+use crate::memory::Memory;
 use crate::node::Life;
 use crate::requests::Kind;
 use crate::timers::{Millis, earlier};
@@ -122,7 +123,25 @@ fn follower(node: &mut Node, out: &mut Vec<Effect>) {
             _ => put_off_update(node),
         }
     }
+    if leader.as_ref().is_some_and(|to| node.requests.ready(to)) {
+        node.return_when_confirmed();
+    }
+    ask_for_epochs(node, out);
     send_fetch(node, leader, out);
+}
+
+/// Asks the other voters in which epoch they are, while this replica has to know: any Fetch is answered with that.
+fn ask_for_epochs(node: &mut Node, out: &mut Vec<Effect>) {
+    let Role::Follower(follower) = &node.role else { return };
+    let leader = follower.leader;
+    for voter in node.unconfirmed() {
+        if voter != leader
+            && let Some(to) = node.ready_voter(voter)
+        {
+            let request = fetch_request(node);
+            node.send(&to, Kind::Fetch, request, out);
+        }
+    }
 }
 
 fn put_off_update(node: &mut Node) {
@@ -328,7 +347,7 @@ fn send_fetch_to_leader(node: &mut Node, leader: &Destination, out: &mut Vec<Eff
     if download.size.is_none_or(|size| download.position < size) {
         let request = FetchSnapshotRequest {
             cluster_id: Some(node.config.cluster_id.clone()),
-            replica: node.config.key,
+            replica: node.fetches_as(),
             epoch: node.epoch(),
             snapshot: download.id,
             position: download.position,
@@ -341,14 +360,19 @@ fn send_fetch_to_leader(node: &mut Node, leader: &Destination, out: &mut Vec<Eff
 fn fetch_request(node: &Node) -> Request {
     Request::Fetch(FetchRequest {
         cluster_id: Some(node.config.cluster_id.clone()),
-        replica: node.config.key,
+        replica: node.fetches_as(),
         epoch: node.epoch(),
         offset: node.log.end(),
         last_fetched_epoch: node.log.last_epoch(),
         max_wait_ms: node.config.fetch_wait_ms(),
         max_bytes: node.config.fetch_max_bytes,
-        high_watermark: Some(node.high_watermark),
+        high_watermark: Some(known_watermark(node)),
     })
+}
+
+/// What the sender of a Fetch knows to be committed. Who returns asks the leader for what it holds, whatever was heard before.
+const fn known_watermark(node: &Node) -> Offset {
+    if matches!(node.memory, Memory::Returning) { Offset(-1) } else { node.high_watermark }
 }
 
 /// A bootstrap server or another voter that can be asked now, at random; not `leader`, which does not answer.

@@ -1,6 +1,6 @@
 //! Vote and pre-vote: whether the candidate may lead, and what its answer means to the candidate (KIP-595, KIP-853, KIP-996).
 
-use barnabas_types::BrokerId;
+use barnabas_types::{BrokerId, Offset};
 
 use crate::bug::Bug;
 use crate::on::request::{check_voter_request, is_meant, respond_error};
@@ -29,8 +29,14 @@ pub(crate) fn on_vote(node: &mut Node, token: u64, request: &VoteRequest, out: &
     }
     let is_up_to_date = (request.last_epoch, request.last_offset) >= (node.log.last_epoch(), node.log.end())
         || node.has(Bug::VotesForShortLogs);
-    let granted =
-        if request.pre_vote { is_up_to_date && would_vote(node) } else { vote(node, request, is_up_to_date, out) };
+    if request.last_offset > Offset(0) {
+        node.doubt(out);
+    }
+    let granted = if request.pre_vote {
+        is_up_to_date && node.remembers() && would_vote(node)
+    } else {
+        vote(node, request, is_up_to_date, out)
+    };
     out.push(Effect::Respond {
         token,
         response: Response::Vote(VoteResponse { error: ErrorCode::None, leader: node.hint(), granted }),
@@ -51,6 +57,9 @@ fn would_vote(node: &Node) -> bool {
 
 /// Gives the vote where it is free, and keeps that on disk before it is told.
 fn vote(node: &mut Node, request: &VoteRequest, is_up_to_date: bool, out: &mut Vec<Effect>) -> bool {
+    if !node.remembers() {
+        return false;
+    }
     let vote = match &node.role {
         Role::Unattached(unattached) => unattached.vote,
         Role::Prospective(prospective) => prospective.vote,

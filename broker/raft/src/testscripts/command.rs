@@ -127,6 +127,7 @@ impl<'a> Command<'a> {
         let mut config = Config::new(own, "cluster", self.endpoints(own.id), self.number("seed", 1));
         config.is_controller = self.number("controller", true);
         config.fetch_timeout_spread_ms = self.number("fetch_timeout_spread_ms", 0);
+        config.quorum_is_formed = self.number("formed", false);
         config.auto_join = self.number("auto_join", false);
         config.kraft_versions = self.levels();
         let servers = self.text("bootstrap").unwrap_or("").split(',').filter(|text| !text.is_empty());
@@ -142,11 +143,15 @@ impl<'a> Command<'a> {
         });
         let snapshots = self.text("snapshots").unwrap_or("").split(',').filter(|text| !text.is_empty());
         let epochs = self.text("epochs").unwrap_or("").split(',').filter(|text| !text.is_empty());
+        let epochs: Vec<_> = epochs.map(position).collect();
+        // A replica with records has an election behind it, unless it has forgotten that.
+        let has_seen = |(epoch, _): &(LeaderEpoch, Offset)| ElectionState::seen(*epoch);
+        let seen = epochs.last().map(has_seen).filter(|_| self.number("election_state", true));
         let log = LogView::new(
             Offset(self.number("log_start", 0)),
             Offset(self.number("log_end", 0)),
             snapshots.map(snapshot_id).collect(),
-            epochs.map(position).collect(),
+            epochs,
         )
         .map_err(|error| error.to_string())?;
         let voters = self.text("voters").map(voter_set);
@@ -159,7 +164,8 @@ impl<'a> Command<'a> {
             let (ids, offset) = text.split_once('@').unwrap();
             control.record(Offset(offset.parse().unwrap()), &ControlRecord::Voters(voter_set(ids)));
         }
-        Node::new(config, Recovered { election: led.or(voted), log, control }).map_err(|error| error.to_string())
+        Node::new(config, Recovered { election: led.or(voted).or(seen), log, control })
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn input(&self, sent: &BTreeMap<u16, RequestId>) -> Input {

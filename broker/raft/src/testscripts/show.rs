@@ -67,6 +67,8 @@ pub(super) fn effect(effect: &Effect) -> String {
         Effect::InstallSnapshot { id: installed } => format!("InstallSnapshot {}", id(installed)),
         Effect::AbandonSnapshot { id: abandoned } => format!("AbandonSnapshot {}", id(abandoned)),
         Effect::TrimLog { to } => format!("TrimLog to={}", id(to)),
+        Effect::MemoryDoubted => "MemoryDoubted".to_owned(),
+        Effect::MemoryRegained => "MemoryRegained".to_owned(),
         Effect::Stopped => "Stopped".to_owned(),
         Effect::Halt(reason) => format!("Halt: {reason}"),
     }
@@ -90,7 +92,8 @@ fn request(request: &Request) -> String {
             format!("EndQuorumEpoch epoch={} leader={} preferred={}", end.epoch, end.leader, keys(&end.preferred))
         }
         Request::Fetch(fetch) => format!(
-            "Fetch epoch={} offset={} last_epoch={} hw={}",
+            "Fetch{} epoch={} offset={} last_epoch={} hw={}",
+            if fetch.replica.id.0 < 0 { " as nobody" } else { "" },
             fetch.epoch,
             fetch.offset,
             fetch.last_fetched_epoch,
@@ -165,6 +168,7 @@ pub(super) fn state(node: &Node) -> String {
         Role::Resigned(_) => "resigned".to_owned(),
     };
     let (log, in_set) = (node.log(), if node.is_voter() { "voter" } else { "observer" });
+    let role = if node.remembers() { role } else { format!("{role} in doubt") };
     format!(
         "= {role} epoch={} log={}..{} durable={} hw={} {in_set} of {}",
         node.epoch(),
