@@ -79,6 +79,8 @@ deeds! {
     FullDisk "full-disk" "fault: full disk" { node: Place, micros: u64 },
     /// A disk is replaced by an empty one.
     LostDisk "lost-disk" "fault: lost disk" { node: Place },
+    /// A disk is replaced by an empty one, and that is formatted as the first one was: by all its keys the voter is what it was.
+    FormattedAgain "formatted-again" "fault: disk formatted again as the first" { node: Place },
     /// A bit changes on a disk, in the newest snapshot or the log that it holds.
     FlippedBit "flipped-bit" "fault: flipped bit" { node: Place, choice: u64 },
     /// A machine's calendar jumps, back or ahead.

@@ -29,10 +29,11 @@ enum Kind {
     WallClock,
     FlippedBit,
     Snapshot,
+    FormattedAgain,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Kill,
         Self::PowerCut,
         Self::DieWriting,
@@ -50,6 +51,7 @@ impl Kind {
         Self::WallClock,
         Self::FlippedBit,
         Self::Snapshot,
+        Self::FormattedAgain,
     ];
 }
 
@@ -135,6 +137,7 @@ impl Dice {
             Kind::FailedSync => Deed::FailedSync { node, micros },
             Kind::FullDisk => Deed::FullDisk { node, micros },
             Kind::LostDisk => Deed::LostDisk { node },
+            Kind::FormattedAgain => Deed::FormattedAgain { node },
             Kind::LostMinority => {
                 let first = faults.below(places.len() as u64);
                 let from = usize::try_from(first).unwrap_or(0);

@@ -54,6 +54,8 @@ pub struct Replica {
     pub running: bool,
     /// Its disk does not hold what was written.
     pub damaged: bool,
+    /// It has taken part, with this disk: it has something committed, and knows what it promised.
+    pub settled: bool,
     /// Where it stands; where it stood last, when it is not running.
     pub standing: Standing,
     /// Its log, synced or not.
@@ -72,6 +74,7 @@ impl Replica {
             key,
             running: false,
             damaged: false,
+            settled: false,
             standing: Standing::default(),
             log: Chain::default(),
             voters_in_log: Vec::new(),
@@ -109,10 +112,10 @@ impl Observed {
         self.committed.last_key_value().map_or(0, |(&end, _)| end)
     }
 
-    /// True while the directory of the replica with `key` exists and holds what was written.
+    /// True while the directory of the replica with `key` exists and holds what was written, all that was promised included.
     #[must_use]
     pub fn is_whole(&self, key: ReplicaKey) -> bool {
-        self.replicas.iter().any(|replica| replica.key == key && !replica.damaged)
+        self.replicas.iter().any(|replica| replica.key == key && !replica.damaged && replica.settled)
     }
 }
 

@@ -40,8 +40,8 @@ const MOST_EVENTS: u64 = 400_000;
 /// Something that happens.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A message arrives.
-    Arrive(Place, Message),
+    /// A message arrives: from where, and where.
+    Arrive(Place, Place, Message),
     /// A replica's deadline.
     Tick { place: Place, life: u32 },
     /// A sync that was put off.
@@ -108,6 +108,8 @@ pub struct World {
     /// What was done.
     deeds: Vec<(Instant, Deed)>,
     salt: Salt,
+    /// With whom the quorum was formatted.
+    first_voters: Vec<ReplicaKey>,
     pub(crate) trace: Trace,
     pub(crate) figures: Figures,
     pub(crate) violation: Option<Violation>,
@@ -180,6 +182,7 @@ impl World {
             calm_since: None,
             acknowledged_before: 0,
             salt,
+            first_voters: Vec::new(),
             plan,
         };
         world.build();
@@ -191,6 +194,7 @@ impl World {
         self.observed.replicas = self.machines.iter().map(|machine| Replica::new(machine.key)).collect();
         let keys = self.machines.iter().map(|machine| machine.key);
         let voters: Vec<ReplicaKey> = keys.take(self.plan.voters).collect();
+        self.first_voters.clone_from(&voters);
         if self.plan.kraft_version == 0 {
             let unknown = |voter: &ReplicaKey| ReplicaKey { directory_id: Uuid::ZERO, ..*voter };
             self.observed.configured = voters.iter().map(unknown).collect();
@@ -269,7 +273,7 @@ impl World {
     /// Lets one event happen; true when the history is complete.
     fn happen(&mut self, event: Event) -> bool {
         match event {
-            Event::Arrive(place, message) => self.arrive(place, message),
+            Event::Arrive(from, place, message) => self.arrive(from, place, message),
             Event::Tick { place, life } => self.tick(place, life),
             Event::Sync { place, life } => self.sync(place, life),
             Event::NoAnswer(asker, failure) => self.no_answer(asker, failure),

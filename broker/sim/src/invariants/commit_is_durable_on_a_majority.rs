@@ -38,9 +38,10 @@ impl Invariant for CommitIsDurableOnAMajority {
                         || voter.directory_id == barnabas_types::Uuid::ZERO)
             };
             // What a replica said before its disk was lost may arrive afterwards.
-            let Some(other) = seen.replicas.iter().chain(&seen.lost).find(same) else { return false };
-            other.durable_end >= watermark
-                && (other.log.start() > watermark || other.log.history_at(watermark) == history)
+            seen.replicas.iter().chain(&seen.lost).filter(same).any(|other| {
+                other.durable_end >= watermark
+                    && (other.log.start() > watermark || other.log.history_at(watermark) == history)
+            })
         };
         let holding = voters.iter().filter(has).count();
         if holding * 2 > voters.len() {

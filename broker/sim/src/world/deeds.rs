@@ -65,6 +65,7 @@ impl World {
             | Deed::FullDisk { node, .. }
             | Deed::Snapshot { node } => runs(node),
             Deed::LostDisk { node } | Deed::FlippedBit { node, .. } => self.may_lose_disk(*node),
+            Deed::FormattedAgain { node } => self.may_forget(*node),
             Deed::Partition { .. } | Deed::Foul { .. } | Deed::WallClock { .. } => true,
             Deed::AddVoter { .. } | Deed::RemoveVoter { .. } => !self.operator.waits(),
         }
@@ -95,6 +96,7 @@ impl World {
             Deed::FailedSync { node, micros } => self.disk_for_a_while(node, micros, |disk| disk.fail_syncs(1)),
             Deed::FullDisk { node, micros } => self.disk_for_a_while(node, micros, |disk| disk.set_full(true)),
             Deed::LostDisk { node } => self.lose_disk(node),
+            Deed::FormattedAgain { node } => self.format_again(node),
             Deed::FlippedBit { node, choice } => {
                 if let (Some(machine), Some(replica)) = (self.machines.get(node), self.observed.replicas.get_mut(node))
                 {
@@ -153,7 +155,7 @@ impl World {
     }
 
     /// What must be so before a disk may be lost: each voter set that any replica goes by keeps a majority whose disks are as they were
-    /// when they became voters. No change of the voters is under way, which might count on this disk.
+    /// when they became voters, and that have taken part. No change of the voters is under way, which might count on this disk.
     fn may_lose_disk(&self, place: Place) -> bool {
         let Some(victim) = self.observed.replicas.get(place) else { return false };
         let leads = self.leader().and_then(|leader| self.observed.replicas.get(leader));
@@ -172,6 +174,20 @@ impl World {
             let alive = voters.iter().filter(|voter| **voter != victim.key && self.observed.is_whole(**voter));
             voters.is_empty() || alive.count() * 2 > voters.len()
         })
+    }
+
+    /// What must be so before a voter may forget: it is one of the first, with its first disk, and every other voter that anybody goes by has its
+    /// disk and a committed record. Where two of three have none they may be a new quorum, as far as they can know.
+    fn may_forget(&self, place: Place) -> bool {
+        let Some(victim) = self.observed.replicas.get(place) else { return false };
+        let known = self.observed.replicas.iter().map(|replica| &replica.standing.voters);
+        let known: Vec<_> = known.filter(|voters| !voters.is_empty()).chain([&self.first_voters]).collect();
+        let are_whole = |voters: &&Vec<_>| {
+            voters.len() > 2
+                && voters.contains(&victim.key)
+                && voters.iter().all(|voter| self.observed.is_whole(*voter))
+        };
+        self.may_lose_disk(place) && known.iter().all(are_whole)
     }
 
     fn change_is_under_way(&self) -> bool {

@@ -12,12 +12,15 @@ use super::{CLUSTER, Event, World, endpoint};
 use crate::disk::VirtualDisk;
 use crate::disk_log::{Cursor, METADATA_LOG_DIR};
 use crate::network::Place;
+use crate::observed::RoleName;
 use crate::process::{Failed, HOST, Process, Setup};
 use crate::random::{Concern, Random, Salt};
 use crate::schedule::{DriftingClock, Instant};
 
 /// When virtual time begins, in calendar time.
 const BEGINNING_MS: u64 = 1_750_000_000_000;
+/// After how long it is tried again whether a machine with a disk formatted as the first one may start.
+const FORMATTING_MICROS: u64 = 20_000;
 const KRAFT_VERSIONS: KRaftVersionRange = KRaftVersionRange { min: 0, max: 1 };
 
 /// A machine.
@@ -36,6 +39,10 @@ pub(crate) struct Machine {
     pub(crate) life: u32,
     /// Until then the process does nothing.
     idle_until: Instant,
+    /// Messages that its processes sent and that have not arrived.
+    pub(super) on_their_way: i64,
+    /// Its disk was formatted as the first one was, and no process has run on it.
+    has_forgotten: bool,
     /// Where the next batch will be in its files.
     pub(super) cursor: Cursor,
     /// A sync is planned.
@@ -58,6 +65,8 @@ impl Machine {
             process: None,
             life: 0,
             idle_until: Instant(0),
+            on_their_way: 0,
+            has_forgotten: false,
             cursor: Cursor::default(),
             sync_planned: false,
             tick_planned: None,
@@ -160,6 +169,9 @@ impl World {
         else {
             return;
         };
+        if machine.has_forgotten && (machine.on_their_way > 0 || self.is_election_open()) {
+            return self.schedule.plan(now.after(FORMATTING_MICROS), Event::Restart { place, life });
+        }
         let (key, life) = (machine.key, life + 1);
         let config = self.config(place, key, life);
         let setup = Setup {
@@ -179,6 +191,7 @@ impl World {
         let syncs = self.chance(Concern::Sync, place, life);
         let Some(machine) = self.machines.get_mut(place) else { return };
         machine.disk.revive();
+        machine.has_forgotten = false;
         (machine.life, machine.syncs) = (life, syncs);
         (machine.sync_planned, machine.tick_planned) = (false, None);
         self.figures.count("starts");
@@ -304,6 +317,25 @@ impl World {
             self.observed.lost.push(lost);
         }
         self.format(place, &[]);
+    }
+
+    fn is_election_open(&self) -> bool {
+        self.observed.replicas.iter().any(|replica| replica.running && replica.standing.role == RoleName::Candidate)
+    }
+
+    /// Gives a machine an empty disk, formatted as the first one was. Until that is done, all that its processes sent has arrived, and no candidate
+    /// counts votes any more that they gave.
+    pub(crate) fn format_again(&mut self, place: Place) {
+        self.kill(place, true);
+        let Some(machine) = self.machines.get_mut(place) else { return };
+        machine.disk = VirtualDisk::default();
+        machine.has_forgotten = true;
+        if let Some(replica) = self.observed.replicas.get_mut(place) {
+            let lost = std::mem::replace(replica, crate::observed::Replica::new(replica.key));
+            self.observed.lost.push(lost);
+        }
+        let voters = self.first_voters.clone();
+        self.format(place, &voters);
     }
 }
 

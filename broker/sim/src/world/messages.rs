@@ -59,16 +59,23 @@ impl World {
         // Connections double nothing; what replicas say to each other must bear it, and does.
         let doubles = matches!(message, Message::Request { .. } | Message::Answer { .. }) && from < self.machines.len();
         for at in arrivals.into_iter().take(if doubles { 2 } else { 1 }) {
-            self.schedule.plan(at, Event::Arrive(to, message.clone()));
+            self.on_its_way(from, 1);
+            self.schedule.plan(at, Event::Arrive(from, to, message.clone()));
         }
     }
 
-    pub(super) fn arrive(&mut self, place: Place, message: Message) {
+    /// So many messages more of `from` have not arrived.
+    fn on_its_way(&mut self, from: Place, more: i64) {
+        self.machine_mut(from).into_iter().for_each(|machine| machine.on_their_way += more);
+    }
+
+    pub(super) fn arrive(&mut self, from: Place, place: Place, message: Message) {
         let now = self.schedule.now();
         if let Some(until) = self.machines.get(place).and_then(|machine| machine.idle_until(now)) {
-            self.schedule.plan(until, Event::Arrive(place, message));
+            self.schedule.plan(until, Event::Arrive(from, place, message));
             return;
         }
+        self.on_its_way(from, -1);
         match &message {
             Message::Told { client, told } if place >= self.machines.len() => return self.hear(*client, *told),
             Message::Ask { client, .. } if !self.waits(*client) => return,

@@ -70,6 +70,8 @@ impl World {
             let in_snapshot = disk_log::newest_snapshot(&machine.disk).and_then(|(end, voters)| Some((end, voters?)));
             replica.voters_in_log = in_snapshot.into_iter().collect();
         }
+        // What it knows again it knows once that is on disk.
+        replica.settled |= !failed && process.driver.node().remembers() && standing.high_watermark > Some(0);
         let before = std::mem::replace(&mut replica.standing, standing);
         let moved = before != replica.standing;
         // A vote whose writing failed was told nobody, and may be gone.
