@@ -162,7 +162,8 @@ impl Running {
 
         let cluster_id = boot.cluster_id.as_deref();
         let wanted = disks::Wanted { config: &config, policy: format, cluster_id, runtime: &runtime };
-        let disks = disks::open_when_free(wanted, node_id).await?;
+        let mut disks = disks::open_when_free(wanted, node_id).await?;
+        disks.ask_others().await?;
         let directories = Arc::new(disks.directories);
         health.watch_directories(Arc::clone(&directories));
         flush(&directories, &runtime);

@@ -13,6 +13,7 @@ use barnabas_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, I
 use barnabas_types::BrokerId;
 
 use crate::config::Boot;
+use crate::format::{FirstVoters, FormatRequest, NodeToFormat, format};
 use crate::logging::LogLevel;
 use crate::node::{FormatPolicy, Running};
 use crate::runtime::Runtime;
@@ -46,6 +47,28 @@ impl Nodes {
         let starts = (0..3).map(|index| nodes.start_one(index));
         nodes.running = futures::future::join_all(starts).await.into_iter().map(Some).collect();
         nodes
+    }
+
+    /// A controller beside these nodes, which knows where they are, on `directory`, formatted for `cluster_id`.
+    fn formatted(&self, directory: &Path, cluster_id: &str, first_voters: FirstVoters) -> Boot {
+        let servers: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let text = format!(
+            "process.roles=controller\ncontroller.listener.names=CONTROLLER\nnode.id=9\n\
+             controller.quorum.bootstrap.servers={}\nlisteners=CONTROLLER://127.0.0.1:{}\nadvertised.listeners=\n",
+            servers.join(","),
+            free_port()
+        );
+        let boot = booted(directory, &text);
+        let request = FormatRequest {
+            cluster_id: cluster_id.into(),
+            first_voters,
+            release_version: None,
+            features: Vec::new(),
+            scram: Vec::new(),
+            ignore_formatted: false,
+        };
+        format(&RealFs, &NodeToFormat::of(&boot.config), &request, &mut |_| {}).unwrap();
+        boot
     }
 
     fn boot(&self, index: usize) -> Boot {
@@ -220,5 +243,44 @@ async fn a_broker_without_an_id_is_given_none_that_is_alive_nor_by_another_clust
     assert!(second.await.is_err(), "it waits for the first to be gone, which it is not");
     assert_eq!(kept(copy.path()).node_id, None);
     running.stop().await.unwrap();
+    nodes.stop().await;
+}
+
+/// Why a node does not start.
+async fn refusal(boot: Boot) -> String {
+    try_start(boot).await.err().expect("the node must not start").to_string()
+}
+
+#[tokio::test]
+async fn a_node_that_was_formatted_as_a_quorum_of_its_own_does_not_begin_one_where_there_is_one() {
+    let nodes = Nodes::start().await;
+    let (alone, stranger) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let said = refusal(nodes.formatted(alone.path(), CLUSTER, FirstVoters::Standalone)).await;
+    for part in ["has a quorum already", "127.0.0.1:", "--no-initial-controllers", "add-controller"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = refusal(nodes.formatted(stranger.path(), "AAAAAAAAAAAAAAAAAAAAAQ", FirstVoters::Standalone)).await;
+    assert!(said.contains("belongs to another cluster") && said.contains("AAAAAAAAAAAAAAAAAAAAAQ"), "{said}");
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn a_voter_that_comes_back_on_an_empty_disk_copies_everything_before_it_votes() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "before", 1).await, ErrorCode::NONE);
+    let leader = nodes.active();
+    let (lost, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    nodes.running[lost].take().unwrap().stop().await.unwrap();
+    nodes.directories[lost] = tempfile::tempdir().unwrap();
+    let back = nodes.start_one(lost).await;
+    nodes.running[lost] = Some(back);
+    assert_eq!(create(&mut nodes.client(lost).await, "between", 1).await, ErrorCode::NONE);
+    // From here on nothing goes without its vote.
+    nodes.running[leader].take().unwrap().stop().await.unwrap();
+    assert_eq!(create(&mut nodes.client(other).await, "after", 1).await, ErrorCode::NONE);
+    let image = nodes.node(other).node.image();
+    for name in ["before", "between", "after"] {
+        assert!(image.topics.named(name).is_some(), "{name}");
+    }
     nodes.stop().await;
 }

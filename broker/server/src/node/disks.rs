@@ -28,6 +28,23 @@ pub struct Disks {
     pub quorum: QuorumSettings,
 }
 
+impl Disks {
+    /// Learns whether there is a quorum, before a replica that holds nothing takes part in the first election of one.
+    ///
+    /// # Errors
+    /// There is one, and this directory is none of its voters'.
+    pub async fn ask_others(&mut self) -> anyhow::Result<()> {
+        let (fs, quorum) = (self.directories.disk().fs(), &mut self.quorum);
+        if !quorum.replica.is_controller || !raft::is_new(fs, &quorum.metadata_log_dir)? {
+            return Ok(());
+        }
+        let formatted = raft::read_first_snapshot(fs, &quorum.metadata_log_dir)?;
+        let voters = formatted.map_or_else(|| quorum.replica.configured_voters.clone(), |(_, voters)| voters);
+        quorum.replica.quorum_is_formed = raft::inquire(&quorum.replica, &voters).await?;
+        Ok(())
+    }
+}
+
 /// How long until a directory that another process holds is tried again.
 const IN_USE_RETRY: Duration = Duration::from_millis(100);
 /// How often: 30 s in all.

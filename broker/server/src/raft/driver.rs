@@ -487,6 +487,11 @@ impl QuorumDriver {
                 }
                 return Err(QuorumError::Halted(reason));
             }
+            Effect::MemoryDoubted => tracing::warn!(
+                replica = %self.node.key(),
+                "the quorum has a leader or records, and this voter has neither votes nor records: it may have lost what it promised. It votes                  again once a majority of the other voters runs and it has all that is committed; start those that do not"
+            ),
+            Effect::MemoryRegained => tracing::info!("this voter has all that is committed, and votes"),
             told => self.tell(told),
         }
         Ok(None)

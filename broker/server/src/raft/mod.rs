@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod driver;
 mod format;
+mod inquiry;
 mod moved_voters;
 mod peers;
 mod quorum_state;
@@ -25,6 +26,7 @@ pub use format::{
     FormatError, format, format_voters, has_bootstrap, holds_more_than_format, is_formatted, read_bootstrap,
     read_first_snapshot, write_bootstrap, write_first_snapshot,
 };
+pub use inquiry::{InquiryError, inquire, is_new};
 pub use moved_voters::{MOVED_VOTERS, MovedVotersError, read as read_moved_voters, write as write_moved_voters};
 pub use peers::Peers;
 pub use remote::{Answer, Outgoing};
