@@ -29,24 +29,49 @@ struct Rack {
 }
 
 impl Rack {
-    fn active(&self) -> &[BrokerId] {
-        &self.active
+    /// Its brokers in turn, those that may not lead last.
+    fn nth(&self, depth: usize) -> Option<BrokerId> {
+        let rotated = |brokers: &[BrokerId], depth: usize| {
+            let position = self.offset.checked_add(depth)?.checked_rem(brokers.len())?;
+            brokers.get(position).copied()
+        };
+        match depth.checked_sub(self.active.len()) {
+            None => rotated(&self.active, depth),
+            Some(beyond) if beyond < self.inactive.len() => rotated(&self.inactive, beyond),
+            Some(_) => None,
+        }
     }
 
-    fn inactive(&self) -> &[BrokerId] {
-        &self.inactive
+    fn len(&self) -> usize {
+        self.active.len() + self.inactive.len()
+    }
+}
+
+/// Numbers that follow from one (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % (bound as u64).max(1)).unwrap_or(0)
     }
 
-    fn nth(brokers: &[BrokerId], offset: usize, depth: usize) -> Option<BrokerId> {
-        let position = offset.checked_add(depth)?.checked_rem(brokers.len())?;
-        if depth < brokers.len() { brokers.get(position).copied() } else { None }
+    fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            list.swap(last, self.below(last + 1));
+        }
     }
 }
 
 /// Places `partitions` partitions with `replication_factor` replicas each, the first of which will lead.
 ///
-/// Racks take turns, and so do the brokers of a rack; brokers that are fenced or shutting down come last and never lead.
-/// Brokers without a rack form one. `random` decides who is first, so that many small topics do not all start alike.
+/// Racks take turns, and so do the brokers of a rack; brokers that are fenced come last in their rack and never lead, and those that
+/// are shutting down get nothing. That replicas lie in different racks counts for more than that they are all up, as in Kafka. Brokers
+/// without a rack form one. `random` decides who is first, so that many small topics do not all start alike; once every broker has led, the
+/// order is another one, so that what one of them leads does not all go to the same other when it fails.
 ///
 /// # Errors
 /// Not enough brokers, or none that may lead.
@@ -65,9 +90,14 @@ pub fn place(
     if leading == 0 {
         return Err(PlacementError::NoneActive);
     }
+    let active = racks.iter().map(|rack| rack.active.len()).sum::<usize>();
     let start = usize::try_from(random % leading as u64).unwrap_or(0);
+    let mut numbers = Numbers(random);
     let mut placed = Vec::new();
     for partition in 0..partitions {
+        if partition > 0 && partition.is_multiple_of(active) {
+            shuffle(&mut racks, leading, &mut numbers);
+        }
         let first = (start + partition) % leading;
         placed.push(place_one(&racks, first, replication_factor));
         if let Some(rack) = racks.get_mut(first) {
@@ -77,9 +107,21 @@ pub fn place(
     Ok(placed)
 }
 
-/// Brokers that replicas may be put on.
+/// Brokers that replicas may be put on. Who has stopped may be back; who is about to stop is not waited for.
 fn usable(brokers: &Brokers) -> impl Iterator<Item = &BrokerRegistration> {
-    brokers.iter().map(AsRef::as_ref).filter(|broker| broker.takes_new_replicas())
+    let stays = |broker: &&BrokerRegistration| broker.fenced || !broker.in_controlled_shutdown;
+    brokers.iter().map(AsRef::as_ref).filter(|broker| broker.takes_new_replicas()).filter(stays)
+}
+
+/// Another order of racks and of their brokers; those that can lead stay in front.
+fn shuffle(racks: &mut [Rack], leading: usize, numbers: &mut Numbers) {
+    let (can_lead, cannot) = racks.split_at_mut(leading.min(racks.len()));
+    numbers.shuffle(can_lead);
+    numbers.shuffle(cannot);
+    for rack in racks {
+        numbers.shuffle(&mut rack.active);
+        numbers.shuffle(&mut rack.inactive);
+    }
 }
 
 /// Racks that can lead first, so that leaders rotate over exactly those.
@@ -99,15 +141,13 @@ fn racks(brokers: &Brokers, random: u64) -> Vec<Rack> {
 
 fn place_one(racks: &[Rack], first: usize, replication_factor: usize) -> Vec<BrokerId> {
     let mut replicas = Vec::new();
-    for brokers in [Rack::active, Rack::inactive] {
-        let deepest = racks.iter().map(|rack| brokers(rack).len()).max().unwrap_or(0);
-        for depth in 0..deepest {
-            for rack in racks.iter().cycle().skip(first).take(racks.len()) {
-                if replicas.len() == replication_factor {
-                    return replicas;
-                }
-                replicas.extend(Rack::nth(brokers(rack), rack.offset, depth));
+    let deepest = racks.iter().map(Rack::len).max().unwrap_or(0);
+    for depth in 0..deepest {
+        for rack in racks.iter().cycle().skip(first).take(racks.len()) {
+            if replicas.len() == replication_factor {
+                return replicas;
             }
+            replicas.extend(rack.nth(depth));
         }
     }
     replicas

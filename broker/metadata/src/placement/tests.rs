@@ -53,9 +53,13 @@ fn replicas_are_distinct_leaders_are_active_and_the_load_is_even() {
 }
 
 #[test]
-fn a_fenced_broker_is_used_only_when_there_is_no_other_and_never_leads() {
+fn a_fenced_broker_is_used_only_when_its_rack_has_no_other_and_never_leads() {
     for random in 0..50 {
         let cluster = brokers(&[("a", 2), ("b", 1)], &[3]);
+        for replicas in place(&cluster, 10, 2, random).unwrap() {
+            assert_eq!(replicas[1], BrokerId(3), "random {random}: {replicas:?} lie in one rack");
+        }
+        let cluster = brokers(&[("", 3)], &[3]);
         for replicas in place(&cluster, 10, 2, random).unwrap() {
             assert!(!replicas.contains(&BrokerId(3)), "random {random}: {replicas:?}");
         }
@@ -63,6 +67,40 @@ fn a_fenced_broker_is_used_only_when_there_is_no_other_and_never_leads() {
             assert_eq!((replicas.len(), replicas[2]), (3, BrokerId(3)), "random {random}: {replicas:?}");
         }
     }
+}
+
+#[test]
+fn what_a_broker_leads_goes_to_all_others_when_it_fails() {
+    for racks in [[("", 4)].as_slice(), &[("a", 2), ("b", 2)], &[("a", 1), ("b", 1), ("c", 1), ("d", 1)]] {
+        for random in 0..20 {
+            let mut next = BTreeMap::<_, BTreeMap<_, usize>>::new();
+            for replicas in place(&brokers(racks, &[]), 400, 3, random).unwrap() {
+                *next.entry(replicas[0]).or_default().entry(replicas[1]).or_default() += 1;
+            }
+            for (leader, next) in next {
+                // Where there are two racks the second replica lies in the other one.
+                let others = if racks.len() == 2 { 2 } else { 3 };
+                assert_eq!(next.len(), others, "{racks:?}, random {random}, {leader}: {next:?}");
+                assert!(
+                    next.values().all(|&count| count * others > 50),
+                    "{racks:?}, random {random}, {leader}: {next:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broker_that_is_shutting_down_gets_nothing() {
+    let mut cluster = brokers(&[("", 3)], &[]);
+    let mut stopping = BrokerRegistration::clone(cluster.get(BrokerId(2)).unwrap());
+    stopping.in_controlled_shutdown = true;
+    cluster.insert(stopping.clone());
+    assert!(place(&cluster, 10, 2, 7).unwrap().concat().iter().all(|&broker| broker != BrokerId(2)));
+    assert_eq!(place(&cluster, 1, 3, 7), Err(PlacementError::TooFewBrokers { replication_factor: 3, brokers: 2 }));
+    stopping.fenced = true;
+    cluster.insert(stopping);
+    assert_eq!(place(&cluster, 1, 3, 7).unwrap()[0][2], BrokerId(2), "it has stopped, and may be back");
 }
 
 #[test]
