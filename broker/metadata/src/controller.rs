@@ -2,6 +2,7 @@
 //! changes it only by replaying the records it returned. Who may ask is checked before; what becomes of the records is not its
 //! business.
 
+mod alter_partition;
 #[cfg(test)]
 mod broker_tests;
 mod configs;
@@ -9,28 +10,37 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod directories;
+mod elect_leaders;
 mod elections;
 #[cfg(test)]
 mod feature_tests;
 mod features;
 mod format;
 mod heartbeat;
+mod partition_change;
+mod partition_index;
+mod periodic_elections;
 mod producer_ids;
 #[cfg(test)]
 mod random_tests;
 mod registration;
+#[cfg(test)]
+mod replication_tests;
 mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub use alter_partition::{AlterPartitionError, AlteredPartition, PartitionState, alter_partition_response};
 pub use configs::{AlterConfigsError, ConfigOperation, ConfigRules, InvalidConfig};
 pub use create_partitions::CreatePartitionsError;
 pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
 pub use delete_topics::{DeleteTopicError, TopicSelector};
 pub use directories::{AssignReplicaError, AssignReplicasError};
+pub use elect_leaders::{ElectLeaderError, ElectLeadersError, ElectedPartition, ElectionType, elect_leaders_response};
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
 pub use format::{bootstrap_records, first_batch, level_records};
 pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};
+pub use periodic_elections::{MAX_PERIODIC_ELECTIONS, PeriodicElection};
 pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
 pub use registration::{
     BrokerNotRegistered, ControllerRegistrationUnsupported, Registered, Registration, RegistrationError,
@@ -43,9 +53,12 @@ use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, Offset, Uuid};
 
 use crate::{BrokerRegistration, Image, ReplayError};
+use partition_index::PartitionIndex;
+use periodic_elections::PeriodicElections;
 use sessions::Sessions;
 
-/// One request makes no more records than this, so that they fit one batch.
+/// The request of a user makes no more records than this, so that they fit one batch. What a broker's coming or going changes may be more: each of
+/// those records holds by itself, and they are appended in as many batches as they need.
 pub const MAX_RECORDS_PER_REQUEST: usize = 10_000;
 
 /// What a decision needs beside the image.
@@ -66,6 +79,10 @@ pub struct Context<'a> {
     pub now: Duration,
     /// `broker.session.timeout.ms`.
     pub broker_session_timeout: Duration,
+    /// `leader.imbalance.check.interval.seconds`; None where `auto.leader.rebalance.enable` is false.
+    pub leader_imbalance_check_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`.
+    pub unclean_leader_election_interval: Duration,
 }
 
 impl Context<'_> {
@@ -88,7 +105,7 @@ impl Context<'_> {
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome<R> {
-    /// The records to append, as one batch or not at all.
+    /// The records to append: up to [`MAX_RECORDS_PER_REQUEST`] as one batch or not at all.
     pub records: Vec<MetadataRecord<'static>>,
     /// What to answer once they are committed and applied.
     pub response: R,
@@ -98,19 +115,25 @@ pub struct Outcome<R> {
 #[derive(Clone, Debug, Default)]
 pub struct Controller {
     head: Image,
+    /// Follows `head`.
+    index: PartitionIndex,
     /// Soft: what only the active controller knows, and its successor learns anew.
     sessions: Sessions,
+    /// Soft, too.
+    periodic: PeriodicElections,
 }
 
 impl Controller {
     /// Takes over from `head`, the committed image.
     #[must_use]
     pub fn new(head: Image) -> Self {
-        Self { head, sessions: Sessions::default() }
+        let index = PartitionIndex::of(&head);
+        Self { head, index, sessions: Sessions::default(), periodic: PeriodicElections::default() }
     }
 
     /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of.
     pub fn activate(&mut self, now: Duration) {
+        self.periodic = PeriodicElections::begin(now);
         self.sessions = Sessions::default();
         for broker in self.head.brokers.iter().filter(|broker| !broker.fenced) {
             self.sessions.touch(broker.id, broker.epoch, now, None);
@@ -134,7 +157,10 @@ impl Controller {
     /// # Errors
     /// The record was not decided on this head.
     pub fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
-        self.head.replay(record)
+        let touched = PartitionIndex::touched_by(record, &self.head);
+        self.head.replay(record)?;
+        self.index.follow(touched, &self.head);
+        Ok(())
     }
 
     /// The members of `replicas` that may lead.

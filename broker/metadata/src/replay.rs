@@ -8,7 +8,7 @@ mod producer_ids;
 mod security;
 mod topics;
 
-pub(crate) use topics::LEADER_UNCHANGED;
+pub(crate) use topics::{LEADER_UNCHANGED, changed};
 
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, ProducerId, TopicIdPartition, Uuid};

@@ -82,11 +82,24 @@ fn a_broker_that_cannot_read_the_records_or_brings_foreign_directories_is_refuse
     }
 }
 
+fn unregister(context: &mut ControllerContext, broker: i32) -> Result<Outcome<()>, BrokerNotRegistered> {
+    context.decide(|controller, context| controller.unregister_broker(context, BrokerId(broker)))
+}
+
+fn assign(
+    context: &mut ControllerContext,
+    broker: i32,
+    epoch: i64,
+    replicas: &[(Uuid, TopicIdPartition)],
+) -> Result<Outcome<Vec<Result<(), AssignReplicaError>>>, AssignReplicasError> {
+    context.decide(|controller, context| controller.assign_replicas(context, BrokerId(broker), epoch, replicas))
+}
+
 #[test]
 fn an_unregistered_broker_is_forgotten() {
     let mut context = ControllerContext::with_brokers(2);
-    assert_eq!(context.controller.unregister_broker(BrokerId(3)).unwrap_err().broker, BrokerId(3));
-    let records = context.controller.unregister_broker(BrokerId(2)).unwrap().records;
+    assert_eq!(unregister(&mut context, 3).unwrap_err().broker, BrokerId(3));
+    let records = unregister(&mut context, 2).unwrap().records;
     context.apply(&records);
     assert!(context.controller.head().brokers.get(BrokerId(2)).is_none());
 }
@@ -164,7 +177,7 @@ fn an_id_is_given_above_every_one_that_anybody_has() {
     // A broker that was unregistered, where a partition still lies.
     context.start_broker(1700, 75);
     context.create(vec![assigned("a", &[(0, &[1700])])]);
-    let records = context.controller.unregister_broker(BrokerId(1700)).unwrap().records;
+    let records = unregister(&mut context, 1700).unwrap().records;
     context.apply(&records);
     assert_eq!(given(&mut context, without_id(76, 5003), &[]).unwrap().broker_id, BrokerId(1701));
     context.register(ControllerContext::registration(i32::MAX, 77)).unwrap();
@@ -236,7 +249,7 @@ fn a_new_controller_gives_everybody_a_whole_session() {
 fn the_log_says_who_leads_before_it_says_that_a_broker_is_fenced() {
     let mut context = ControllerContext::with_brokers(2);
     context.create(vec![assigned("a", &[(0, &[1, 2])])]);
-    let records = context.controller.fence_broker(BrokerId(1)).records;
+    let records = context.decide(|controller, context| controller.fence_broker(context, BrokerId(1))).records;
     assert!(matches!(records.first(), Some(MetadataRecord::PartitionChange(_))), "{records:?}");
     assert!(matches!(records.last(), Some(MetadataRecord::BrokerRegistrationChange(_))), "{records:?}");
 }
@@ -258,7 +271,7 @@ fn a_lost_directory_costs_its_replicas_their_place_and_no_others() {
         (two_directories[1], at(topic_id, 1)),
         (two_directories[0], at(other, 0)),
     ];
-    let outcome = context.controller.assign_replicas(BrokerId(1), epoch, &assignments).unwrap();
+    let outcome = assign(&mut context, 1, epoch, &assignments).unwrap();
     assert_eq!(outcome.response, [Ok(()); 3]);
     context.apply(&outcome.records);
     assert_eq!(context.partition("a", 1).directory(BrokerId(1)), Some(two_directories[1]));
@@ -304,14 +317,14 @@ fn replicas_are_assigned_one_by_one_each_with_kafka_s_code() {
     let (epoch, directory) = (context.epoch(2), Uuid::from_u128(1002));
     let at = |topic_id, partition| (directory, TopicIdPartition { topic_id, partition });
     let asked = [at(Uuid::from_u128(9), 0), at(topic_id, 7), at(topic_id, 0)];
-    let outcome = context.controller.assign_replicas(BrokerId(2), epoch, &asked).unwrap();
+    let outcome = assign(&mut context, 2, epoch, &asked).unwrap();
     let codes: Vec<_> = outcome.response.iter().map(|result| result.unwrap_err().code()).collect();
     let unknown_partition = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     assert_eq!(codes, [ErrorCode::UNKNOWN_TOPIC_ID, unknown_partition, ErrorCode::NOT_LEADER_OR_FOLLOWER]);
-    let stale = context.controller.assign_replicas(BrokerId(2), epoch + 1, &asked).unwrap_err();
+    let stale = assign(&mut context, 2, epoch + 1, &asked).unwrap_err();
     assert_eq!(stale.code(), ErrorCode::STALE_BROKER_EPOCH);
     let many = vec![asked[2]; MAX_RECORDS_PER_REQUEST + 1];
-    assert_eq!(context.controller.assign_replicas(BrokerId(2), epoch, &many), Err(AssignReplicasError::TooLarge));
+    assert_eq!(assign(&mut context, 2, epoch, &many), Err(AssignReplicasError::TooLarge));
 }
 
 #[test]
@@ -374,7 +387,7 @@ fn a_replica_that_is_lost_for_good_is_led_by_nobody() {
     let topic_id = context.controller.head().topics.named("a").unwrap().id;
     let epoch = context.epoch(1);
     let lost = [(directory_id::LOST, TopicIdPartition { topic_id, partition: 0 })];
-    let records = context.controller.assign_replicas(BrokerId(1), epoch, &lost).unwrap().records;
+    let records = assign(&mut context, 1, epoch, &lost).unwrap().records;
     context.apply(&records);
     assert_eq!(context.partition("a", 0).leader, BrokerId::NONE);
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use barnabas_protocol::ErrorCode;
-use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
+use barnabas_protocol::records::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use barnabas_types::BrokerId;
 
+use super::elections::MIN_IN_SYNC_REPLICAS;
 use super::{Context, Controller, Outcome};
 use crate::{ConfigResource, ResourceConfigs, ResourceType};
 
@@ -285,6 +286,7 @@ impl Controller {
         })?;
         // A broker gets a record for an unchanged value too: it makes it read key stores and the like again.
         changes.retain(|key, value| resource.resource_type == ResourceType::Broker || now(key) != value.as_deref());
+        let ends_eligibility = self.keeps_eligible() && changes.contains_key(MIN_IN_SYNC_REPLICAS);
         let records = changes.into_iter().map(|(key, value)| {
             MetadataRecord::Config(ConfigRecord {
                 resource_type: resource.resource_type.id(),
@@ -294,6 +296,14 @@ impl Controller {
                 ..ConfigRecord::default()
             })
         });
-        Ok(Outcome { records: records.collect(), response: () })
+        let mut records: Vec<_> = records.collect();
+        records.extend(ends_eligibility.then(|| clear_eligible_leaders(resource)));
+        Ok(Outcome { records, response: () })
     }
+}
+
+/// Who left an ISR under another minimum need not have everything that is acknowledged under this one.
+fn clear_eligible_leaders(resource: &ConfigResource) -> MetadataRecord<'static> {
+    let topic = if resource.resource_type == ResourceType::Topic { resource.name.as_ref() } else { "" };
+    MetadataRecord::ClearElr(ClearElrRecord { topic_name: Cow::Owned(topic.to_owned()), ..ClearElrRecord::default() })
 }

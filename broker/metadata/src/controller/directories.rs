@@ -4,10 +4,10 @@ use barnabas_protocol::ErrorCode;
 use barnabas_protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
 use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
-use super::elections::Move;
-use super::{Controller, MAX_RECORDS_PER_REQUEST, Outcome, StaleBrokerEpoch};
+use super::elections::{Move, RulesInTurn};
+use super::partition_change::PartitionChange;
+use super::{Context, Controller, MAX_RECORDS_PER_REQUEST, Outcome, StaleBrokerEpoch};
 use crate::record_version::DIRECTORY_ASSIGNMENT;
-use crate::replay;
 
 /// Why no replica was assigned at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,7 @@ impl Controller {
     /// The registration is not current, the level knows no directories, or there are too many.
     pub fn assign_replicas(
         &self,
+        context: &Context<'_>,
         broker: BrokerId,
         broker_epoch: i64,
         replicas: &[(Uuid, TopicIdPartition)],
@@ -87,10 +88,12 @@ impl Controller {
         if replicas.len() > MAX_RECORDS_PER_REQUEST {
             return Err(AssignReplicasError::TooLarge);
         }
+        let mut rules = RulesInTurn::default();
         let mut records = Vec::new();
         let mut response = Vec::new();
         for &(directory, key) in replicas {
-            let assigned = self.assign_replica(broker, directory, key, registered.has_online(directory));
+            let leaves = (!registered.has_online(directory)).then_some(Move::Leaves(broker));
+            let assigned = self.assign_replica(context, &mut rules, (broker, directory), key, leaves);
             response.push(assigned.map(|record| records.extend(record.map(MetadataRecord::PartitionChange))));
         }
         Ok(Outcome { records, response })
@@ -98,28 +101,23 @@ impl Controller {
 
     fn assign_replica(
         &self,
-        broker: BrokerId,
-        directory: Uuid,
+        context: &Context<'_>,
+        rules: &mut RulesInTurn,
+        (broker, directory): (BrokerId, Uuid),
         key: TopicIdPartition,
-        is_online: bool,
+        leaves: Option<Move<'_>>,
     ) -> Result<Option<PartitionChangeRecord<'static>>, AssignReplicaError> {
         let topic = self.head.topics.get(key.topic_id).ok_or(AssignReplicaError::UnknownTopic)?;
         let partition = topic.partitions.get(&key.partition).ok_or(AssignReplicaError::UnknownPartition)?;
-        let position = partition.replicas.iter().position(|&replica| replica == broker);
-        let position = position.ok_or(AssignReplicaError::NotAReplica)?;
-        let leaves = (!is_online)
-            .then(|| self.partition_change(Move::Leaves(broker), key.topic_id, key.partition, partition))
-            .flatten();
-        let mut directories = partition.directories.to_vec();
-        let changed = directories.get_mut(position).filter(|place| **place != directory);
-        let Some(place) = changed else { return Ok(leaves) };
-        *place = directory;
-        let change = leaves.unwrap_or_else(|| PartitionChangeRecord {
-            topic_id: key.topic_id,
-            partition_id: key.partition,
-            leader: replay::LEADER_UNCHANGED,
-            ..PartitionChangeRecord::default()
-        });
-        Ok(Some(PartitionChangeRecord { directories: Some(directories), ..change }))
+        if !partition.replicas.contains(&broker) {
+            return Err(AssignReplicaError::NotAReplica);
+        }
+        let rules = rules.of(self, context, topic);
+        let mut change = PartitionChange::new(partition, rules.election);
+        change.directory = Some((broker, directory));
+        if leaves.is_some() {
+            change = change.without(broker);
+        }
+        Ok(self.build_while(leaves, change, (key, partition), rules))
     }
 }

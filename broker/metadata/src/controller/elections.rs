@@ -1,93 +1,177 @@
-//! Who leads a partition when brokers and their directories come and go: the one place that decides it. Only a member of the ISR is
-//! elected: electing anybody else could lose acknowledged records.
+//! What becomes of partitions when brokers and their directories come and go, and when somebody asks for another leader. Looks only at the
+//! partitions concerned (`partition_index.rs`); each one's change is made elsewhere (`partition_change.rs`).
 
 use barnabas_protocol::records::metadata::{MetadataRecord, PartitionChangeRecord};
-use barnabas_types::{BrokerId, PartitionId, Uuid};
+use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
-use super::Controller;
-use crate::{Partition, directory_id, replay};
+use super::partition_change::{Conditions, Election, PartitionChange};
+use super::{Context, Controller};
+use crate::{ConfigResource, Partition, Topic, directory_id};
 
-/// Below 3.6-IV0 a broker takes a smaller ISR only together with a new leader epoch (KAFKA-15021).
-const ISR_SHRINKS_ALONE: i16 = 12;
+/// The feature that lets replicas which left the ISR under its minimum be elected (KIP-966).
+pub(super) const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
+/// How many replicas a record needs.
+pub(super) const MIN_IN_SYNC_REPLICAS: &str = "min.insync.replicas";
+/// Whether records may be lost to keep a partition led.
+const UNCLEAN_LEADER_ELECTION: &str = "unclean.leader.election.enable";
 
 /// What happens to replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
+pub(super) enum Move<'a> {
     /// The broker may lead nothing from here on.
     Leaves(BrokerId),
     /// It may lead again.
     Returns(BrokerId),
-    /// What it has in one directory is not there any more.
-    LosesDirectory(BrokerId, Uuid),
+    /// It was there, and cannot show that it has kept everything since.
+    MayHaveLost(BrokerId),
+    /// What it has in these directories is not there any more.
+    LosesDirectories(BrokerId, &'a [Uuid]),
+}
+
+impl Move<'_> {
+    /// Who may lead nothing, whatever its registration still says.
+    const fn leaving(self) -> Option<BrokerId> {
+        match self {
+            Self::Leaves(broker) | Self::MayHaveLost(broker) | Self::LosesDirectories(broker, _) => Some(broker),
+            Self::Returns(_) => None,
+        }
+    }
+
+    /// Who may lead, whatever its registration still says.
+    const fn returning(self) -> Option<BrokerId> {
+        match self {
+            Self::Returns(broker) => Some(broker),
+            Self::Leaves(_) | Self::MayHaveLost(_) | Self::LosesDirectories(..) => None,
+        }
+    }
+}
+
+/// What the configuration of a topic says of elections in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ElectionRules {
+    min_isr: usize,
+    /// Whom to look for where nobody asked for anybody in particular.
+    pub(super) election: Election,
+}
+
+/// The rules of the topics that are come across, each looked up once as long as its partitions follow each other.
+#[derive(Default)]
+pub(super) struct RulesInTurn {
+    last: Option<(Uuid, ElectionRules)>,
+}
+
+impl RulesInTurn {
+    pub(super) fn of(&mut self, controller: &Controller, context: &Context<'_>, topic: &Topic) -> ElectionRules {
+        match self.last {
+            Some((id, rules)) if id == topic.id => rules,
+            _ => self.last.insert((topic.id, controller.election_rules(context, topic))).1,
+        }
+    }
 }
 
 impl Controller {
-    /// The changes of partitions that follow from a move.
-    pub(super) fn partition_changes(&self, to: Move) -> Vec<MetadataRecord<'static>> {
-        let mut records = Vec::new();
-        for topic in self.head.topics.by_name() {
-            for (&id, partition) in &topic.partitions {
-                let change = self.partition_change(to, topic.id, id, partition);
-                records.extend(change.map(MetadataRecord::PartitionChange));
+    /// The changes of partitions that follow from a move: as many as the broker has to do with, which may be more than one batch takes. Each
+    /// of them holds by itself, so that they may be appended in parts.
+    pub(super) fn partition_changes(&self, context: &Context<'_>, to: Move<'_>) -> Vec<MetadataRecord<'static>> {
+        match to {
+            Move::Leaves(broker) => self.changes_of(context, to, self.index.in_sync(broker)),
+            Move::Returns(_) => self.changes_of(context, to, self.index.leaderless()),
+            Move::MayHaveLost(broker) => {
+                let in_sync = self.index.in_sync(broker);
+                self.changes_of(context, to, in_sync.chain(self.index.eligible(broker)))
             }
+            Move::LosesDirectories(broker, lost) => {
+                let lies_there = |key: &TopicIdPartition| {
+                    let partition = self.head.topics.partition(*key);
+                    let directory = partition.and_then(|partition| partition.directory(broker));
+                    directory.is_some_and(|directory| lost.contains(&directory))
+                };
+                self.changes_of(context, to, self.index.in_sync(broker).filter(lies_there))
+            }
+        }
+    }
+
+    fn changes_of(
+        &self,
+        context: &Context<'_>,
+        to: Move<'_>,
+        keys: impl Iterator<Item = TopicIdPartition>,
+    ) -> Vec<MetadataRecord<'static>> {
+        let mut rules = RulesInTurn::default();
+        let mut records = Vec::new();
+        for key in keys {
+            let Some((topic, partition)) = self.find_partition(key) else { continue };
+            let rules = rules.of(self, context, topic);
+            let mut change = PartitionChange::new(partition, rules.election);
+            if let Some(leaving) = to.leaving() {
+                change = change.without(leaving);
+            }
+            if let Move::MayHaveLost(broker) = to {
+                change.lost_tail = Some(broker);
+            }
+            let record = self.build_while(Some(to), change, (key, partition), rules);
+            records.extend(record.map(MetadataRecord::PartitionChange));
         }
         records
     }
 
-    /// The change of one partition that follows from a move, if any does.
-    pub(super) fn partition_change(
+    pub(super) fn find_partition(&self, key: TopicIdPartition) -> Option<(&Topic, &Partition)> {
+        let topic = self.head.topics.get(key.topic_id)?;
+        Some((topic, topic.partitions.get(&key.partition)?))
+    }
+
+    /// The record of a change that nothing happens beside.
+    pub(super) fn build(
         &self,
-        to: Move,
-        topic_id: Uuid,
-        partition_id: PartitionId,
-        partition: &Partition,
+        change: PartitionChange<'_>,
+        of: (TopicIdPartition, &Partition),
+        rules: ElectionRules,
     ) -> Option<PartitionChangeRecord<'static>> {
-        let unchanged = PartitionChangeRecord {
-            topic_id,
-            partition_id,
-            leader: replay::LEADER_UNCHANGED,
-            ..PartitionChangeRecord::default()
+        self.build_while(None, change, of, rules)
+    }
+
+    /// The record of a change while something happens.
+    pub(super) fn build_while(
+        &self,
+        happens: Option<Move<'_>>,
+        change: PartitionChange<'_>,
+        (key, partition): (TopicIdPartition, &Partition),
+        rules: ElectionRules,
+    ) -> Option<PartitionChangeRecord<'static>> {
+        let (leaving, returning) = (happens.and_then(Move::leaving), happens.and_then(Move::returning));
+        let may_lead = |broker: BrokerId| {
+            Some(broker) != leaving
+                && (Some(broker) == returning || self.head.brokers.is_active(broker))
+                && self.is_there(broker, partition)
         };
-        match to {
-            Move::Leaves(broker) => self.leave(broker, partition, unchanged),
-            Move::LosesDirectory(broker, directory) => {
-                let lies_there = partition.directory(broker) == Some(directory);
-                lies_there.then(|| self.leave(broker, partition, unchanged)).flatten()
-            }
-            Move::Returns(broker) => {
-                let eligible = partition.leader == BrokerId::NONE && partition.isr.contains(&broker);
-                (eligible && self.is_there(broker, partition))
-                    .then_some(PartitionChangeRecord { leader: broker.0, ..unchanged })
-            }
-        }
+        let conditions = Conditions {
+            may_lead: &may_lead,
+            default_directory: &|broker| self.default_directory(broker),
+            metadata_version: self.head.features.metadata_version(),
+            keeps_eligible: self.keeps_eligible(),
+            min_isr: rules.min_isr,
+        };
+        change.build(key, &conditions)
     }
 
-    /// Takes `broker` out of the ISR, unless it is the last member: then it stays, and nobody leads until it is back.
-    fn leave(
-        &self,
-        broker: BrokerId,
-        partition: &Partition,
-        mut change: PartitionChangeRecord<'static>,
-    ) -> Option<PartitionChangeRecord<'static>> {
-        if !partition.isr.contains(&broker) {
-            return None;
-        }
-        let left: Vec<_> = partition.isr.iter().copied().filter(|&member| member != broker).collect();
-        if !left.is_empty() {
-            change.isr = Some(left.iter().map(|id| id.0).collect());
-        }
-        if partition.leader == broker {
-            let may_lead = |id: &&BrokerId| left.contains(id) && self.may_lead(**id, partition);
-            change.leader = partition.replicas.iter().find(may_lead).copied().unwrap_or(BrokerId::NONE).0;
-        } else if change.isr.is_some() && self.head.features.metadata_version() < ISR_SHRINKS_ALONE {
-            change.leader = partition.leader.0;
-        }
-        (change.isr.is_some() || change.leader != replay::LEADER_UNCHANGED).then_some(change)
+    /// True when replicas that leave the ISR under its minimum are kept eligible.
+    pub(super) fn keeps_eligible(&self) -> bool {
+        self.head.features.level(ELIGIBLE_LEADER_REPLICAS) >= 1
     }
 
-    /// True when `broker` is up and its replica's directory is online.
-    fn may_lead(&self, broker: BrokerId, partition: &Partition) -> bool {
-        self.head.brokers.is_active(broker) && self.is_there(broker, partition)
+    pub(super) fn election_rules(&self, context: &Context<'_>, topic: &Topic) -> ElectionRules {
+        let resource = ConfigResource::topic(std::sync::Arc::clone(&topic.name));
+        let value = |key: &str| match self.head.configs.value(&resource, key) {
+            Some(value) => Some(value.to_owned()),
+            None => context.rules.inherited(&resource, key),
+        };
+        let unclean = value(UNCLEAN_LEADER_ELECTION).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+        // Asked for only where something hangs on it.
+        let min_isr = if self.keeps_eligible() { value(MIN_IN_SYNC_REPLICAS) } else { None };
+        let min_isr = min_isr.and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+        let replicas = topic.partitions.values().next().map_or(usize::MAX, |partition| partition.replicas.len());
+        let election = if unclean { Election::Unclean } else { Election::Online };
+        ElectionRules { min_isr: replicas.min(min_isr), election }
     }
 
     /// True unless the directory of the replica is known to be offline.
@@ -103,7 +187,6 @@ impl Controller {
 
     /// True when `broker` leads a partition.
     pub(super) fn leads_any(&self, broker: BrokerId) -> bool {
-        let mut partitions = self.head.topics.by_name().flat_map(|topic| topic.partitions.values());
-        partitions.any(|partition| partition.leader == broker)
+        self.index.leads_any(broker)
     }
 }

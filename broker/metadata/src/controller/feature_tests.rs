@@ -43,7 +43,8 @@ fn the_level_goes_up_when_every_broker_can_follow() {
     );
     context.fence(3);
     assert!(asked(&context, 26, UpgradeType::Upgrade).is_err(), "fenced it may still come back");
-    let records = context.controller.unregister_broker(BrokerId(3)).unwrap().records;
+    let gone = context.decide(|controller, context| controller.unregister_broker(context, BrokerId(3)));
+    let records = gone.unwrap().records;
     context.apply(&records);
     assert_eq!(asked(&context, 26, UpgradeType::Upgrade), Ok(()));
 }

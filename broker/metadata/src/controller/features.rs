@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use barnabas_protocol::records::metadata::ClearElrRecord;
 use barnabas_protocol::{ErrorCode, IntoOwned};
 
+use super::elections::ELIGIBLE_LEADER_REPLICAS;
 use super::{Controller, Outcome};
 use crate::features::{self, KRAFT_VERSION, SERVED_FEATURES};
 use crate::{FeatureRange, METADATA_VERSION, snapshot};
@@ -183,8 +185,14 @@ impl Controller {
         let mut levels: BTreeMap<&str, i16> = self.head.features.iter().collect();
         levels.extend(updates.iter().map(|update| (update.feature.as_ref(), update.level)));
         check_needs(&levels)?;
-        let records = updates.iter().map(|update| snapshot::feature(&update.feature, update.level).into_owned());
-        Ok(Outcome { records: if validate_only { Vec::new() } else { records.collect() }, response: () })
+        let mut records: Vec<_> =
+            updates.iter().map(|update| snapshot::feature(&update.feature, update.level).into_owned()).collect();
+        // Nobody keeps account of who is eligible from then on.
+        let ends = |update: &FeatureUpdate| *update.feature == *ELIGIBLE_LEADER_REPLICAS && update.level == 0;
+        if self.keeps_eligible() && updates.iter().any(ends) {
+            records.push(ClearElrRecord::default().into());
+        }
+        Ok(Outcome { records: if validate_only { Vec::new() } else { records }, response: () })
     }
 
     fn check_update(&self, update: &FeatureUpdate) -> Result<(), UpdateFeaturesError> {

@@ -95,11 +95,9 @@ impl Controller {
             State::Unfenced if current == State::Fenced && !lost.is_empty() => State::Fenced,
             next => next,
         };
-        let mut records = if next == current { Vec::new() } else { self.state_change(broker, next) };
-        if !next.is_fenced() && next == current {
-            lost.iter().for_each(|&directory| {
-                records.extend(self.partition_changes(Move::LosesDirectory(id, directory)));
-            });
+        let mut records = if next == current { Vec::new() } else { self.state_change(context, broker, next) };
+        if !next.is_fenced() && next == current && !lost.is_empty() {
+            records.extend(self.partition_changes(context, Move::LosesDirectories(id, &lost)));
         }
         records.extend(self.directory_change(broker, heartbeat, &lost));
         match next {
@@ -140,7 +138,12 @@ impl Controller {
         others.all(|broker| self.sessions.applied_offset(broker.id).0 >= end.0.saturating_sub(1))
     }
 
-    fn state_change(&self, broker: &BrokerRegistration, next: State) -> Vec<MetadataRecord<'static>> {
+    fn state_change(
+        &self,
+        context: &Context<'_>,
+        broker: &BrokerRegistration,
+        next: State,
+    ) -> Vec<MetadataRecord<'static>> {
         let change = BrokerRegistrationChangeRecord {
             broker_id: broker.id.0,
             broker_epoch: broker.epoch,
@@ -150,13 +153,13 @@ impl Controller {
             State::Fenced | State::ShutDownNow if broker.fenced => Vec::new(),
             // Last, so that a controller that takes over in the midst of it finds the broker silent, and does it again.
             State::Fenced | State::ShutDownNow => {
-                let mut records = self.partition_changes(Move::Leaves(broker.id));
+                let mut records = self.partition_changes(context, Move::Leaves(broker.id));
                 records.push(BrokerRegistrationChangeRecord { fenced: 1, ..change }.into());
                 records
             }
             State::Unfenced => {
                 let mut records = vec![BrokerRegistrationChangeRecord { fenced: -1, ..change }.into()];
-                records.extend(self.partition_changes(Move::Returns(broker.id)));
+                records.extend(self.partition_changes(context, Move::Returns(broker.id)));
                 records
             }
             State::ControlledShutdown => {
@@ -164,7 +167,7 @@ impl Controller {
                 if !broker.in_controlled_shutdown {
                     records.push(BrokerRegistrationChangeRecord { in_controlled_shutdown: 1, ..change }.into());
                 }
-                records.extend(self.partition_changes(Move::Leaves(broker.id)));
+                records.extend(self.partition_changes(context, Move::Leaves(broker.id)));
                 records
             }
         }
@@ -193,11 +196,13 @@ impl Controller {
         (!change.log_dirs.is_empty() || change.cordoned_log_dirs.is_some()).then(|| change.into())
     }
 
-    /// Fences a broker that is gone.
-    pub fn fence_broker(&mut self, broker: BrokerId) -> Outcome<()> {
+    /// Fences a broker that is gone. Its partitions change first, one record each; the registration last, so that a controller that takes
+    /// over in the midst of it does it again.
+    pub fn fence_broker(&mut self, context: &Context<'_>, broker: BrokerId) -> Outcome<()> {
         self.sessions.forget(broker);
         let registered = self.head.brokers.get(broker).filter(|registered| !registered.fenced);
-        let records = registered.map_or_else(Vec::new, |registered| self.state_change(registered, State::Fenced));
+        let records =
+            registered.map_or_else(Vec::new, |registered| self.state_change(context, registered, State::Fenced));
         Outcome { records, response: () }
     }
 
@@ -205,7 +210,7 @@ impl Controller {
     /// again until it names none.
     pub fn fence_silent(&mut self, context: &Context<'_>) -> Outcome<Option<BrokerId>> {
         while let Some(broker) = self.sessions.expired(context.now, context.broker_session_timeout) {
-            let Outcome { records, .. } = self.fence_broker(broker);
+            let Outcome { records, .. } = self.fence_broker(context, broker);
             if !records.is_empty() {
                 return Outcome { records, response: Some(broker) };
             }

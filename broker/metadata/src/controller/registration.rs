@@ -20,6 +20,8 @@ pub struct Registration {
     pub broker_id: BrokerId,
     /// Made anew at every start of the process.
     pub incarnation_id: Uuid,
+    /// The broker epoch up to whose end this broker has kept everything that it was counted for; -1 when it cannot say (KIP-966).
+    pub previous_broker_epoch: i64,
     /// Its listeners.
     pub endpoints: Vec<BrokerEndpoint>,
     /// What it supports.
@@ -154,10 +156,14 @@ impl Controller {
         let broker = registration.broker_id;
         let known = self.head.brokers.get(broker);
         let same_process = known.filter(|known| known.incarnation_id == registration.incarnation_id);
-        // What a former process led it may have lost: others take over before it is let in again.
+        // Others take over what a former process led before this one is let in. What it may have lost it is not elected for.
+        let has_kept_all = known.is_some_and(|known| known.epoch == registration.previous_broker_epoch);
         let mut records = match same_process {
             Some(_) => Vec::new(),
-            None => self.partition_changes(Move::Leaves(broker)),
+            None if self.keeps_eligible() && !has_kept_all => {
+                self.partition_changes(context, Move::MayHaveLost(broker))
+            }
+            None => self.partition_changes(context, Move::Leaves(broker)),
         };
         let next = context.next_offset.plus(i64::try_from(records.len()).unwrap_or(i64::MAX)).0;
         let epoch = same_process.map_or(next, |known| known.epoch);
@@ -203,14 +209,18 @@ impl Controller {
     ///
     /// # Errors
     /// Nobody knows it.
-    pub fn unregister_broker(&mut self, broker: BrokerId) -> Result<Outcome<()>, BrokerNotRegistered> {
+    pub fn unregister_broker(
+        &mut self,
+        context: &Context<'_>,
+        broker: BrokerId,
+    ) -> Result<Outcome<()>, BrokerNotRegistered> {
         let registered = self.head.brokers.get(broker).ok_or(BrokerNotRegistered { broker })?;
         let record = UnregisterBrokerRecord {
             broker_id: broker.0,
             broker_epoch: registered.epoch,
             ..UnregisterBrokerRecord::default()
         };
-        let mut records = self.partition_changes(Move::Leaves(broker));
+        let mut records = self.partition_changes(context, Move::Leaves(broker));
         records.push(MetadataRecord::UnregisterBroker(record));
         self.sessions.forget(broker);
         Ok(Outcome { records, response: () })

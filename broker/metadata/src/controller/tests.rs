@@ -12,17 +12,22 @@ use barnabas_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use barnabas_protocol::records::metadata::MetadataRecord;
-use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, Uuid};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, TopicIdPartition, Uuid};
 
 use super::*;
 use crate::{ConfigResource, FeatureRange, History, METADATA_VERSION, Partition, ResourceType, snapshot};
 
-/// Rules for tests: `good` and `list` are keys, `bad` is no value.
-struct Rules;
+/// Rules for tests: `good`, `list` and what elections go by are keys, `bad` is no value.
+#[derive(Default)]
+struct Rules {
+    inherited: BTreeMap<&'static str, &'static str>,
+}
 
 impl ConfigRules for Rules {
     fn validate(&self, _: &ConfigResource, configs: &BTreeMap<Box<str>, Box<str>>) -> Result<(), InvalidConfig> {
-        match configs.iter().find(|(key, value)| !matches!(key.as_ref(), "good" | "list") || value.as_ref() == "bad") {
+        let is_key =
+            |key: &str| matches!(key, "good" | "list" | "min.insync.replicas" | "unclean.leader.election.enable");
+        match configs.iter().find(|(key, value)| !is_key(key) || value.as_ref() == "bad") {
             Some((key, value)) => Err(InvalidConfig { message: format!("{key}={value}").into() }),
             None => Ok(()),
         }
@@ -33,12 +38,16 @@ impl ConfigRules for Rules {
     }
 
     fn inherited(&self, _: &ConfigResource, key: &str) -> Option<String> {
-        (key == "list").then(|| "default".to_owned())
+        if key == "list" { Some("default".to_owned()) } else { self.inherited.get(key).map(|&value| value.to_owned()) }
     }
 }
 
 /// `broker.session.timeout.ms`.
 pub(super) const SESSION: Duration = Duration::from_secs(9);
+/// `leader.imbalance.check.interval.seconds`.
+pub(super) const BALANCE_INTERVAL: Duration = Duration::from_secs(300);
+/// `unclean.leader.election.interval.ms`.
+pub(super) const UNCLEAN_INTERVAL: Duration = Duration::from_secs(200);
 
 /// A controller, and the offset its next record gets. Every decision is replayed, and the image must survive a snapshot.
 pub(super) struct ControllerContext {
@@ -46,11 +55,21 @@ pub(super) struct ControllerContext {
     next_offset: i64,
     random: u128,
     pub(super) now: Duration,
+    rules: Rules,
+    /// Who reads the same records.
+    reader: Image,
 }
 
 impl ControllerContext {
     pub(super) fn formatted() -> Self {
-        let mut context = Self { controller: Controller::default(), next_offset: 3, random: 1, now: Duration::ZERO };
+        let mut context = Self {
+            controller: Controller::default(),
+            next_offset: 3,
+            random: 1,
+            now: Duration::ZERO,
+            rules: Rules::default(),
+            reader: Image::default(),
+        };
         context.apply(&first_batch(bootstrap_records()));
         context
     }
@@ -71,7 +90,7 @@ impl ControllerContext {
             *random
         };
         let mut context = Context {
-            rules: &Rules,
+            rules: &self.rules,
             random: &mut next,
             default_partitions: 2,
             default_replication_factor: 1,
@@ -79,28 +98,47 @@ impl ControllerContext {
             next_offset: Offset(self.next_offset),
             now: self.now,
             broker_session_timeout: SESSION,
+            leader_imbalance_check_interval: Some(BALANCE_INTERVAL),
+            unclean_leader_election_interval: UNCLEAN_INTERVAL,
         };
         decision(&mut self.controller, &mut context)
     }
 
     pub(super) fn apply(&mut self, records: &[MetadataRecord<'_>]) {
-        for record in records {
-            self.controller.replay(record).unwrap_or_else(|error| panic!("{record:?}: {error}"));
-            self.next_offset += 1;
-        }
+        self.replay(records);
         let mut again = Image::default();
         for record in snapshot::records(self.controller.head()) {
             again.replay(&record).unwrap();
         }
         assert_eq!(&again, self.controller.head(), "a snapshot loses something");
+        assert_eq!(&self.reader, self.controller.head(), "who reads the records has another image");
+        assert_eq!(self.controller.index, PartitionIndex::of(self.controller.head()), "the index has gone astray");
+    }
+
+    /// What topics inherit.
+    pub(super) fn inherit(&mut self, key: &'static str, value: &'static str) {
+        self.rules.inherited.insert(key, value);
+    }
+
+    /// As `apply`, without a look at the whole image.
+    pub(super) fn replay(&mut self, records: &[MetadataRecord<'_>]) {
+        for record in records {
+            self.controller.replay(record).unwrap_or_else(|error| panic!("{record:?}: {error}"));
+            self.reader.replay(record).unwrap();
+            self.next_offset += 1;
+        }
     }
 
     pub(super) fn registration(id: i32, incarnation: u128) -> Registration {
         Registration {
             broker_id: BrokerId(id),
             incarnation_id: Uuid::from_u128(incarnation),
+            previous_broker_epoch: -1,
             endpoints: Vec::new(),
-            features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
+            features: vec![
+                FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 },
+                FeatureRange { name: "eligible.leader.replicas.version".into(), min: 0, max: 1 },
+            ],
             rack: None,
             log_dirs: vec![Uuid::from_u128(1000 + u128::from(id.unsigned_abs()))],
             beside_controller: false,
@@ -122,7 +160,7 @@ impl ControllerContext {
     }
 
     pub(super) fn fence(&mut self, broker: i32) {
-        let records = self.controller.fence_broker(BrokerId(broker)).records;
+        let records = self.decide(|controller, context| controller.fence_broker(context, BrokerId(broker))).records;
         self.apply(&records);
     }
 
@@ -149,6 +187,10 @@ impl ControllerContext {
         let outcome = self.decide(|controller, context| controller.create_topics(context, &request));
         self.apply(&outcome.records);
         outcome.response
+    }
+
+    pub(super) fn key(&self, topic: &str, partition: i32) -> TopicIdPartition {
+        TopicIdPartition { topic_id: self.controller.head().topics.named(topic).unwrap().id, partition }
     }
 
     pub(super) fn partition(&self, topic: &str, id: i32) -> &Partition {

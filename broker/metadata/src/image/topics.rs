@@ -18,6 +18,17 @@ pub enum RecoveryState {
     Recovering,
 }
 
+impl RecoveryState {
+    /// Kafka's number.
+    #[must_use]
+    pub const fn id(self) -> i8 {
+        match self {
+            Self::Recovered => 0,
+            Self::Recovering => 1,
+        }
+    }
+}
+
 /// A partition as the controller last decided it. There may be very many: its lists have no room to grow, and the same
 /// ones are there once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +91,24 @@ impl Partition {
     #[must_use]
     pub fn is_reassigning(&self) -> bool {
         self.unusual.as_ref().is_some_and(|replicas| !replicas.removing.is_empty() || !replicas.adding.is_empty())
+    }
+
+    /// Those outside the ISR that may still be elected without loss.
+    #[must_use]
+    pub fn eligible_leaders(&self) -> &[BrokerId] {
+        self.unusual.as_ref().map_or(&[], |unusual| &unusual.eligible_leaders)
+    }
+
+    /// True when somebody leads it.
+    #[must_use]
+    pub fn has_leader(&self) -> bool {
+        self.leader != BrokerId::NONE
+    }
+
+    /// True when its first replica leads it.
+    #[must_use]
+    pub fn has_preferred_leader(&self) -> bool {
+        self.replicas.first().is_some_and(|&preferred| preferred == self.leader)
     }
 
     /// Takes the lists of `other` that are the same: mostly partitions that follow each other lie on the same brokers, or all

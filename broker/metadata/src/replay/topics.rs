@@ -62,6 +62,14 @@ pub(super) fn change(topics: &mut Topics, record: &PartitionChangeRecord) -> Res
     changed.then_some(()).ok_or(ReplayError::UnknownPartition { record: "PartitionChangeRecord", partition: key })
 }
 
+/// `partition` after a change that was decided here.
+pub(crate) fn changed(partition: &Partition, record: &PartitionChangeRecord<'_>) -> Partition {
+    let mut partition = partition.clone();
+    let recovery = recovery_state("PartitionChangeRecord", record.leader_recovery_state).ok();
+    merge(&mut partition, record, recovery);
+    partition
+}
+
 fn merge(partition: &mut Partition, record: &PartitionChangeRecord<'_>, recovery: Option<RecoveryState>) {
     partition.directories = changed_directories(partition, record);
     replace(&mut partition.isr, record.isr.as_deref());

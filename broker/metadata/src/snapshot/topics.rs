@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
 use barnabas_types::{BrokerId, PartitionId, Uuid};
 
-use crate::{ConfigResource, Partition, RecoveryState, Topic};
+use crate::{ConfigResource, Partition, Topic};
 
 /// The record of a topic, without its partitions.
 pub(crate) fn topic(topic: &Topic) -> MetadataRecord<'_> {
@@ -26,10 +26,7 @@ pub(crate) fn partition(topic_id: Uuid, partition_id: PartitionId, state: &Parti
         removing_replicas: ids(&unusual.removing),
         adding_replicas: ids(&unusual.adding),
         leader: state.leader.0,
-        leader_recovery_state: match state.leader_recovery_state {
-            RecoveryState::Recovered => 0,
-            RecoveryState::Recovering => 1,
-        },
+        leader_recovery_state: state.leader_recovery_state.id(),
         leader_epoch: state.leader_epoch.0,
         partition_epoch: state.partition_epoch,
         directories: state.directories.to_vec(),

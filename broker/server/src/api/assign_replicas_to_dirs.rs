@@ -22,10 +22,9 @@ pub async fn handle(
     let (broker, epoch) = (BrokerId(request.broker_id), request.broker_epoch);
     let replicas = replicas(&request);
     let deadline = context.node.runtime.deadline(TIMEOUT);
-    let decided = context
-        .node
-        .controller
-        .try_decide_committed(deadline, move |controller, _| controller.assign_replicas(broker, epoch, &replicas));
+    let decided = context.node.controller.try_decide_committed(deadline, move |controller, decision| {
+        controller.assign_replicas(decision, broker, epoch, &replicas)
+    });
     let refused = |error_code| AssignReplicasToDirsResponse { error_code, ..AssignReplicasToDirsResponse::default() };
     match decided.await {
         Ok(Ok(results)) => answer(

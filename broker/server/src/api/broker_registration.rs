@@ -87,6 +87,7 @@ fn registration(request: &BrokerRegistrationRequest<'_>, own: Uuid) -> Registrat
     Registration {
         broker_id: BrokerId(request.broker_id),
         incarnation_id: request.incarnation_id,
+        previous_broker_epoch: request.previous_broker_epoch,
         endpoints: endpoints.collect(),
         features: features.collect(),
         rack: request.rack.as_deref().map(Into::into),

@@ -17,8 +17,11 @@ pub async fn handle(
     request: UnregisterBrokerRequest<'_>,
 ) -> UnregisterBrokerResponse<'static> {
     let (deadline, broker) = (context.node.runtime.deadline(TIMEOUT), BrokerId(request.broker_id));
-    let decided =
-        context.node.controller.try_decide(deadline, move |controller, _| controller.unregister_broker(broker)).await;
+    let decided = context
+        .node
+        .controller
+        .try_decide(deadline, move |controller, decision| controller.unregister_broker(decision, broker))
+        .await;
     let (error_code, message) = match decided {
         Ok(Ok(())) => (ErrorCode::NONE, None),
         Ok(Err(unknown)) => (ErrorCode::BROKER_ID_NOT_REGISTERED, Some(unknown.to_string())),

@@ -31,6 +31,10 @@ pub struct ControllerSettings {
     pub default_replication_factor: i16,
     /// `broker.session.timeout.ms`.
     pub broker_session_timeout: Duration,
+    /// `leader.imbalance.check.interval.seconds`; None where `auto.leader.rebalance.enable` is false.
+    pub leader_imbalance_check_interval: Option<Duration>,
+    /// `unclean.leader.election.interval.ms`.
+    pub unclean_leader_election_interval: Duration,
     /// `metadata.max.idle.interval.ms`; None for no NoOp records.
     pub max_idle_interval: Option<Duration>,
     /// `metadata.log.max.record.bytes.between.snapshots`.
@@ -46,6 +50,8 @@ impl Default for ControllerSettings {
             default_partitions: 1,
             default_replication_factor: 1,
             broker_session_timeout: Duration::from_secs(9),
+            leader_imbalance_check_interval: Some(Duration::from_secs(300)),
+            unclean_leader_election_interval: Duration::from_secs(300),
             max_idle_interval: Some(Duration::from_millis(500)),
             max_bytes_between_snapshots: 20 * 1024 * 1024,
             max_snapshot_interval: Some(Duration::from_secs(3600)),

@@ -178,6 +178,7 @@ impl Owner {
             self.carry_out_all()?;
         }
         self.fence_silent()?;
+        self.elect_periodically()?;
         self.append_no_op()?;
         self.settle()?;
         self.maybe_snapshot()?;
@@ -316,7 +317,8 @@ impl Owner {
         let quorum = until(self.quorum.deadline()).min(stopping);
         let Some(leading) = &self.leading else { return quorum };
         let idle = until(self.settings.max_idle_interval.map(|interval| self.last_append + interval));
-        quorum.min(idle).min(until(leading.controller.session_deadline(self.settings.broker_session_timeout)))
+        let session = until(leading.controller.session_deadline(self.settings.broker_session_timeout));
+        quorum.min(idle).min(session).min(until(leading.controller.election_deadline()))
     }
 
     fn publish(&self) {

@@ -71,6 +71,8 @@ const QUIET: ControllerSettings = ControllerSettings {
     default_partitions: 2,
     default_replication_factor: 1,
     broker_session_timeout: Duration::from_secs(9),
+    leader_imbalance_check_interval: None,
+    unclean_leader_election_interval: Duration::from_secs(300),
     max_idle_interval: None,
     max_bytes_between_snapshots: u64::MAX,
     max_snapshot_interval: None,
@@ -126,6 +128,7 @@ impl NodeContext {
         let registration = Registration {
             broker_id: BrokerId(1),
             incarnation_id: self.runtime.random_uuid(),
+            previous_broker_epoch: -1,
             endpoints: vec![endpoint("PLAINTEXT", 9092)],
             features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
             rack: None,

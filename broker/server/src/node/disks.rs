@@ -222,11 +222,17 @@ pub fn memory_limit_bytes() -> usize {
 pub fn controller_settings(config: &BrokerConfig) -> ControllerSettings {
     let metadata = &config.metadata_log;
     let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+    let defaults = ControllerSettings::default();
     ControllerSettings {
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
         broker_session_timeout: positive(metadata.broker_session_timeout_ms)
-            .map_or(ControllerSettings::default().broker_session_timeout, Duration::from_millis),
+            .map_or(defaults.broker_session_timeout, Duration::from_millis),
+        leader_imbalance_check_interval: positive(metadata.leader_imbalance_check_interval_seconds)
+            .filter(|_| metadata.auto_leader_rebalance_enable)
+            .map(Duration::from_secs),
+        unclean_leader_election_interval: positive(metadata.unclean_leader_election_interval_ms)
+            .map_or(defaults.unclean_leader_election_interval, Duration::from_millis),
         max_idle_interval: positive(metadata.metadata_max_idle_interval_ms).map(Duration::from_millis),
         max_bytes_between_snapshots: positive(metadata.metadata_log_max_record_bytes_between_snapshots).unwrap_or(1),
         max_snapshot_interval: positive(metadata.metadata_log_max_snapshot_interval_ms).map(Duration::from_millis),

@@ -69,6 +69,22 @@ impl Owner {
         Ok(())
     }
 
+    /// Elects what is due and nobody asks for. One step a round: others get their turn in between.
+    pub(super) fn elect_periodically(&mut self) -> Result<(), Fatal> {
+        if self.leading.is_none() {
+            return Ok(());
+        }
+        self.decide(Box::new(|turn| {
+            let nobody_waits: Completion = Box::new(|_| ());
+            let Ok((controller, context)) = turn else { return (Vec::new(), nobody_waits) };
+            let Outcome { records, response } = controller.elect_periodically(context);
+            if let (Some(election), false) = (response, records.is_empty()) {
+                tracing::info!(?election, partitions = records.len(), "partitions get another leader");
+            }
+            (records, nobody_waits)
+        }))
+    }
+
     pub(super) fn decide(&mut self, decision: Decision) -> Result<(), Fatal> {
         let Some(leading) = &mut self.leading else {
             drop(decision(Err(ControllerError::NotController)));
@@ -85,6 +101,8 @@ impl Owner {
             next_offset: self.quorum.log_end(),
             now: self.runtime.now().monotonic,
             broker_session_timeout: self.settings.broker_session_timeout,
+            leader_imbalance_check_interval: self.settings.leader_imbalance_check_interval,
+            unclean_leader_election_interval: self.settings.unclean_leader_election_interval,
         };
         let (records, completion) = decision(Ok((&mut leading.controller, &mut context)));
         self.append(records, Some(completion))
