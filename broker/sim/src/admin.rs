@@ -72,6 +72,9 @@ pub enum Told {
 /// The key that clients set.
 pub const KEY: &str = "max.message.bytes";
 
+/// How long leaderless and unbalanced partitions wait.
+const PERIODIC: Duration = Duration::from_secs(5);
+
 /// All values are valid: which ones are is tested elsewhere.
 struct AnyValue;
 
@@ -118,7 +121,7 @@ pub fn decide(
             let topic = CreatableTopic {
                 name: Cow::Borrowed(name),
                 num_partitions: 1,
-                replication_factor: 1,
+                replication_factor: replication_factor(controller),
                 ..Default::default()
             };
             let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
@@ -163,6 +166,12 @@ pub fn decide(
     }
 }
 
+/// As many replicas as there are brokers, up to the usual three.
+fn replication_factor(controller: &Controller) -> i16 {
+    let usable = controller.head().brokers.iter().filter(|broker| broker.takes_new_replicas()).count();
+    i16::try_from(usable.clamp(1, 3)).unwrap_or(1)
+}
+
 /// What a decision needs.
 pub fn context<'a>(
     next_offset: Offset,
@@ -178,6 +187,8 @@ pub fn context<'a>(
         max_replicas: usize::MAX,
         next_offset,
         broker_session_timeout,
+        leader_imbalance_check_interval: Some(PERIODIC),
+        unclean_leader_election_interval: PERIODIC,
         now: now.monotonic,
     }
 }
@@ -198,6 +209,7 @@ fn registration(broker: i32, incarnation_id: Uuid) -> Registration {
     Registration {
         broker_id: BrokerId(broker),
         incarnation_id,
+        previous_broker_epoch: -1,
         endpoints: Vec::new(),
         features: vec![FeatureRange {
             name: METADATA_VERSION.into(),

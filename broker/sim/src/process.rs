@@ -241,6 +241,7 @@ impl Process {
     pub fn tick(&mut self, now: Now) -> Result<(), Failed> {
         self.driver.tick(now)?;
         self.fence_silent(now)?;
+        self.elect_periodically(now)?;
         self.settle(now)?;
         if let Some(broker) = &mut self.broker
             && let Some((number, ask)) = broker.ask(self.applied, now.monotonic)
@@ -254,7 +255,8 @@ impl Process {
     pub fn deadline(&self) -> Option<Duration> {
         let controller = self.controller.as_ref();
         let session = controller.and_then(|(_, controller)| controller.session_deadline(self.broker_session_timeout));
-        [self.driver.deadline(), session, self.broker.as_ref().map(Broker::due)].into_iter().flatten().min()
+        let election = controller.and_then(|(_, controller)| controller.election_deadline());
+        [self.driver.deadline(), session, election, self.broker.as_ref().map(Broker::due)].into_iter().flatten().min()
     }
 
     /// Its broker, if it is one.
@@ -297,6 +299,15 @@ impl Process {
                 return Ok(());
             }
         }
+    }
+
+    /// The controller elects what nobody asks for.
+    fn elect_periodically(&mut self, now: Now) -> Result<(), Failed> {
+        let Some((epoch, controller)) = &mut self.controller else { return Ok(()) };
+        let mut bits = || self.random.wide_bits();
+        let context = context(self.driver.log_end(), &mut bits, self.broker_session_timeout, now);
+        let (epoch, records) = (*epoch, controller.elect_periodically(&context).records);
+        if records.is_empty() { Ok(()) } else { self.append(records, epoch, None, now) }
     }
 
     /// Does the sync that was put off.

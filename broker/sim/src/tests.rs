@@ -30,7 +30,7 @@ fn different_seeds_play_different_histories() {
 #[test]
 fn the_first_histories_hold_and_get_something_done() {
     let mut figures = figures::Figures::default();
-    for seed in 0..20 {
+    for seed in 0..30 {
         let outcome = play(seed, None, false);
         assert_eq!(outcome.violation, None, "seed {seed}");
         figures.absorb(&outcome.figures);
