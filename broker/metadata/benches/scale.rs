@@ -1,5 +1,5 @@
 //! What a metadata image of very many partitions costs: heap, replay, a change while others hold the image, a snapshot made beside
-//! changes, the hash. `SCALE_PARTITIONS` says how many (1,000,000 unless told). Measures no disk and no network. Fails when a limit is
+//! changes, the hash; and what the controller's index of them does, and a broker's going. `SCALE_PARTITIONS` says how many (1,000,000 unless told). Measures no disk and no network. Fails when a limit is
 //! exceeded.
 
 #![allow(
@@ -14,20 +14,28 @@
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use barnabas_metadata::{Delta, Image, MAX_METADATA_VERSION, record_version, snapshot};
+use barnabas_metadata::{
+    ConfigResource, ConfigRules, Context, Controller, Delta, Image, InvalidConfig, MAX_METADATA_VERSION, ResourceType,
+    record_version, snapshot,
+};
 use barnabas_protocol::records::metadata::{
     MetadataRecord, PartitionChangeRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
 };
-use barnabas_types::Uuid;
+use barnabas_types::{BrokerId, Offset, Uuid};
 
 /// Heap of a partition at most, in bytes.
 const HEAP_LIMIT_BYTES: f64 = 700.0;
 /// What one change of a shared image may copy, in bytes: leaves and the way to them, whatever the size of the topic.
 const COPY_LIMIT_BYTES: isize = 64 * 1024;
+/// What the fencing of a broker without partitions may take, however many others have.
+const IDLE_FENCING_LIMIT: Duration = Duration::from_millis(1);
+/// What the fencing of a broker may take for each of its partitions, on a machine that has other things to do.
+const FENCING_LIMIT_NS: f64 = 20_000.0;
 /// The longest pause of changes beside a snapshot that is being written.
 const PAUSE_LIMIT: Duration = Duration::from_millis(50);
 /// Brokers of the cluster; each partition lies on three of them.
@@ -90,7 +98,8 @@ fn partition(topic: usize, id: i32) -> MetadataRecord<'static> {
 /// An image of `topics` with `partitions` each, and the seconds that its replay took, from decoded records.
 fn built(topics: usize, partitions: usize) -> (Image, f64) {
     let mut image = Image::default();
-    for broker in 1..=BROKERS {
+    // The last one has no partitions.
+    for broker in 1..=BROKERS + 1 {
         let registered = RegisterBrokerRecord { broker_id: broker, fenced: false, ..RegisterBrokerRecord::default() };
         image.replay(&registered.into()).unwrap();
     }
@@ -127,8 +136,8 @@ impl Report {
     }
 }
 
-/// Heap and replay for one shape of the same number of partitions.
-fn shape(report: &mut Report, topics: usize, partitions: usize) -> Image {
+/// Heap and replay for one shape of the same number of partitions; the image, and its heap a partition.
+fn shape(report: &mut Report, topics: usize, partitions: usize) -> (Image, f64) {
     let before = held();
     let (image, seconds) = built(topics, partitions);
     let count = (topics * partitions) as f64;
@@ -140,7 +149,7 @@ fn shape(report: &mut Report, topics: usize, partitions: usize) -> Image {
         seconds * 1e9 / count
     );
     report.figure(bytes <= limit, &text);
-    image
+    (image, bytes)
 }
 
 /// One change while somebody else holds the image: what it copies, and what finding it again costs.
@@ -212,18 +221,93 @@ fn read_again(report: &mut Report, image: &Image) {
     report.figure(hash == image.hash() && read == *image, &text);
 }
 
+/// Nothing is set, and everything has its default.
+struct Defaults;
+
+impl ConfigRules for Defaults {
+    fn validate(&self, _: &ConfigResource, _: &BTreeMap<Box<str>, Box<str>>) -> Result<(), InvalidConfig> {
+        Ok(())
+    }
+
+    fn is_list(&self, _: ResourceType, _: &str) -> bool {
+        false
+    }
+
+    fn inherited(&self, _: &ConfigResource, key: &str) -> Option<String> {
+        Some(if key == "min.insync.replicas" { "1" } else { "false" }.to_owned())
+    }
+}
+
+/// The records of a broker's fencing, applied, and what they took to decide and to apply.
+fn fence(controller: &mut Controller, broker: i32) -> (usize, Duration, Duration) {
+    let mut random = || 7;
+    let context = Context {
+        rules: &Defaults,
+        random: &mut random,
+        default_partitions: 1,
+        default_replication_factor: 1,
+        max_replicas: usize::MAX,
+        next_offset: Offset(0),
+        now: Duration::ZERO,
+        broker_session_timeout: Duration::from_secs(9),
+        leader_imbalance_check_interval: None,
+        unclean_leader_election_interval: Duration::from_secs(300),
+    };
+    let began = Instant::now();
+    let records = controller.fence_broker(&context, BrokerId(broker)).records;
+    let decided = began.elapsed();
+    let began = Instant::now();
+    records.iter().for_each(|record| controller.replay(record).unwrap());
+    (records.len(), decided, began.elapsed())
+}
+
+/// The controller beside the image: its index, and brokers that go.
+fn controller(report: &mut Report, image: &Image, partitions: usize, heap_of_image: f64) {
+    let (before, began) = (held(), Instant::now());
+    let mut controller = Controller::new(image.clone());
+    let took = began.elapsed().as_secs_f64();
+    let bytes = (held() - before) as f64 / partitions as f64;
+    let text = format!(
+        "the controller's index: {bytes:.0} bytes of heap a partition, with the image {:.0} (limit {HEAP_LIMIT_BYTES:.0}), made in {took:.2} s",
+        bytes + heap_of_image
+    );
+    report.figure(bytes + heap_of_image <= HEAP_LIMIT_BYTES, &text);
+    let (records, decided, _) = fence(&mut controller, BROKERS + 1);
+    let text = format!(
+        "a broker without partitions fenced in {} us with {records} record (limit {} us)",
+        decided.as_micros(),
+        IDLE_FENCING_LIMIT.as_micros()
+    );
+    report.figure(decided <= IDLE_FENCING_LIMIT && records == 1, &text);
+    let (records, decided, applied) = fence(&mut controller, 7);
+    let each = |took: Duration| took.as_secs_f64() * 1e9 / records as f64;
+    let text = format!(
+        "a broker with {} partitions fenced: decided in {:.3} s ({:.0} ns each), applied in {:.3} s ({:.0} ns each; limit of both {FENCING_LIMIT_NS:.0})",
+        records - 1,
+        decided.as_secs_f64(),
+        each(decided),
+        applied.as_secs_f64(),
+        each(applied)
+    );
+    report.figure(each(decided + applied) <= FENCING_LIMIT_NS, &text);
+}
+
 fn main() {
     let partitions: usize =
         std::env::var("SCALE_PARTITIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let mut report = Report { passed: true };
     println!("{partitions} partitions on {BROKERS} brokers, three replicas each");
     drop(shape(&mut report, partitions, 1));
-    drop(shape(&mut report, partitions / 10, 10));
+    let (image, heap) = shape(&mut report, partitions / 10, 10);
+    controller(&mut report, &image, partitions, heap);
+    drop(image);
     let large = partitions / 10;
-    let image = shape(&mut report, 10, large);
+    let (image, heap) = shape(&mut report, 10, large);
+    controller(&mut report, &image, partitions, heap);
     one_change(&mut report, image, 3, large);
     let topics = partitions / 100;
-    let image = shape(&mut report, topics, 100);
+    let (image, heap) = shape(&mut report, topics, 100);
+    controller(&mut report, &image, partitions, heap);
     read_again(&mut report, &image);
     beside_a_snapshot(&mut report, image, topics, 100);
     println!("{} metadata-scale", if report.passed { "PASS" } else { "FAIL" });
