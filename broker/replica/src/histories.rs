@@ -1,5 +1,5 @@
-//! Random histories of a small cluster: crashes, losses, elections, late messages, and every invariant after every step; then peace, in which
-//! all must become one again. `REPLICA_SEED=n cargo test -p barnabas-replica histories -- --nocapture` tells one history,
+//! Random histories of a small cluster: crashes, losses, elections, reassignments, late messages, and every invariant after every step; then
+//! peace, in which all must become one again. `REPLICA_SEED=n cargo test -p barnabas-replica no_history -- --nocapture` tells one history,
 //! `REPLICA_HISTORIES=n` plays that many.
 
 use barnabas_types::BrokerId;
@@ -134,7 +134,8 @@ impl History {
                 self.world.note(format!("controller: {id} shuts down"));
                 self.world.controller.shut_down(id);
             }
-            7 => self.pass(150),
+            7 if self.random.one_in(2) => self.pass(150),
+            7 => self.reassign(),
             _ if !self.world.messages.is_empty() => {
                 let position = self.random.below(self.world.messages.len());
                 self.world.time_out(position);
@@ -143,6 +144,21 @@ impl History {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// To some of the brokers, in some order.
+    fn reassign(&mut self) {
+        let mut target = self.world.ids();
+        for _ in 0..self.random.below(3) {
+            let position = self.random.below(target.len());
+            target.remove(position);
+        }
+        let first = self.random.below(target.len().max(1));
+        target.rotate_left(first);
+        if !target.is_empty() {
+            self.world.note(format!("controller: reassigns to {target:?}"));
+            self.world.controller.reassign(&target);
         }
     }
 
@@ -217,9 +233,7 @@ impl History {
             let life = self.world.broker(*id).life.as_ref().unwrap();
             end(id) == end(&state.leader) && life.replica.high_watermark() == end(id)
         };
-        state.leader != BrokerId::NONE
-            && state.isr.len() == self.world.brokers.len()
-            && self.world.ids().iter().all(has_all)
+        state.leader != BrokerId::NONE && state.isr.len() == state.replicas.len() && state.replicas.iter().all(has_all)
     }
 }
 
@@ -244,7 +258,7 @@ fn no_history_loses_a_committed_record() {
         return;
     }
     let histories = number("REPLICA_HISTORIES").unwrap_or(1500);
-    let (mut committed, mut elections, mut changes) = (0, 0, 0);
+    let (mut committed, mut elections, mut changes, mut reassignments) = (0, 0, 0, 0);
     for seed in 0..histories {
         let history = play(seed, None);
         assert_eq!(history.world.broken, None, "REPLICA_SEED={seed} tells this history");
@@ -252,9 +266,11 @@ fn no_history_loses_a_committed_record() {
         committed += history.world.committed.len();
         elections += state.leader_epoch.0;
         changes += state.partition_epoch;
+        let states = history.world.controller.states.windows(2);
+        reassignments += states.filter(|pair| !pair[0].adding.is_empty() && pair[1].adding.is_empty()).count();
     }
     println!(
-        "{histories} histories: {committed} records committed, {elections} epochs, {changes} changes of the partition"
+        "{histories} histories: {committed} records committed, {elections} epochs, {changes} changes of the partition, {reassignments} of them ended a reassignment"
     );
     assert!(
         committed > usize::try_from(histories).unwrap() && i64::from(elections) > i64::try_from(histories).unwrap()

@@ -82,7 +82,7 @@ impl World {
         let ids = (1..=brokers).map(BrokerId);
         let mut world = Self {
             brokers: ids.clone().map(|id| (id, Broker::new(id))).collect(),
-            controller: Controller::new(ids.collect()),
+            controller: Controller::new(&ids.collect::<Vec<_>>()),
             settings,
             messages: Vec::new(),
             now_ms: 0,

@@ -1,5 +1,5 @@
-//! A model of the controller: one partition, elections only from the ISR, AlterPartition checked as Kafka's controller checks it. The log of
-//! states is what brokers apply, each in its own time.
+//! A model of the controller: one partition, elections only from the ISR, reassignments, AlterPartition checked as Kafka's controller checks it.
+//! The log of states is what brokers apply, each in its own time.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,15 @@ pub(crate) struct State {
     pub leader_epoch: LeaderEpoch,
     pub partition_epoch: i32,
     pub isr: Vec<BrokerId>,
+    pub replicas: Vec<BrokerId>,
+    /// Those that a reassignment adds and removes.
+    pub adding: Vec<BrokerId>,
+    pub removing: Vec<BrokerId>,
     pub brokers: Brokers,
 }
 
 #[derive(Debug)]
 pub(crate) struct Controller {
-    pub replicas: Vec<BrokerId>,
     /// Every state that has been; brokers apply them in order.
     pub states: Vec<State>,
     /// The record by which each broker is registered.
@@ -27,7 +30,9 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    pub(crate) fn new(replicas: Vec<BrokerId>) -> Self {
+    /// At most three of the brokers have replicas.
+    pub(crate) fn new(brokers: &[BrokerId]) -> Self {
+        let replicas: Vec<_> = brokers.iter().copied().take(3).collect();
         let broker =
             |id: &BrokerId| (*id, BrokerState { epoch: i64::from(id.0), is_fenced: false, is_shutting_down: false });
         let state = State {
@@ -35,10 +40,13 @@ impl Controller {
             leader_epoch: LeaderEpoch(0),
             partition_epoch: 0,
             isr: replicas.clone(),
-            brokers: Brokers(replicas.iter().map(broker).collect()),
+            replicas,
+            adding: Vec::new(),
+            removing: Vec::new(),
+            brokers: Brokers(brokers.iter().map(broker).collect()),
         };
-        let registered_at = replicas.iter().map(|id| (*id, 0)).collect();
-        Self { replicas, states: vec![state], registered_at }
+        let registered_at = brokers.iter().map(|id| (*id, 0)).collect();
+        Self { states: vec![state], registered_at }
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -50,10 +58,15 @@ impl Controller {
         let mut after = before.clone();
         change(&mut after);
         if after != *before {
-            if after.leader != before.leader {
+            let is_removed = before.replicas.iter().any(|id| !after.replicas.contains(id));
+            if after.leader != before.leader || is_removed {
                 after.leader_epoch.0 += 1;
             }
-            if (after.leader, &after.isr) != (before.leader, &before.isr) {
+            let partition = |state: &State| {
+                let State { leader, isr, replicas, adding, removing, .. } = state.clone();
+                (leader, isr, replicas, adding, removing)
+            };
+            if partition(&after) != partition(before) {
                 after.partition_epoch += 1;
             }
             self.states.push(after);
@@ -66,9 +79,9 @@ impl Controller {
     }
 
     /// The leader stays if it may; else the first of the ISR that may leads.
-    fn elect(&self, state: &mut State) {
+    fn elect(state: &mut State) {
         if state.leader == BrokerId::NONE || !Self::may_lead(state, state.leader) {
-            let next = self.replicas.iter().copied().find(|id| Self::may_lead(state, *id));
+            let next = state.replicas.iter().copied().find(|id| Self::may_lead(state, *id));
             state.leader = next.unwrap_or(BrokerId::NONE);
         }
     }
@@ -83,7 +96,7 @@ impl Controller {
     fn change_and_elect(&mut self, change: impl FnOnce(&mut State)) {
         let mut after = self.state().clone();
         change(&mut after);
-        self.elect(&mut after);
+        Self::elect(&mut after);
         self.record(|state| *state = after);
     }
 
@@ -119,11 +132,40 @@ impl Controller {
 
     /// Once it has applied its own registration.
     pub(crate) fn unfence(&mut self, id: BrokerId, applied: usize) -> bool {
-        if applied <= self.registered_at[&id] || !self.state().brokers.0[&id].is_fenced {
+        if !self.knows_itself(id, applied) || !self.state().brokers.0[&id].is_fenced {
             return false;
         }
         self.change_and_elect(|state| state.brokers.0.get_mut(&id).unwrap().is_fenced = false);
         true
+    }
+
+    /// True once the broker has applied its own registration, so that it knows what it is.
+    pub(crate) fn knows_itself(&self, id: BrokerId, applied: usize) -> bool {
+        applied > self.registered_at[&id]
+    }
+
+    /// Other replicas; while one reassignment is under way there is no other.
+    pub(crate) fn reassign(&mut self, target: &[BrokerId]) {
+        let state = self.state();
+        let without = |from: &[BrokerId], those: &[BrokerId]| {
+            from.iter().copied().filter(|id| !those.contains(id)).collect::<Vec<_>>()
+        };
+        let (adding, removing) = (without(target, &state.replicas), without(&state.replicas, target));
+        if adding.is_empty() || !state.adding.is_empty() {
+            return;
+        }
+        let replicas = [target, &removing].concat();
+        self.record(|state| (state.replicas, state.adding, state.removing) = (replicas, adding, removing));
+    }
+
+    /// A reassignment ends with the change of the ISR that brings in the last one that is added.
+    fn end_reassignment(state: &mut State) {
+        if !state.adding.is_empty() && state.adding.iter().all(|id| state.isr.contains(id)) {
+            let removing = std::mem::take(&mut state.removing);
+            state.adding.clear();
+            state.replicas.retain(|id| !removing.contains(id));
+            state.isr.retain(|id| !removing.contains(id));
+        }
     }
 
     /// Another member leads, as an election of the preferred leader does.
@@ -170,7 +212,10 @@ impl Controller {
             return Err(AlterRefusal::IneligibleReplica);
         }
         let members: Vec<_> = isr.iter().map(|member| member.broker).collect();
-        self.change_and_elect(|state| state.isr = members);
+        self.change_and_elect(|state| {
+            state.isr = members;
+            Self::end_reassignment(state);
+        });
         let state = self.state();
         match state.leader == from {
             true => Ok((state.leader_epoch, state.partition_epoch, state.isr.clone())),

@@ -3,7 +3,7 @@
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 
 use super::broker::Life;
-use super::log::{index, offset};
+use super::log::{TestLog, index, offset};
 use super::{Message, PARTITION, Served, ServedPartition, World};
 use crate::fetcher::{
     self, AppendFailure, Config, FetchAnswer, Fetcher, LogPosition, PartitionAnswer, PartitionOutcome,
@@ -47,7 +47,10 @@ impl World {
             return;
         }
         let state = self.controller.states[applied - 1].clone();
-        let replicas = self.controller.replicas.clone();
+        let knows_itself = self.controller.knows_itself(id, applied);
+        if !state.replicas.contains(&id) {
+            return self.apply_without_replica(id, applied, state.brokers, knows_itself);
+        }
         let broker = self.broker_mut(id);
         let (log_end, durable_end) = (broker.log.end(), offset(broker.log.durable));
         let life = broker.life.as_mut().unwrap();
@@ -60,15 +63,33 @@ impl World {
                 leader_epoch: state.leader_epoch,
                 partition_epoch: state.partition_epoch,
                 isr: &state.isr,
-                replicas: &replicas,
-                adding: &[],
-                removing: &[],
+                replicas: &state.replicas,
+                adding: &state.adding,
+                removing: &state.removing,
                 recovery: LeaderRecoveryState::Recovered,
                 log_end,
                 durable_end,
             }),
         );
         self.replica(id, Input::BrokersChanged);
+    }
+
+    /// This broker has no replica: its log goes, but not for metadata from before it was started, since when it may have got one.
+    fn apply_without_replica(&mut self, id: BrokerId, applied: usize, brokers: Brokers, knows_itself: bool) {
+        if knows_itself {
+            self.replica(id, Input::Stopped);
+            let broker = self.broker_mut(id);
+            broker.log = TestLog::default();
+            broker.checkpoint = Offset(0);
+        }
+        let Some(life) = &mut self.broker_mut(id).life else { return };
+        (life.applied, life.brokers) = (applied, brokers);
+        if knows_itself {
+            let nothing = Offset(0);
+            let withheld = LeaderEpoch::NONE;
+            let opened = Opened { high_watermark: nothing, log_end: nothing, durable_end: nothing, withheld };
+            (life.replica, life.seen) = (Replica::new(opened), nothing);
+        }
     }
 
     /// Hands an input to the replica of a broker, and executes what it wants.
