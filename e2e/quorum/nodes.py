@@ -137,6 +137,14 @@ class Node:
                 raise TimeoutError(f"node {self.node} did not answer within {START_DEADLINE_SECONDS} s:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    def await_said(self, words):
+        """Returns once the log has these words."""
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while words not in self.log.read_text(errors="replace"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"node {self.node} did not say '{words}' within {START_DEADLINE_SECONDS} s:\n{self.log_tail()}")
+            time.sleep(0.05)
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
@@ -221,6 +229,7 @@ class Cluster:
         if self.formed == "initial":
             voters = [f"{node.node}@{node.host}:{CONTROLLER_PORT}:{fresh_directory_id()}" for node in self.controllers]
             how = ["--initial-controllers", ",".join(voters)]
+        self.first_voters = how
         for node in self.nodes.values():
             node.format(*(how if node.is_controller else []))
 

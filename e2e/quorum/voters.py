@@ -48,6 +48,11 @@ def replace_disk(cluster, node):
     lost = node.directory_id()
     node.lose_disk()
     cluster.await_leader()
+    join(cluster, node, lost)
+
+
+def join(cluster, node, lost):
+    """A node without a disk comes in the place of the voter that lost it."""
     node.format("--no-initial-controllers")
     node.launch()
     await_set(cluster, observers=[node.node])
