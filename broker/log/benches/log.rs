@@ -44,6 +44,7 @@ fn open(directory: &Path, clean: bool, end: Offset) -> Log {
         recovery_point: if clean { end } else { Offset(0) },
         log_start: Offset(0),
         clean,
+        known_empty: None,
         now: NOW,
     };
     Log::open(&disk, &options).unwrap().0
@@ -128,7 +129,15 @@ fn syncing(criterion: &mut Criterion) {
             .map(|number| {
                 let directory = directory.path().join(format!("{count}-{number}"));
                 let (config, recovery_point, log_start) = (Arc::default(), Offset(0), Offset(0));
-                let options = OpenOptions { directory, config, recovery_point, log_start, clean: false, now: NOW };
+                let options = OpenOptions {
+                    directory,
+                    config,
+                    recovery_point,
+                    log_start,
+                    clean: false,
+                    known_empty: None,
+                    now: NOW,
+                };
                 Log::open(&disk, &options).unwrap().0
             })
             .collect();

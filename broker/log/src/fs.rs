@@ -194,6 +194,8 @@ pub trait Fs: fmt::Debug + Send + Sync {
     fn sync_directory(&self, path: &Path) -> Result<(), IoError>;
     /// The volume that directory `path` is on; none where the system does not tell of every write that failed.
     fn volume(&self, path: &Path) -> Result<Option<Arc<dyn Volume>>, IoError>;
+    /// When the file or directory `path` was last changed, in nanoseconds since 1970; none where there is none, or the system does not tell.
+    fn modified_ns(&self, path: &Path) -> Result<Option<i64>, IoError>;
     /// The room on the file system that directory `path` is on. Quotas do not show in it.
     fn space(&self, path: &Path) -> Result<Space, IoError>;
 }

@@ -35,6 +35,21 @@ pub(crate) struct Found {
     pub(crate) has_epochs: bool,
 }
 
+impl Found {
+    /// What lies in the directory of a log to which nothing was ever written and that was closed.
+    pub(crate) fn empty(modified: Timestamp) -> Self {
+        let segment = FoundSegment {
+            base_offset: Offset(0),
+            size: 0,
+            modified,
+            has_transactions: false,
+            index_bytes: Some(0),
+            time_index_bytes: Some(0),
+        };
+        Self { segments: vec![segment], snapshots: Vec::new(), has_epochs: false }
+    }
+}
+
 /// Makes the directory if it is missing, removes leftovers, finishes an interrupted compaction, and says what is there.
 pub(crate) fn clear(fs: &dyn Fs, directory: &Path) -> Result<Found, IoError> {
     let entries = match fs.list(directory) {

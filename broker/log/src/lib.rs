@@ -10,6 +10,7 @@ mod append;
 pub mod checkpoint;
 mod compact;
 mod config;
+pub mod empty_logs;
 mod error;
 mod files;
 mod flush;

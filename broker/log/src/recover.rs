@@ -14,7 +14,7 @@ use crate::error::{OpenError, ReadError};
 use crate::files;
 use crate::fs::{Disk, File, Fs, IoError, OpenMode};
 use crate::leader_epochs::LeaderEpochs;
-use crate::leftovers::{self, FoundSegment};
+use crate::leftovers::{self, Found, FoundSegment};
 use crate::log::{Dirty, Log, Unsynced};
 use crate::markers;
 use crate::old_format;
@@ -38,6 +38,9 @@ pub struct OpenOptions {
     pub log_start: Offset,
     /// The broker stopped cleanly: everything was synced and closed.
     pub clean: bool,
+    /// Nothing was ever written to it, and the directory, with the files of its first segment, was last changed then: nobody looks at them
+    /// before they are needed ([`crate::empty_logs`]).
+    pub known_empty: Option<Timestamp>,
     /// Wall-clock time.
     pub now: Timestamp,
 }
@@ -91,7 +94,10 @@ impl Log {
     pub fn open_unsynced(disk: &Arc<Disk>, options: &OpenOptions) -> Result<(Self, Recovery), OpenError> {
         let fs = disk.fs();
         let directory: Arc<Path> = options.directory.as_path().into();
-        let found = leftovers::clear(fs, &directory)?;
+        let found = match options.known_empty {
+            Some(modified) => Found::empty(modified),
+            None => leftovers::clear(fs, &directory)?,
+        };
         let epochs = match found.has_epochs {
             true => LeaderEpochs::load(fs, &directory)?,
             false => LeaderEpochs::default(),

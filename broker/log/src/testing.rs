@@ -89,6 +89,7 @@ impl LogContext {
             recovery_point: Offset(0),
             log_start: Offset(0),
             clean: false,
+            known_empty: None,
             now: Timestamp(1_000_000),
         };
         Self { _root: root, fs: FaultyFs::default(), options, log: None }

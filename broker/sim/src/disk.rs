@@ -409,6 +409,10 @@ impl Fs for VirtualDisk {
         Ok(None)
     }
 
+    fn modified_ns(&self, _path: &Path) -> Result<Option<i64>, IoError> {
+        Ok(None)
+    }
+
     fn space(&self, path: &Path) -> Result<Space, IoError> {
         self.call(Operation::Stat, path)?;
         let usable_bytes = if self.lock().full { 0 } else { 1 << 40 };

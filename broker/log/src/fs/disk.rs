@@ -56,9 +56,16 @@ impl Disk {
         self.file((owner, name), path, OpenMode::Read)
     }
 
-    /// As [`Disk::reader`], but for whoever writes, too: the only one that opens this file as long as it writes.
-    pub fn writer(&self, owner: u64, name: &'static str, path: &Path) -> Result<Arc<dyn File>, IoError> {
-        self.file((owner, name), path, OpenMode::Write)
+    /// As [`Disk::reader`], but for whoever writes, too: the only one that opens this file as long as it writes. One that is missing is made
+    /// where `mode` says so.
+    pub fn writer(
+        &self,
+        owner: u64,
+        name: &'static str,
+        path: &Path,
+        mode: OpenMode,
+    ) -> Result<Arc<dyn File>, IoError> {
+        self.file((owner, name), path, mode)
     }
 
     fn file(&self, key: Key, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>, IoError> {

@@ -434,6 +434,11 @@ impl Fs for FaultyFs {
         Ok(Some(Arc::new(FaultyVolume { path: path.to_path_buf(), fs: self.clone() })))
     }
 
+    fn modified_ns(&self, path: &Path) -> Result<Option<i64>, IoError> {
+        self.check(Operation::Stat, path)?;
+        RealFs.modified_ns(path)
+    }
+
     fn space(&self, path: &Path) -> Result<Space, IoError> {
         self.check(Operation::Stat, path)?;
         let told = self.lock().space;

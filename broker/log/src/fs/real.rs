@@ -187,6 +187,16 @@ impl Fs for RealFs {
         volume_of(path)
     }
 
+    fn modified_ns(&self, path: &Path) -> Result<Option<i64>, IoError> {
+        let found = rustix::io::retry_on_intr(|| rustix::fs::stat(path));
+        let found = match found {
+            Err(Errno::NOENT) => return Ok(None),
+            found => found.map_err(|error| IoError::new(Operation::Stat, path, error.into()))?,
+        };
+        let seconds_ns = found.st_mtime.checked_mul(1_000_000_000);
+        Ok(seconds_ns.and_then(|seconds| seconds.checked_add(i64::try_from(found.st_mtime_nsec).ok()?)))
+    }
+
     fn space(&self, path: &Path) -> Result<Space, IoError> {
         let found = rustix::io::retry_on_intr(|| rustix::fs::statvfs(path));
         let found = found.map_err(|error| IoError::new(Operation::Stat, path, error.into()))?;

@@ -210,6 +210,11 @@ impl ProducerState {
         }
     }
 
+    /// True when no producer is known, here or in a snapshot.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.producers.is_empty() && self.snapshots.is_empty()
+    }
+
     /// True when no producer is known.
     pub(crate) fn is_empty(&self) -> bool {
         self.producers.is_empty()

@@ -200,7 +200,7 @@ impl ActiveSegment {
         // Those of a segment that was never closed are there, and empty.
         let empty = [found.index_bytes, found.time_index_bytes].map(|bytes| bytes.filter(|bytes| *bytes == 0));
         let mut segment = Self::attach(disk, directory, found, empty)?;
-        let file = segment.file.keep_open(disk, || path(files::LOG))?;
+        let file = segment.file.keep_open(disk, found.size, || path(files::LOG))?;
         let mut before_gap = None;
         let mut scanner = Scanner::new(&*file, 0, size, SEQUENTIAL_BYTES);
         loop {
@@ -237,7 +237,7 @@ impl ActiveSegment {
 
     /// The batches, open for reading and writing.
     pub(crate) fn file(&self, disk: &Disk) -> Result<Arc<dyn File>, IoError> {
-        self.file.open(disk, || self.path(files::LOG))
+        self.file.open(disk, self.size, || self.path(files::LOG))
     }
 
     /// The batches, if they are open.
@@ -302,7 +302,7 @@ impl ActiveSegment {
             self.stage(disk.fs(), aborted)?;
         }
         let (directory, base_offset) = (&self.directory, self.base_offset);
-        let file = self.file.keep_open(disk, || files::path(directory, base_offset, files::LOG))?;
+        let file = self.file.keep_open(disk, self.size, || files::path(directory, base_offset, files::LOG))?;
         if config.preallocate {
             self.padding.allocate(&*file, self.size, u64::from(config.segment_bytes))?;
         }

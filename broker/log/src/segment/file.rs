@@ -36,20 +36,31 @@ impl SegmentFile {
         Ok(Self { owner: disk.new_owner(), open: None, own: Some(file) })
     }
 
-    /// The file, open; `path` is where it lies.
-    pub(crate) fn open(&self, disk: &Disk, path: impl FnOnce() -> PathBuf) -> Result<Arc<dyn File>, IoError> {
+    /// The file, open; `path` is where it lies, `size` what was written to it. A power cut may have taken the name of one to which nothing was.
+    pub(crate) fn open(
+        &self,
+        disk: &Disk,
+        size: u64,
+        path: impl FnOnce() -> PathBuf,
+    ) -> Result<Arc<dyn File>, IoError> {
+        let mode = if size == 0 { OpenMode::Create } else { OpenMode::Write };
         match self.opened() {
             Some(file) => Ok(file),
-            None => disk.writer(self.owner, files::LOG, &path()),
+            None => disk.writer(self.owner, files::LOG, &path(), mode),
         }
     }
 
     /// As [`SegmentFile::open`], and remembers it, so that the next append need not look for it.
-    pub(crate) fn keep_open(&mut self, disk: &Disk, path: impl FnOnce() -> PathBuf) -> Result<Arc<dyn File>, IoError> {
+    pub(crate) fn keep_open(
+        &mut self,
+        disk: &Disk,
+        size: u64,
+        path: impl FnOnce() -> PathBuf,
+    ) -> Result<Arc<dyn File>, IoError> {
         if let Some(file) = self.opened() {
             return Ok(file);
         }
-        let file = self.open(disk, path)?;
+        let file = self.open(disk, size, path)?;
         self.open = Some(Arc::downgrade(&file));
         Ok(file)
     }

@@ -128,6 +128,7 @@ impl MetadataStore {
             recovery_point,
             log_start: Offset(0),
             clean: false,
+            known_empty: None,
             now,
         };
         let (log, recovery) = Log::open(disk, &options)?;

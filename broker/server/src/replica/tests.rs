@@ -36,6 +36,7 @@ pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (Temp
         recovery_point: Offset(0),
         log_start: Offset(0),
         clean: false,
+        known_empty: None,
         now: NOW,
     };
     let (log, _) = Log::open(&disk, &options).unwrap();

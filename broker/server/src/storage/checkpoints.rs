@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use barnabas_log::checkpoint;
 use barnabas_log::fs::IoError;
-use barnabas_log::{ChangeError, identity};
+use barnabas_log::{ChangeError, checkpoint, empty_logs, identity};
 use barnabas_types::{Offset, Uuid};
 
 use super::dirs::Checkpoints;
@@ -173,12 +172,24 @@ pub fn close(
             if all.is_err() || directory.has_unopened.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)
+            identity::write_clean_shutdown(directories.disk().fs(), &directory.path, broker_epoch)?;
+            list_empty(directories, directory, &partitions)
         });
         closed = closed.and(all).and(left.map_err(ChangeError::from));
     }
     let is_lost = partitions.iter().any(|partition| partition.condition().is_offline());
     closed.and(if is_lost { Err(ChangeError::Offline) } else { Ok(()) })
+}
+
+/// Lists the logs to which nothing was ever written, so that the next start need not look at their files.
+fn list_empty(
+    directories: &LogDirectories,
+    directory: &LogDirectory,
+    partitions: &[&Arc<Partition>],
+) -> Result<(), IoError> {
+    let untouched = |partition: &&&Arc<Partition>| partition.with_log(|log| log.is_untouched());
+    let logs = partitions.iter().filter(untouched).map(|partition| (&partition.name, partition.key.topic_id));
+    empty_logs::write(directories.disk().fs(), &directory.path, logs)
 }
 
 /// Closes partitions of one directory and syncs them together. The first error is returned, all are told.

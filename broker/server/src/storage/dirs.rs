@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barnabas_log::checkpoint::{self, Offsets};
+use barnabas_log::empty_logs::EmptyLogs;
 use barnabas_log::fs::{Disk, File, IoError};
 use barnabas_log::identity;
 use barnabas_log::{Log, LogConfig, OpenError, OpenOptions, Recovery, TextFileError};
@@ -121,6 +122,8 @@ pub struct LogDirectory {
     /// The broker epoch (-1: none) if the broker that had it last stopped cleanly.
     pub(super) clean_shutdown: Option<i64>,
     pub(super) checkpoints: Mutex<Checkpoints>,
+    /// What the last clean stop said of logs to which nothing was ever written, until they are opened.
+    pub(super) empty_logs: Mutex<EmptyLogs>,
     /// How many partitions lie here, to spread new ones.
     pub(super) partitions: AtomicUsize,
     /// No new partition is placed here while there is another directory (`cordoned.log.dirs`).
@@ -250,8 +253,14 @@ impl LogDirectories {
         let name = names::directory_of(partition);
         let mut failure = None;
         for directory in self.online() {
-            match self.holds(&directory.path.join(&name), partition, topic_id) {
-                Ok(true) => return self.open_in(directory, partition, config, now),
+            let path = directory.path.join(&name);
+            let listed = directory.empty_logs().take(partition, topic_id);
+            let unchanged = listed.and_then(|listed| listed.unchanged_since(self.disk.fs(), &path));
+            if unchanged.is_some() {
+                return self.open_in(directory, partition, unchanged, (config, now));
+            }
+            match self.holds(&path, partition, topic_id) {
+                Ok(true) => return self.open_in(directory, partition, None, (config, now)),
                 Ok(false) => {}
                 Err(error) => {
                     directory.noticed(&error);
@@ -271,7 +280,7 @@ impl LogDirectories {
         })?;
         directory.forget(partition);
         let made = self.make(&directory.path, &name, topic_id).map_err(OpenPartitionError::from);
-        let opened = made.and_then(|()| self.open_in(directory, partition, config, now));
+        let opened = made.and_then(|()| self.open_in(directory, partition, None, (config, now)));
         // It counted from the moment when it was given its place, so that those made beside it go elsewhere.
         directory.partitions.fetch_sub(1, Ordering::Relaxed);
         opened
@@ -325,8 +334,8 @@ impl LogDirectories {
         &self,
         directory: &Arc<LogDirectory>,
         partition: &TopicPartition,
-        config: Arc<LogConfig>,
-        now: Timestamp,
+        known_empty: Option<Timestamp>,
+        (config, now): (Arc<LogConfig>, Timestamp),
     ) -> Result<OpenedPartition, OpenPartitionError> {
         let (recovery_point, log_start, high_watermark, cleaned_to) = {
             let checkpoints = directory.checkpoints();
@@ -340,6 +349,7 @@ impl LogDirectories {
             recovery_point,
             log_start,
             clean: directory.clean_shutdown.is_some(),
+            known_empty,
             now,
         };
         let opened = Log::open_unsynced(&self.disk, &options).map_err(OpenPartitionError::from);
@@ -433,6 +443,8 @@ impl LogDirectories {
     ) -> Result<Vec<PathBuf>, OpenPartitionError> {
         let mut strays = Vec::new();
         for directory in self.online() {
+            // All that belongs here is open: what is still listed is a stray, or lies in another directory now.
+            *directory.empty_logs() = EmptyLogs::default();
             for entry in self.disk.fs().list(&directory.path)? {
                 let Some(partition) = names::partition_of(&entry.name).filter(|_| entry.is_directory) else {
                     continue;
@@ -478,6 +490,10 @@ impl LogDirectory {
 
     pub(super) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
         self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn empty_logs(&self) -> MutexGuard<'_, EmptyLogs> {
+        self.empty_logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A partition of that name is gone; another one of that name starts from nothing.

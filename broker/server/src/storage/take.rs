@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
+use barnabas_log::empty_logs::{self, EMPTY_LOGS};
 use barnabas_log::fs::{Disk, File, IoError, OpenMode};
 use barnabas_log::identity::{self, MetaProperties};
 use barnabas_log::{TextFileError, checkpoint};
@@ -187,7 +188,9 @@ impl LogDirectories {
             cuts: 0,
         };
         // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
+        let empty_logs = empty_logs::read(fs, path);
         let clean_shutdown = identity::take_clean_shutdown(fs, path)?;
+        fs.remove_file(&path.join(EMPTY_LOGS))?;
         let condition = Arc::new(Condition::new(path.to_path_buf()));
         Ok(LogDirectory {
             path: path.to_path_buf(),
@@ -196,6 +199,7 @@ impl LogDirectories {
             condition,
             clean_shutdown,
             checkpoints: Mutex::new(checkpoints),
+            empty_logs: Mutex::new(empty_logs),
             partitions: AtomicUsize::new(0),
             cordoned: AtomicBool::new(false),
             has_unopened: AtomicBool::new(false),

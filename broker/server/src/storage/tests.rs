@@ -163,6 +163,52 @@ async fn everything_is_there_after_a_clean_stop_and_after_a_kill() {
     }
 }
 
+/// The only file of the empty log of partition 3 of `orders`.
+fn empty_segment(context: &StorageContext) -> PathBuf {
+    context.paths[0].join("orders-3").join("00000000000000000000.log")
+}
+
+#[tokio::test]
+async fn a_log_to_which_nothing_was_ever_written_opens_after_a_clean_stop_without_a_look_at_its_files() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    run.host("orders", 3, 5, config(LogConfig::default())).await;
+    run.stop(true);
+    // Its directory does not change with it, so that nobody sees it.
+    std::fs::write(empty_segment(&context), [7; 100]).unwrap();
+    let run = context.start();
+    assert_eq!(run.hosting.directories.all()[0].empty_logs().len(), 1);
+    run.host("orders", 3, 5, config(LogConfig::default())).await;
+    assert!(run.hosting.directories.all()[0].empty_logs().is_empty());
+    assert_eq!(std::fs::metadata(empty_segment(&context)).unwrap().len(), 100);
+    run.stop(false);
+    // After a kill everything is looked at.
+    let run = context.start();
+    run.host("orders", 3, 5, config(LogConfig::default())).await;
+    assert_eq!(std::fs::metadata(empty_segment(&context)).unwrap().len(), 0);
+    run.stop(true);
+}
+
+#[tokio::test]
+async fn an_empty_log_takes_records_after_a_clean_stop_and_is_not_taken_for_empty_again() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    run.host("orders", 3, 5, config(LogConfig::default())).await;
+    run.stop(true);
+    // A power cut may take the name of a file that was never synced, and the time of its directory with it.
+    let directory = std::fs::File::open(context.paths[0].join("orders-3")).unwrap();
+    let modified = directory.metadata().unwrap().modified().unwrap();
+    std::fs::remove_file(empty_segment(&context)).unwrap();
+    directory.set_modified(modified).unwrap();
+    for (clean, listed, end) in [(true, 1, 20), (false, 0, 40), (true, 0, 60)] {
+        let run = context.start();
+        assert_eq!(run.hosting.directories.all()[0].empty_logs().len(), listed);
+        let partition = run.host("orders", 3, 5, config(LogConfig::default())).await;
+        assert_eq!(produce(&partition, 1000, 20).await, Offset(end));
+        run.stop(clean);
+    }
+}
+
 #[tokio::test]
 async fn the_epoch_of_a_clean_stop_is_known_once() {
     let context = StorageContext::new(2);
