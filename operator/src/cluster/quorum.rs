@@ -53,7 +53,11 @@ pub fn is_whole(quorum: &LiveQuorum, wanted: &BTreeSet<i32>) -> bool {
 /// Compares the voters with the controllers that are `wanted`, each of which is reached at its host name: first the dead ones
 /// that have come back with another volume, then those that are missing, then those that are too many.
 pub fn next(quorum: &LiveQuorum, wanted: &BTreeMap<i32, String>) -> Next {
-    let observer = |id: i32| quorum.observers.iter().find(|observer| observer.id == id);
+    // The leader goes on telling of a directory that was lost for some minutes after its vote was taken away.
+    let observer = |id: i32| {
+        let known = quorum.observers.iter().filter(|observer| observer.id == id);
+        known.min_by_key(|observer| (!observer.caught_up, observer.lag))
+    };
     let replaced = quorum.voters.iter().find_map(|voter| {
         let successor = observer(voter.id).filter(|observer| observer.directory_id != voter.directory_id)?;
         (wanted.contains_key(&voter.id) && !voter.caught_up).then_some((voter, successor))

@@ -46,6 +46,11 @@ fn a_lost_volume_costs_the_old_vote_once_its_successor_has_caught_up_and_then_th
     assert!(after(0, "0 1 2!", "2'!", &[0, 1, 2]).contains("50 records behind"));
     assert_eq!(after(0, "0 1 2!", "2'", &[0, 1, 2]), "remove 2");
     assert_eq!(after(0, "0 1", "2'", &[0, 1, 2]), "add 2 at host-2");
+    assert_eq!(
+        after(0, "0 1", "2! 2'", &[0, 1, 2]),
+        "add 2 at host-2",
+        "the leader still tells of the directory that was lost"
+    );
 }
 
 #[test]
