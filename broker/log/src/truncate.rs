@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use barnabas_types::{Offset, Timestamp};
+use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::error::{ChangeError, ReadError};
 use crate::files;
@@ -15,7 +15,7 @@ use crate::segment::{ActiveSegment, Located, SealedSegment, batch_at_or_after};
 
 impl Log {
     /// Drops every batch that holds `offset` or a later one; returns the new log end, at most `offset`. Producers and epochs
-    /// are then as they were at that point. Does nothing when the log ends before.
+    /// are then as they were at that point, also where that is the log's end. Does nothing when the log ends before.
     ///
     /// Before anything is dropped, `lower_checkpoints` is told the lowest offset at which the log may end from then on. When it
     /// returns, no checkpoint on disk may name a higher one: after a crash the log would be taken for one that has lost records, or
@@ -30,6 +30,10 @@ impl Log {
             return Err(ChangeError::Offline);
         }
         if offset >= self.log_end() {
+            // An epoch that begins at the end has no records, and whoever asks for the cut does not know it. While it stays, the log would
+            // be compared by it, and cut here, again and again.
+            self.epochs.truncate_from_end(offset);
+            self.epochs.save(self.disk.fs(), &self.directory)?;
             return Ok(self.log_end());
         }
         if offset <= self.log_start {
@@ -40,6 +44,16 @@ impl Log {
         lower_checkpoints(self.end_below(offset)?)?;
         // A cut that breaks off may have taken files away that are still counted on here.
         self.cut_to(offset, now).inspect_err(|_| self.offline = true)
+    }
+
+    /// Notes that `epoch` begins at the log's end, durably: a new leader does before it appends or serves anything in it, so that followers
+    /// are told where older epochs ended, which may be before anything is appended (KIP-101).
+    pub fn begin_epoch(&mut self, epoch: LeaderEpoch) -> Result<(), ChangeError> {
+        if self.offline {
+            return Err(ChangeError::Offline);
+        }
+        let log_end = self.log_end();
+        Ok(self.epochs.assign(self.disk.fs(), &self.directory, epoch, log_end)?)
     }
 
     /// Where the log would end without `offset` and all that follows, or a little before.

@@ -70,6 +70,24 @@ fn epochs_and_producers_are_as_they_were_at_the_cut() {
 }
 
 #[test]
+fn a_cut_at_the_end_forgets_an_epoch_that_has_no_records() {
+    let mut context = LogContext::small();
+    context.append(&TestBatch { epoch: 3, ..TestBatch::default() }).unwrap();
+    context.log().begin_epoch(LeaderEpoch(5)).unwrap();
+    let last = |context: &mut LogContext| {
+        context.log().leader_epochs().latest().map(|entry| (entry.epoch, entry.start_offset))
+    };
+    let older_ends = |context: &mut LogContext| context.log().leader_epochs().end_offset_for(LeaderEpoch(4), Offset(1));
+    assert_eq!(last(&mut context), Some((LeaderEpoch(5), Offset(1))));
+    assert_eq!(older_ends(&mut context), Some((LeaderEpoch(3), Offset(1))));
+    context.truncate_to(2).unwrap();
+    assert_eq!(last(&mut context), Some((LeaderEpoch(5), Offset(1))), "the log ends before the cut");
+    assert_eq!(context.truncate_to(1).unwrap(), Offset(1));
+    assert_eq!(last(&mut context), Some((LeaderEpoch(3), Offset(0))));
+    context.assert_holds(0, 1);
+}
+
+#[test]
 fn a_log_begun_anew_is_empty_at_its_new_offset() {
     let mut context = LogContext::small();
     context.fill(60);
