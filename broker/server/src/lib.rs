@@ -21,6 +21,8 @@ pub mod node;
 mod quorum_tests;
 pub mod raft;
 pub mod replica;
+#[cfg(test)]
+mod replication_tests;
 mod run;
 pub mod runtime;
 pub mod storage;

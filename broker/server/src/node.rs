@@ -35,7 +35,7 @@ use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{Applied, ControllerHandle, ProducerIds, Publisher, register_controller};
 use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector};
-use crate::replica::Replicas;
+use crate::replica::{Replicas, Surroundings};
 use crate::runtime::Runtime;
 use crate::storage::{LogDirectories, LogDirectory, OpeningProgress, checkpoints};
 use broker::BrokerPart;
@@ -187,7 +187,7 @@ impl Running {
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
             open_connections: Arc::default(),
             placement: Arc::default(),
-            replicas: Arc::default(),
+            replicas: Arc::new(Replicas::new(surroundings(node_id, &config, &runtime))),
             opening: Arc::default(),
             fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
             controller_connections: ControllerConnections::default(),
@@ -206,8 +206,7 @@ impl Running {
         let (of_quorum, sockets): (Vec<_>, Vec<_>) =
             sockets.into_iter().partition(|socket| socket.kind == ListenerKind::Controller);
         let quorum = Serving { stopping: stopping_quorum, tasks: accept(&node, of_quorum, &stop_quorum) };
-        register_collectors(&node)?;
-        node.metrics.register(Box::new(MetadataCollector::new(committed.clone(), applied.clone())?))?;
+        register_collectors(&node, MetadataCollector::new(committed.clone(), applied.clone())?)?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());
@@ -283,6 +282,11 @@ impl Running {
     }
 }
 
+fn surroundings(own: BrokerId, config: &BrokerConfig, runtime: &Runtime) -> Arc<Surroundings> {
+    let clock = runtime.clone();
+    Surroundings::new(move || clock.now(), own, config.replication.lag_time_max_ms)
+}
+
 /// Gives each directory the thread that syncs it.
 fn flush(directories: &LogDirectories, runtime: &Runtime) {
     for directory in directories.all() {
@@ -335,8 +339,9 @@ async fn serve_admin(
     Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
 }
 
-/// Figures of the storage that are read when somebody asks.
-fn register_collectors(node: &Node) -> Result<(), prometheus::Error> {
+/// Figures that are read when somebody asks.
+fn register_collectors(node: &Node, metadata: MetadataCollector) -> Result<(), prometheus::Error> {
+    node.metrics.register(Box::new(metadata))?;
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
     node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&replicas), MAX_SHOWN_PARTITIONS)?))?;
     node.metrics.register(Box::new(DirectoryCollector::new(directories, replicas)?))?;

@@ -33,14 +33,14 @@ async fn try_start(boot: Boot) -> anyhow::Result<Running> {
     Running::start(boot, FormatPolicy::IfEmpty, level, Runtime::current()).await
 }
 
-struct Nodes {
-    directories: Vec<tempfile::TempDir>,
+pub(crate) struct Nodes {
+    pub(crate) directories: Vec<tempfile::TempDir>,
     ports: Vec<u16>,
-    running: Vec<Option<Running>>,
+    pub(crate) running: Vec<Option<Running>>,
 }
 
 impl Nodes {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directories = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let ports = (0..3).map(|_| free_port()).collect();
         let mut nodes = Self { directories, ports, running: Vec::new() };
@@ -86,7 +86,7 @@ impl Nodes {
         boot
     }
 
-    async fn start_one(&self, index: usize) -> Running {
+    pub(crate) async fn start_one(&self, index: usize) -> Running {
         try_start(self.boot(index)).await.unwrap()
     }
 
@@ -105,30 +105,39 @@ impl Nodes {
         try_start(self.boot_without_id(directory, controller)).await.unwrap()
     }
 
-    fn node(&self, index: usize) -> &Running {
+    pub(crate) fn node(&self, index: usize) -> &Running {
         self.running[index].as_ref().unwrap()
     }
 
-    async fn client(&self, index: usize) -> Client {
+    /// Returns once the node has applied that there are so many brokers, all of them let in.
+    async fn await_brokers(&self, index: usize, count: usize) {
+        let node = &self.node(index).node;
+        let mut applied = node.controller.applied().watch();
+        while node.image().brokers.iter().filter(|broker| !broker.fenced).count() < count {
+            applied.changed().await.unwrap();
+        }
+    }
+
+    pub(crate) async fn client(&self, index: usize) -> Client {
         let (_, address) = self.node(index).advertised()[0].split_once("://").unwrap();
         Client::to(address).await
     }
 
     /// The index of the active controller.
-    fn active(&self) -> usize {
+    pub(crate) fn active(&self) -> usize {
         let running = self.running.iter().enumerate().filter_map(|(index, node)| Some((index, node.as_ref()?)));
         let mut active = running.filter(|(_, node)| node.node.is_active_controller()).map(|(index, _)| index);
         active.next().expect("an active controller")
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for node in self.running.into_iter().flatten() {
             node.stop().await.unwrap();
         }
     }
 }
 
-async fn create(client: &mut Client, name: &'static str, replication_factor: i16) -> ErrorCode {
+pub(crate) async fn create(client: &mut Client, name: &'static str, replication_factor: i16) -> ErrorCode {
     let topic = CreatableTopic { name: name.into(), num_partitions: 3, replication_factor, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
     client.call(7, &request).await.topics[0].error_code
@@ -155,8 +164,8 @@ async fn every_node_makes_topics_and_gives_producer_ids_whichever_controller_is_
         let cluster = client.call(2, &DescribeClusterRequest { endpoint_type: 1, ..Default::default() }).await;
         assert_eq!(cluster.brokers.len(), 3);
     }
-    let refused = create(&mut nodes.client(0).await, "copied", 3).await;
-    assert_eq!(refused, ErrorCode::INVALID_REPLICATION_FACTOR, "what is not replicated is not promised");
+    let refused = create(&mut nodes.client(0).await, "copied", 4).await;
+    assert_eq!(refused, ErrorCode::INVALID_REPLICATION_FACTOR, "there are three brokers");
     nodes.stop().await;
 }
 
@@ -209,6 +218,7 @@ async fn brokers_without_an_id_are_given_different_ones_and_keep_them() {
         let config = (running.node.config.node_id, running.node.settings.explicit("broker.id").map(str::to_owned));
         assert_eq!(config, (Some(running.node.broker_id), Some(running.node.broker_id.to_string())));
     }
+    nodes.await_brokers(0, 5).await;
     let request = DescribeClusterRequest { endpoint_type: 1, ..Default::default() };
     assert_eq!(nodes.client(0).await.call(2, &request).await.brokers.len(), 5);
     one.stop().await.unwrap();

@@ -17,7 +17,11 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("coordinator", &["protocol", "types"], true),
     ("net", &["types"], false),
     ("client", &["net", "protocol", "types"], false),
-    ("server", &["coordinator", "log", "metadata", "net", "protocol", "raft", "records", "types", "client"], false),
+    (
+        "server",
+        &["coordinator", "log", "metadata", "net", "protocol", "raft", "records", "replica", "types", "client"],
+        false,
+    ),
     ("cli", &["client", "log", "metadata", "protocol", "records", "types"], false),
     ("cost", &["protocol", "types"], false),
     ("cost-server", &["cost", "protocol", "records", "server", "types"], false),

@@ -10,11 +10,12 @@ use barnabas_protocol::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, PartitionData,
 };
 use barnabas_protocol::{ErrorCode, Records};
-use barnabas_types::{FileRegion, Offset, TopicIdPartition};
+use barnabas_types::{BrokerId, FileRegion, Offset, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::RequestContext;
-use crate::replica::{FetchFrom, Fetched, Isolation, Partition};
+use crate::replica::{FetchFrom, Fetched, Isolation, Marks, Partition, Reader};
+use crate::waiting::Parked;
 use session::{FetchContext, TopicKey, Wanted, failed};
 
 pub use session::FetchSessions;
@@ -38,17 +39,13 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
         Err(error_code) => return FetchResponse { error_code, ..Default::default() },
     };
     let hosted: Vec<Result<Arc<Partition>, ErrorCode>> =
-        fetch.wanted.iter().map(|wanted| resolve(context, &request, wanted)).collect();
+        fetch.wanted.iter().map(|wanted| resolve(context, wanted)).collect();
     let round = read_until_enough(context, &request, &fetch, &hosted).await;
     let (session_id, responses) = fetch.finish(round.results);
     FetchResponse { session_id, responses, ..Default::default() }
 }
 
-fn resolve(context: &RequestContext, request: &FetchRequest<'_>, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
-    // No other broker has a replica here, so that none can fetch as a follower.
-    if request.replica_id >= 0 || request.replica_state.replica_id >= 0 {
-        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-    }
+fn resolve(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
     let image = context.node.image();
     let topic = match &wanted.topic {
         TopicKey::Id(id) => image.topics.get(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
@@ -70,25 +67,50 @@ async fn read_until_enough(
     let waiter = Arc::new(Notify::new());
     loop {
         // Registered before reading, so that what is appended meanwhile is not missed.
-        let _parked: Vec<_> = (hosted.iter().flatten())
-            .map(|partition| {
-                // One that cannot say is an error when it is read, and nobody waits.
-                let past = partition.marks_in(-1).map_or(Offset(i64::MAX), |marks| marks.high_watermark);
-                partition.watermark_list().park(past, &waiter)
-            })
-            .collect();
+        let _parked: Vec<_> =
+            (hosted.iter().flatten()).map(|partition| park(partition, follower(request).is_some(), &waiter)).collect();
         let round = read_all(context, request, fetch, hosted);
         if round.urgent || round.bytes >= min_bytes {
             return round;
         }
-        // What is there and not synced yet would be enough, perhaps.
-        hosted.iter().flatten().for_each(Partition::hurry_sync);
+        if follower(request).is_none() {
+            // What is there and not synced yet would be enough, perhaps.
+            hosted.iter().flatten().for_each(Partition::hurry_sync);
+        }
         if fetch.wanted.is_empty() || wait.is_zero() {
             return round;
         }
         if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
             return read_all(context, request, fetch, hosted);
         }
+    }
+}
+
+/// Wakes `waiter` when there is more to read: for a consumer behind the high watermark, for a follower behind the end of the log.
+fn park(partition: &Arc<Partition>, for_follower: bool, waiter: &Arc<Notify>) -> Parked {
+    // One that cannot say is an error when it is read, and nobody waits.
+    let marks = partition.marks_in(-1);
+    let past = |mark: fn(Marks) -> Offset| marks.map_or(Offset(i64::MAX), mark);
+    match for_follower {
+        true => partition.log_end_list().park(past(|marks| marks.log_end), waiter),
+        false => partition.watermark_list().park(past(|marks| marks.high_watermark), waiter),
+    }
+}
+
+/// The replica that fetches and the epoch of its registration, unless it is a consumer.
+fn follower(request: &FetchRequest<'_>) -> Option<(BrokerId, i64)> {
+    let state = &request.replica_state;
+    let (id, epoch) =
+        if state.replica_id >= 0 { (state.replica_id, state.replica_epoch) } else { (request.replica_id, -1) };
+    (id >= 0).then_some((BrokerId(id), epoch))
+}
+
+fn reader(request: &FetchRequest<'_>, wanted: &Wanted) -> Reader {
+    match follower(request) {
+        Some((broker, broker_epoch)) => {
+            Reader::Follower { broker, broker_epoch, log_start: Offset(wanted.log_start_offset) }
+        }
+        None => Reader::Consumer(Isolation::from_wire(request.isolation_level)),
     }
 }
 
@@ -110,12 +132,12 @@ fn read_all(
             max_bytes: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
             // The reply's first batch comes whole, so that a client with small limits gets on.
             at_least_one_batch: round.bytes == 0,
-            isolation: Isolation::from_wire(request.isolation_level),
+            reader: reader(request, wanted),
         };
         let data = match hosted.as_ref().map_err(|error| *error).and_then(|partition| partition.fetch(from)) {
             Ok(fetched) => {
                 round.urgent |= fetched.diverging.is_some();
-                partition_data(wanted, from.isolation, fetched)
+                partition_data(wanted, from.reader, fetched)
             }
             Err(error) => {
                 round.urgent = true;
@@ -128,7 +150,7 @@ fn read_all(
     round
 }
 
-fn partition_data(wanted: &Wanted, isolation: Isolation, fetched: Fetched) -> PartitionData<'static> {
+fn partition_data(wanted: &Wanted, reader: Reader, fetched: Fetched) -> PartitionData<'static> {
     let records = match fetched.region {
         Some(region) => {
             Records::File(FileRegion { file: region.file, position: region.position, length: region.length as usize })
@@ -151,7 +173,7 @@ fn partition_data(wanted: &Wanted, isolation: Isolation, fetched: Fetched) -> Pa
         high_watermark: fetched.marks.high_watermark.0,
         last_stable_offset: fetched.marks.last_stable_offset.0,
         log_start_offset: fetched.marks.log_start.0,
-        aborted_transactions: (isolation == Isolation::ReadCommitted).then_some(aborted_transactions),
+        aborted_transactions: (reader == Reader::Consumer(Isolation::ReadCommitted)).then_some(aborted_transactions),
         diverging_epoch,
         records: Some(records),
         ..Default::default()

@@ -34,6 +34,7 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
         let mut partitions = Vec::new();
         for asked in &topic.partitions {
             let found = match context.hosted(&topic.name, asked.partition_index) {
+                Ok(partition) if request.replica_id >= 0 => of_follower(&partition, asked),
                 Ok(partition) => look_up(context, partition, asked, isolation).await,
                 Err(error) => Err(error),
             };
@@ -42,6 +43,20 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
     ListOffsetsResponse { topics, ..Default::default() }
+}
+
+/// A follower asks where the log begins and ends.
+fn of_follower(
+    partition: &Partition,
+    asked: &ListOffsetsPartition<'_>,
+) -> Result<Option<TimestampedOffset>, ErrorCode> {
+    let marks = partition.marks_in(asked.current_leader_epoch)?;
+    let offset = match asked.timestamp {
+        LATEST => marks.log_end,
+        EARLIEST => marks.log_start,
+        _ => return Err(ErrorCode::INVALID_REQUEST),
+    };
+    Ok(Some(TimestampedOffset { offset, timestamp: Timestamp::NONE, leader_epoch: partition.epoch_of(offset) }))
 }
 
 async fn look_up(
@@ -67,7 +82,7 @@ async fn look_up(
     };
     match asked.timestamp {
         LATEST => {
-            let marks = partition.marks_in(believed)?;
+            let marks = partition.settled_marks_in(believed)?;
             Ok(special(marks.readable(isolation), marks.leader_epoch))
         }
         EARLIEST | EARLIEST_LOCAL => {

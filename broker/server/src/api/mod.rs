@@ -3,6 +3,7 @@
 
 mod allocate_producer_ids;
 mod alter_configs;
+mod alter_partition;
 mod api_versions;
 mod assign_replicas_to_dirs;
 pub mod authorize;

@@ -12,12 +12,12 @@ use barnabas_protocol::messages::produce::{
 };
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_records::{BatchError, InvalidBatch};
-use barnabas_types::{Offset, TopicIdPartition};
+use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition};
 use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::{Reply, RequestContext};
-use crate::replica::{AppendError, Appended, Partition};
+use crate::replica::{Acks, AppendError, Appended, Partition};
 
 /// The client wants no reply.
 const ACKS_NONE: i16 = 0;
@@ -32,6 +32,7 @@ struct Pending {
     partition: usize,
     hosted: Arc<Partition>,
     end: Offset,
+    since: LeaderEpoch,
 }
 
 /// Appends what the request carries. Replies at once for acks 0 and 1, and later for acks=all.
@@ -70,12 +71,13 @@ fn append_topic(
     };
     let mut response =
         TopicProduceResponse { name: topic.name.to_string().into(), topic_id: topic.topic_id, ..Default::default() };
+    let wanted = if request.acks == ACKS_ALL { Acks::AllInSync } else { Acks::Leader };
     for partition in &topic.partition_data {
         let appended = check(request).map_err(AppendError::from).and_then(|()| {
             let topic = found?;
             let key = TopicIdPartition { topic_id: topic.id, partition: partition.index };
             let hosted = context.node.replicas.hosted(key)?;
-            let appended = hosted.append(bytes(partition.records.as_ref()), context.node.runtime.wall())?;
+            let appended = hosted.append(bytes(partition.records.as_ref()), wanted, context.node.runtime.wall())?;
             Ok((hosted, appended))
         });
         let result = match appended {
@@ -85,7 +87,8 @@ fn append_topic(
                     // All of them at once, not one when it is waited for.
                     hosted.hurry_sync();
                     let partition = response.partition_responses.len();
-                    pending.push(Pending { topic: topic_index, partition, hosted, end: appended.end_offset });
+                    let (end, since) = (appended.end_offset, appended.led_since);
+                    pending.push(Pending { topic: topic_index, partition, hosted, end, since });
                 }
                 accepted(partition.index, &appended)
             }
@@ -193,8 +196,8 @@ async fn replicated(
     pending: Vec<Pending>,
     deadline: Instant,
 ) -> ProduceResponse<'static> {
-    for Pending { topic, partition, hosted, end } in pending {
-        if let Err(error) = hosted.replicated(end, deadline).await
+    for Pending { topic, partition, hosted, end, since } in pending {
+        if let Err(error) = hosted.replicated(end, since, deadline).await
             && let Some(topic) = response.responses.get_mut(topic)
             && let Some(partition) = topic.partition_responses.get_mut(partition)
         {

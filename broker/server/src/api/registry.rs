@@ -137,6 +137,7 @@ served! {
     AllocateProducerIds, AllocateProducerIdsRequest, allocate_producer_ids;
     ControllerRegistration, ControllerRegistrationRequest, controller_registration;
     AssignReplicasToDirs, AssignReplicasToDirsRequest, assign_replicas_to_dirs;
+    AlterPartition, AlterPartitionRequest, alter_partition;
     Envelope, EnvelopeRequest, envelope;
     [quorum: Fetch, Vote, BeginQuorumEpoch, EndQuorumEpoch, FetchSnapshot, AddRaftVoter, RemoveRaftVoter, UpdateRaftVoter]
 }

@@ -67,6 +67,18 @@ section! {
 }
 
 section! {
+    /// Replication between brokers.
+    ReplicationConfig {
+        lag_time_max_ms: u64 = "replica.lag.time.max.ms",
+        fetch_backoff_ms: u64 = "replica.fetch.backoff.ms",
+        fetch_max_bytes: i32 = "replica.fetch.max.bytes",
+        fetch_min_bytes: i32 = "replica.fetch.min.bytes",
+        fetch_response_max_bytes: i32 = "replica.fetch.response.max.bytes",
+        fetch_wait_max_ms: i32 = "replica.fetch.wait.max.ms",
+    }
+}
+
+section! {
     /// Groups and their offsets.
     GroupsConfig {
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
@@ -178,6 +190,8 @@ pub struct BrokerConfig {
     pub topics: TopicDefaults,
     /// Work on the logs of all topics.
     pub storage: StorageConfig,
+    /// Replication between brokers.
+    pub replication: ReplicationConfig,
     /// Groups and their offsets.
     pub groups: GroupsConfig,
     /// The metadata log.
@@ -234,6 +248,7 @@ impl BrokerConfig {
             network: NetworkConfig::read(settings)?,
             topics: TopicDefaults::read(settings)?,
             storage: StorageConfig::read(settings)?,
+            replication: ReplicationConfig::read(settings)?,
             groups: GroupsConfig::read(settings)?,
             metadata_log: MetadataLogConfig::read(settings)?,
             quorum: QuorumConfig::read(settings)?,
@@ -258,6 +273,7 @@ mod tests {
             NetworkConfig::KEYS,
             TopicDefaults::KEYS,
             StorageConfig::KEYS,
+            ReplicationConfig::KEYS,
             GroupsConfig::KEYS,
             MetadataLogConfig::KEYS,
             QuorumConfig::KEYS,

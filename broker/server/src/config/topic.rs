@@ -60,6 +60,8 @@ pub struct TopicConfig {
     pub segment_ms: i64,
     /// `barnabas.durability`
     pub durability: Durability,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: usize,
     /// `producer.id.expiration.ms`, the broker's, which the topic's logs keep to.
     pub producer_id_expiration_ms: i64,
 }
@@ -102,6 +104,7 @@ impl TopicConfig {
             segment_index_bytes: values.number("segment.index.bytes")?,
             segment_jitter_ms: values.number("segment.jitter.ms")?,
             segment_ms: values.number("segment.ms")?,
+            min_insync_replicas: values.number("min.insync.replicas")?,
             durability: match values.text("barnabas.durability")?.as_str() {
                 "replicated" => Durability::Replicated,
                 _ => Durability::Fsync,
@@ -117,6 +120,7 @@ impl TopicConfig {
             log: Arc::new(self.log_config()),
             rules: self.append_rules(),
             durability: self.durability,
+            min_insync_replicas: self.min_insync_replicas,
             flush_messages: self.flush_messages,
             flush_ms: self.flush_ms,
             file_delete_delay_ms: self.file_delete_delay_ms,

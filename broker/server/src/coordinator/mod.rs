@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use driver::{Message, Phase, ShardHandle};
-pub use offsets_partition::OffsetsPartition;
+pub use offsets_partition::{LedPartition, OffsetsPartition};
 
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
@@ -134,7 +134,8 @@ impl GroupCoordinators {
             let key = TopicIdPartition { topic_id: topic.id, partition: *index };
             let Some(hosted) = replicas.get(key) else { continue };
             let before = shards.led.remove(index).map(|led| led.handle);
-            let handle = ShardHandle::start(self.runtime.clone(), hosted, *index, self.config.clone(), before);
+            let handle =
+                ShardHandle::start(self.runtime.clone(), LedPartition::of(hosted), *index, self.config.clone(), before);
             shards.led.insert(*index, Led { topic_id: topic.id, epoch: partition.leader_epoch, handle });
         }
     }

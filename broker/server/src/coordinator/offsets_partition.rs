@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barnabas_log::AppendError as LogError;
 use barnabas_protocol::ErrorCode;
-use barnabas_types::{Offset, Timestamp};
+use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -36,9 +36,25 @@ pub trait OffsetsPartition: Send + Sync + 'static {
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode>;
 }
 
-impl OffsetsPartition for Arc<Partition> {
+/// A partition for as long as this broker leads it without a break: what was appended before is not to be taken for kept after one.
+pub struct LedPartition {
+    partition: Arc<Partition>,
+    since: LeaderEpoch,
+}
+
+impl LedPartition {
+    /// The partition, if this broker leads it now.
+    #[must_use]
+    pub fn of(partition: Arc<Partition>) -> Self {
+        let since = partition.led_since();
+        Self { partition, since }
+    }
+}
+
+impl OffsetsPartition for LedPartition {
     fn append(&self, batch: &[u8], now: Timestamp) -> Result<Offset, ErrorCode> {
-        match self.append_internal(batch, now) {
+        match self.partition.append_internal(batch, now) {
+            Ok(appended) if appended.led_since != self.since => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
             Ok(appended) => Ok(appended.end_offset),
             Err(AppendError::NotLeading(code)) => Err(code),
             // Told once, by the directory.
@@ -47,26 +63,26 @@ impl OffsetsPartition for Arc<Partition> {
                 Err(ErrorCode::KAFKA_STORAGE_ERROR)
             }
             Err(error @ (AppendError::Invalid(_) | AppendError::Log(_))) => {
-                tracing::error!(partition = %self.name, %error, "a coordinator's append failed");
+                tracing::error!(partition = %self.partition.name, %error, "a coordinator's append failed");
                 Err(ErrorCode::KAFKA_STORAGE_ERROR)
             }
         }
     }
 
     fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
-        Partition::replicated(Arc::clone(self), end, deadline).boxed()
+        Arc::clone(&self.partition).replicated(end, self.since, deadline).boxed()
     }
 
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode> {
-        let marks = self.marks_in(-1)?;
+        let marks = self.partition.marks_in(-1)?;
         Ok((marks.log_start, marks.log_end))
     }
 
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
         let from = FetchFrom::batches(offset, max_bytes, Isolation::ReadUncommitted);
-        let Some(region) = self.fetch(from)?.region else { return Ok(Vec::new()) };
+        let Some(region) = self.partition.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
-            tracing::error!(partition = %self.name, %offset, %error, "a coordinator's partition cannot be read");
+            tracing::error!(partition = %self.partition.name, %offset, %error, "a coordinator's partition cannot be read");
             ErrorCode::KAFKA_STORAGE_ERROR
         })
     }

@@ -202,6 +202,7 @@ impl BrokerLife {
             match response.error_code {
                 ErrorCode::NONE => {
                     self.epoch.store(response.broker_epoch, Ordering::Release);
+                    self.node.replicas.surroundings().registered(self.epoch());
                     return Ok(());
                 }
                 ErrorCode::DUPLICATE_BROKER_REGISTRATION if deadline > self.node.runtime.deadline(RETRY) => {

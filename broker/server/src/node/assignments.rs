@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use barnabas_metadata::{ConfigResource, Image, Partition, ResourceType, Topic};
+use barnabas_metadata::{BrokerRegistration, ConfigResource, Image, Partition, ResourceType, Topic};
+use barnabas_replica::BrokerState;
 use barnabas_types::{BrokerId, PartitionId, TopicIdPartition, TopicPartition};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -18,8 +19,8 @@ use super::broker::hosting;
 use crate::config::{Layers, Settings, TopicConfig};
 use crate::coordinator::GroupCoordinators;
 use crate::metadata::{Change, Subscriber};
-use crate::replica::{Partition as Hosted, PartitionConfig, Replicas};
-use crate::storage::Hosting;
+use crate::replica::{Again, Partition as Hosted, PartitionConfig, Replicas};
+use crate::storage::{Coming, Hosting};
 
 /// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
 const WORKED_ON_AT_ONCE: usize = 8;
@@ -35,6 +36,7 @@ pub fn subscribers(node: &Arc<Node>) -> Vec<Arc<dyn Subscriber>> {
     let broker = node.broker_id;
     vec![
         Arc::new(CurrentImage { published: Arc::clone(&node.published) }),
+        Arc::new(OtherBrokers { replicas: Arc::clone(&node.replicas) }),
         Arc::new(Assignments {
             assigner: Assigner { hosting: hosting(node), broker, waiting: Arc::default() },
             settings: Arc::clone(&node.settings),
@@ -56,6 +58,35 @@ impl Subscriber for CurrentImage {
 
     fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
         self.published.store(Arc::clone(&change.new));
+        std::future::ready(()).boxed()
+    }
+}
+
+/// What partitions know of other brokers.
+struct OtherBrokers {
+    replicas: Arc<Replicas>,
+}
+
+impl Subscriber for OtherBrokers {
+    fn name(&self) -> &'static str {
+        "brokers"
+    }
+
+    fn apply<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, ()> {
+        if !change.delta.changed_brokers.is_empty() {
+            let state = |broker: &Arc<BrokerRegistration>| {
+                let state = BrokerState {
+                    epoch: broker.epoch,
+                    is_fenced: broker.fenced,
+                    is_shutting_down: broker.in_controlled_shutdown,
+                };
+                (broker.id, state)
+            };
+            self.replicas.surroundings().set_brokers(change.new.brokers.iter().map(state));
+            for partition in self.replicas.all() {
+                partition.look_again(Again::BrokersChanged);
+            }
+        }
         std::future::ready(()).boxed()
     }
 }
@@ -147,13 +178,18 @@ impl Assigner {
     fn assign<'a>(&self, assigned: &'a Assigned) -> Option<Unsynced<'a>> {
         let Assigned { topic, id, partition, is_new, config } = assigned;
         let (key, name) = (assigned.key(), TopicPartition { topic: Arc::clone(&topic.name), partition: *id });
-        match self.hosting.host(key, name, (partition.directory(self.broker), *is_new), Arc::clone(config)) {
+        let coming = Coming {
+            preferred: partition.directory(self.broker),
+            is_new: *is_new,
+            leader_epoch: partition.leader_epoch,
+        };
+        match self.hosting.host(key, name, coming, Arc::clone(config)) {
             Ok(hosted) => {
                 self.waiting().remove(&key);
                 if hosted.with_log(|log| log.is_unsynced()) {
                     return Some((hosted, partition));
                 }
-                self.role(partition)(&hosted);
+                hosted.assign(partition);
             }
             Err(error) => {
                 let waits = error.is_out_of_space();
@@ -172,14 +208,8 @@ impl Assigner {
         let (hosted, partitions): (Vec<_>, Vec<_>) = unsynced.into_iter().unzip();
         self.hosting.sync(&hosted);
         for (hosted, partition) in hosted.iter().zip(partitions) {
-            self.role(partition)(hosted);
+            hosted.assign(partition);
         }
-    }
-
-    /// What gives a hosted partition the role that the metadata says.
-    fn role(&self, partition: &Partition) -> impl FnOnce(&Hosted) + Send + use<> {
-        let (leads, epoch, leader) = (partition.leader == self.broker, partition.leader_epoch, partition.leader);
-        move |hosted| if leads { hosted.lead(epoch) } else { hosted.follow(epoch, leader) }
     }
 }
 
@@ -221,10 +251,10 @@ impl Assignments {
                 }
                 let key = TopicIdPartition { topic_id: delta.topic.id, partition: *id };
                 if let Some(hosted) = self.assigner.hosting.replicas.get(key) {
-                    let (config, give_role) = (Arc::clone(&config), self.assigner.role(partition));
+                    let (config, partition) = (Arc::clone(&config), Arc::clone(partition));
                     let change = move |hosted: &Hosted| {
                         hosted.set_config(config);
-                        give_role(hosted);
+                        hosted.assign(&partition);
                     };
                     self.assigner.hosting.change(&hosted, change).await;
                     continue;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Node, Serving, Socket, accept, milliseconds, registration};
 use crate::config::{BrokerConfig, CleanerConfig, Layers};
 use crate::metadata::{BrokerLife, Directories, DirectoryNews};
+use crate::replica;
 use crate::storage::compaction::{self, Cleaner};
 use crate::storage::space::{Reserve, SpaceWatch};
 use crate::storage::{Hosting, LogDirectory, Scrub, Upkeep, watchdog};
@@ -38,6 +39,7 @@ impl BrokerPart {
         hosting(node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
         watch_directories(node, &stop).await;
         let upkeep = keep_up(node, &stop);
+        replicate(node, &stop);
         let mut tasks = accept(node, sockets, &stop);
         let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
         tasks.extend([heartbeats, node.runtime.spawn_control(placement)]);
@@ -105,6 +107,14 @@ pub(super) fn hosting(node: &Node) -> Hosting {
         replicas: Arc::clone(&node.replicas),
         progress: Arc::clone(&node.opening),
     }
+}
+
+/// Fetches what others lead, and keeps the ISRs of what is led here, until the node stops.
+fn replicate(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
+    let runtime = &node.runtime;
+    runtime.spawn_data(replica::run_fetchers(Arc::clone(node), stop.clone()));
+    runtime.spawn_data(replica::carry_isr_updates(Arc::clone(node), stop.clone()));
+    runtime.spawn_data(replica::look_for_lag(Arc::clone(node), stop.clone()));
 }
 
 /// Retention and checkpoints, and compaction, until the node stops.

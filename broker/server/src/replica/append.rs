@@ -6,10 +6,20 @@ use std::sync::Arc;
 use barnabas_log::{AppendError as LogError, AppendOrigin};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::{BatchHeader, InvalidBatch, TimestampType, single_batch, validate};
-use barnabas_types::{Offset, Timestamp};
+use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::Partition;
+use super::hosted::error_code;
 use crate::storage::Refusal;
+
+/// Who is to have a batch before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// Every in-sync replica, of which there must be `min.insync.replicas` (acks=all).
+    AllInSync,
+    /// This broker alone, or nobody.
+    Leader,
+}
 
 /// Where a produced batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +32,8 @@ pub struct Appended {
     pub log_append_time: Timestamp,
     /// The partition's first offset.
     pub log_start: Offset,
+    /// Since which epoch this broker has led without a break.
+    pub led_since: LeaderEpoch,
     /// True when the watermark is past it already.
     pub replicated: bool,
     /// True when `flush.messages` asks for a sync before anybody is answered, whatever the acks.
@@ -56,10 +68,10 @@ impl Partition {
     ///
     /// # Errors
     /// The batch breaks a rule, its sequence does not fit, this broker does not lead, or the disk failed.
-    pub fn append(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
+    pub fn append(self: &Arc<Self>, records: &[u8], acks: Acks, now: Timestamp) -> Result<Appended, AppendError> {
         let config = self.config.load();
         let valid = validate(&single_batch(records)?, &config.rules, now)?;
-        self.append_batch(&valid.header, &valid.records, AppendOrigin::Client, now)
+        self.append_batch(&valid.header, &valid.records, (AppendOrigin::Client, acks), now)
     }
 
     /// Appends a batch of this broker's own (a coordinator's), unchecked.
@@ -68,14 +80,15 @@ impl Partition {
     /// This broker does not lead, or the disk failed.
     pub fn append_internal(self: &Arc<Self>, records: &[u8], now: Timestamp) -> Result<Appended, AppendError> {
         let batch = single_batch(records)?;
-        self.append_batch(batch.header(), batch.stored_records(), AppendOrigin::Internal, now)
+        let by = (AppendOrigin::Internal, Acks::AllInSync);
+        self.append_batch(batch.header(), batch.stored_records(), by, now)
     }
 
     fn append_batch(
         self: &Arc<Self>,
         header: &BatchHeader,
         records: &[u8],
-        origin: AppendOrigin,
+        (origin, acks): (AppendOrigin, Acks),
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
         let config = self.config.load();
@@ -86,6 +99,9 @@ impl Partition {
         }
         let mut state = self.lock();
         let epoch = state.leading()?;
+        if acks == Acks::AllInSync {
+            self.look(&config, |around| state.replica.check_acks_all(around)).map_err(error_code)?;
+        }
         let writing = self.condition().begin_write();
         let appended = state.log.append_as_leader(header, records, epoch, origin, now);
         drop(writing);
@@ -94,14 +110,17 @@ impl Partition {
                 self.condition().noticed(error);
             }
         })?;
-        let watermark = state.advance(&config);
+        let left = self.log_moved(&mut state);
         let is_flush_due = state.is_flush_due(&config);
-        let log_start = state.log.log_start();
-        drop(state);
+        let led_since = state.led_since;
+        let (log_start, log_end) = (state.log.log_start(), state.log.log_end());
         let end_offset = appended.last_offset.plus(1);
-        let replicated = watermark >= end_offset;
+        let replicated = state.replica.high_watermark() >= end_offset;
+        drop(state);
+        self.settle(left);
         if !appended.duplicate {
-            self.appended(watermark, &config, is_flush_due);
+            self.log_end_moved(log_end);
+            self.appended(&config, is_flush_due);
         }
         if appended.rolled {
             // Where no append asks for a sync: a crash scans no more than the active segment, and a disk never gets all of them in a burst.
@@ -118,6 +137,7 @@ impl Partition {
             end_offset,
             log_append_time,
             log_start,
+            led_since,
             replicated,
             is_flush_due,
         })

@@ -8,21 +8,15 @@ use arc_swap::ArcSwap;
 use barnabas_log::{FlushTicket, Log, LogConfig};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::AppendRules;
-use barnabas_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
+use barnabas_replica::{Durability, Input, Opened, Refusal, Replica};
+use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::roles::Left;
+use super::surroundings::Surroundings;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
 use crate::waiting::WaitList;
-
-/// When a record counts as kept (`barnabas.durability`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it is synced to disk.
-    Fsync,
-    /// Once every in-sync replica has it in memory, Kafka's own policy.
-    Replicated,
-}
 
 /// A topic's settings as its partitions need them.
 #[derive(Clone, Debug)]
@@ -33,12 +27,24 @@ pub struct PartitionConfig {
     pub rules: AppendRules,
     /// When a record counts as kept.
     pub durability: Durability,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: usize,
     /// `flush.messages`: no reply leaves while so many records or more are not synced.
     pub flush_messages: i64,
     /// `flush.ms`: a record is synced within so long.
     pub flush_ms: i64,
     /// `file.delete.delay.ms`.
     pub file_delete_delay_ms: i64,
+}
+
+impl PartitionConfig {
+    /// How a follower keeps what it has fetched before it fetches on: that is what it is counted for.
+    pub(super) fn kept_before_fetching_on(&self) -> Durability {
+        match self.durability {
+            Durability::Replicated if self.flush_messages == i64::MAX => Durability::Replicated,
+            Durability::Replicated | Durability::Fsync => Durability::Fsync,
+        }
+    }
 }
 
 impl Default for PartitionConfig {
@@ -48,6 +54,7 @@ impl Default for PartitionConfig {
             log: Arc::default(),
             rules: AppendRules::default(),
             durability: Durability::Fsync,
+            min_insync_replicas: 1,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
@@ -83,44 +90,27 @@ pub struct Partition {
     pub(super) flusher: Arc<Flusher>,
     /// Made when somebody waits for the first time.
     past_watermark: OnceLock<Arc<WaitList>>,
+    /// Of followers. Made when one waits for the first time.
+    past_log_end: OnceLock<Arc<WaitList>>,
     /// The sync that is asked for and has not begun.
     pub(crate) sync_asked: SyncAsked,
+    pub(super) surroundings: Arc<Surroundings>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: Log,
-    leadership: Leadership,
-    high_watermark: Offset,
-}
-
-/// What this broker is for the partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leadership {
-    /// It takes writes in this epoch.
-    Leader(LeaderEpoch),
-    /// Another broker leads, or none.
-    Elsewhere(LeaderEpoch),
-    /// It is deleted, moved away or its disk failed.
-    Stopped(LeaderEpoch),
+    pub(super) replica: Replica,
+    /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead.
+    pub(super) led_since: LeaderEpoch,
 }
 
 impl State {
-    pub(super) fn leader_epoch(&self) -> LeaderEpoch {
-        match self.leadership {
-            Leadership::Leader(epoch) | Leadership::Elsewhere(epoch) | Leadership::Stopped(epoch) => epoch,
-        }
-    }
-
     /// The epoch in which this broker leads.
     pub(super) fn leading(&self) -> Result<LeaderEpoch, ErrorCode> {
-        match self.leadership {
-            Leadership::Leader(_) if self.log.is_offline() => Err(ErrorCode::KAFKA_STORAGE_ERROR),
-            Leadership::Leader(epoch) => Ok(epoch),
-            Leadership::Elsewhere(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
-            Leadership::Stopped(_) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        }
+        let epoch = self.replica.leading().map_err(error_code)?;
+        if self.log.is_offline() { Err(ErrorCode::KAFKA_STORAGE_ERROR) } else { Ok(epoch) }
     }
 
     /// As `leading`, and the epoch must be the one the client believes in, where it says so (KIP-320).
@@ -138,9 +128,9 @@ impl State {
         Marks {
             log_start: self.log.log_start(),
             log_end: self.log.log_end(),
-            high_watermark: self.high_watermark,
-            last_stable_offset: self.log.last_stable_offset(self.high_watermark),
-            leader_epoch: self.leader_epoch(),
+            high_watermark: self.replica.high_watermark(),
+            last_stable_offset: self.log.last_stable_offset(self.replica.high_watermark()),
+            leader_epoch: self.replica.leader_epoch(),
         }
     }
 
@@ -148,35 +138,34 @@ impl State {
     pub(super) fn is_flush_due(&self, config: &PartitionConfig) -> bool {
         self.log.log_end().0.saturating_sub(self.log.durable_end().0) >= config.flush_messages
     }
+}
 
-    /// With this broker as the only in-sync replica the watermark is its own end: the durable one where the policy asks
-    /// for that. It never goes back.
-    pub(super) fn advance(&mut self, config: &PartitionConfig) -> Offset {
-        let end = match config.durability {
-            Durability::Replicated if !self.is_flush_due(config) => self.log.log_end(),
-            Durability::Fsync | Durability::Replicated => self.log.durable_end(),
-        };
-        if end > self.high_watermark {
-            self.high_watermark = end;
-            self.log.watermark_moved(end);
-        }
-        self.high_watermark
+/// Kafka's code for what a replica refuses.
+pub(super) const fn error_code(refusal: Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::NotLeaderOrFollower => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        Refusal::UnknownTopicOrPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Refusal::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
+        Refusal::UnknownLeaderEpoch => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        Refusal::NotEnoughReplicas => ErrorCode::NOT_ENOUGH_REPLICAS,
+        Refusal::NotEnoughReplicasAfterAppend => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        Refusal::OffsetNotAvailable => ErrorCode::OFFSET_NOT_AVAILABLE,
     }
 }
 
 impl Partition {
-    /// Hosts `log`, whose watermark is what is synced of it. It takes no writes before [`Partition::lead`].
+    /// Hosts `log`. It takes no writes before it is told that it leads.
     #[must_use]
     pub fn new(
-        key: TopicIdPartition,
-        name: TopicPartition,
+        (key, name): (TopicIdPartition, TopicPartition),
         directory: Uuid,
-        log: Log,
+        (log, high_watermark, withheld): (Log, Offset, LeaderEpoch),
         config: impl Into<Arc<PartitionConfig>>,
         flusher: Arc<Flusher>,
+        surroundings: Arc<Surroundings>,
     ) -> Arc<Self> {
-        let high_watermark = log.durable_end();
-        let leadership = Leadership::Elsewhere(LeaderEpoch::NONE);
+        let (log_end, durable_end) = (log.log_end(), log.durable_end());
+        let replica = Replica::new(Opened { high_watermark, log_end, durable_end, withheld });
         Arc::new(Self {
             key,
             name,
@@ -184,8 +173,10 @@ impl Partition {
             config: ArcSwap::new(config.into()),
             flusher,
             past_watermark: OnceLock::new(),
+            past_log_end: OnceLock::new(),
             sync_asked: SyncAsked::default(),
-            state: Mutex::new(State { log, leadership, high_watermark }),
+            surroundings,
+            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE }),
         })
     }
 
@@ -218,43 +209,29 @@ impl Partition {
         state
     }
 
-    /// This broker leads from now on, in `epoch`; an older epoch is ignored.
-    pub fn lead(&self, epoch: LeaderEpoch) {
-        self.become_role(Leadership::Leader(epoch));
-    }
-
-    /// `leader` leads from now on, or nobody does.
-    pub fn follow(&self, epoch: LeaderEpoch, leader: BrokerId) {
-        tracing::debug!(partition = %self.name, %epoch, %leader, "not the leader");
-        self.become_role(Leadership::Elsewhere(epoch));
-    }
-
     /// Takes no more requests. Those that wait are woken.
     pub fn stop(&self) {
-        let epoch = self.lock().leader_epoch();
-        self.become_role(Leadership::Stopped(epoch));
-    }
-
-    fn become_role(&self, leadership: Leadership) {
         let mut state = self.lock();
-        let (Leadership::Leader(epoch) | Leadership::Elsewhere(epoch) | Leadership::Stopped(epoch)) = leadership;
-        if epoch < state.leader_epoch() {
-            return;
-        }
-        state.leadership = leadership;
+        let done = self.step(&mut state, Input::Stopped);
         drop(state);
+        self.settle(done);
         self.wake_all();
     }
 
     /// Puts other settings in force; the partitions of a topic share them.
     pub fn set_config(&self, config: impl Into<Arc<PartitionConfig>>) {
         let config = config.into();
-        self.config.store(Arc::clone(&config));
+        let before = self.config.swap(Arc::clone(&config));
         let mut state = self.lock();
         state.log.set_config(Arc::clone(&config.log));
-        let watermark = state.advance(&config);
+        let moved = self.log_moved(&mut state);
+        let changed = self.step(&mut state, Input::SettingsChanged);
+        let fetched = match before.kept_before_fetching_on() == config.kept_before_fetching_on() {
+            true => Left::default(),
+            false => self.fetched_anew(&state),
+        };
         drop(state);
-        self.moved_to(watermark);
+        self.settle(moved.and(changed).and(fetched));
     }
 
     /// The settings in force.
@@ -292,45 +269,71 @@ impl Partition {
         self.past_watermark.get().is_some_and(|list| !list.is_empty())
     }
 
-    fn moved_to(&self, watermark: Offset) {
+    /// Followers that wait for records.
+    #[must_use]
+    pub fn log_end_list(&self) -> &Arc<WaitList> {
+        self.past_log_end.get_or_init(Arc::default)
+    }
+
+    pub(super) fn watermark_moved(&self, watermark: Offset) {
         if let Some(list) = self.past_watermark.get() {
             list.moved_to(watermark);
         }
     }
 
-    fn wake_all(&self) {
-        if let Some(list) = self.past_watermark.get() {
-            list.wake_all();
+    /// Wakes the followers that wait for records: `log_end` is what there is now.
+    pub(super) fn log_end_moved(&self, log_end: Offset) {
+        if let Some(list) = self.past_log_end.get() {
+            list.moved_to(log_end);
         }
     }
 
-    /// Waits until every record below `end` is kept as the topic's durability asks.
+    pub(super) fn wake_all(&self) {
+        for list in [&self.past_watermark, &self.past_log_end] {
+            list.get().inspect(|list| list.wake_all());
+        }
+    }
+
+    /// Waits until every record below `end`, which this broker appended while it led since epoch `since`, is kept as the topic's durability
+    /// asks.
     ///
     /// # Errors
-    /// `REQUEST_TIMED_OUT` at the deadline (the records may still be kept), that this broker leads no longer, or
-    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND` when its disk does not answer: the records are in the log, and clients know that code for
-    /// ones that may be kept yet.
-    pub async fn replicated(self: Arc<Self>, end: Offset, deadline: Instant) -> Result<(), ErrorCode> {
+    /// `REQUEST_TIMED_OUT` at the deadline (the records may still be kept), that this broker has not led all the time, or
+    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND` when its disk does not answer or too few replicas are in sync: the records are in the log, and
+    /// clients know that code for ones that may be kept yet.
+    pub async fn replicated(
+        self: Arc<Self>,
+        end: Offset,
+        since: LeaderEpoch,
+        deadline: Instant,
+    ) -> Result<(), ErrorCode> {
         let waiter = Arc::new(Notify::new());
         loop {
             let _parked = self.watermark_list().park(Offset(end.0.saturating_sub(1)), &waiter);
-            {
-                let Ok(state) = self.lock_unless_hanging() else {
-                    return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
-                };
-                if state.high_watermark >= end {
-                    return Ok(());
-                }
-                state.leading()?;
-                if self.condition().is_slow() {
-                    return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
-                }
+            if self.is_kept(end, since)? {
+                return Ok(());
             }
             self.hurry_sync();
             if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
                 return Err(ErrorCode::REQUEST_TIMED_OUT);
             }
         }
+    }
+
+    fn is_kept(&self, end: Offset, since: LeaderEpoch) -> Result<bool, ErrorCode> {
+        let Ok(state) = self.lock_unless_hanging() else {
+            return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+        };
+        state.leading()?;
+        if state.led_since != since {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let config = self.config.load();
+        let is_kept = self.look(&config, |around| state.replica.is_kept(end, around)).map_err(error_code)?;
+        if !is_kept && self.condition().is_slow() {
+            return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+        }
+        Ok(is_kept)
     }
 
     /// The condition of its directory.
@@ -361,10 +364,13 @@ impl Partition {
     pub(crate) fn flushed(&self, ticket: FlushTicket) {
         let mut state = self.lock();
         let result = state.log.flushed(ticket);
-        let watermark = state.advance(&self.config.load());
+        let done = self.log_moved(&mut state);
         drop(state);
         match result {
-            Ok(_) => self.moved_to(watermark),
+            Ok(durable_end) => {
+                self.settle(done);
+                self.surroundings.fetchers.synced(self.key, durable_end);
+            }
             Err(error) => {
                 self.condition().fail(&error);
                 self.wake_all();
@@ -372,11 +378,10 @@ impl Partition {
         }
     }
 
-    /// After an append: the watermark may have moved, or a sync must be asked for.
-    pub(super) fn appended(self: &Arc<Self>, watermark: Offset, config: &PartitionConfig, is_flush_due: bool) {
+    /// After an append: a sync must be asked for.
+    pub(super) fn appended(self: &Arc<Self>, config: &PartitionConfig, is_flush_due: bool) {
         match config.durability {
             Durability::Replicated => {
-                self.moved_to(watermark);
                 if is_flush_due {
                     self.flusher.ask(self);
                 } else if let Some(within) = milliseconds_unless_never(config.flush_ms) {

@@ -2,8 +2,14 @@
 //! marks that requests wait for. Which partitions are hosted is decided by the metadata, not here.
 
 mod append;
+mod fetcher;
+mod fetchers;
+mod follow;
 mod hosted;
+mod isr_updates;
 mod read;
+mod roles;
+mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -13,19 +19,37 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use barnabas_protocol::ErrorCode;
 use barnabas_types::{TopicIdPartition, TopicPartition};
 
-pub use append::{AppendError, Appended};
-pub use hosted::{Durability, Marks, Partition, PartitionConfig};
-pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Sought};
+pub use append::{Acks, AppendError, Appended};
+pub use barnabas_replica::Durability;
+pub use fetcher::run as run_fetchers;
+pub use hosted::{Marks, Partition, PartitionConfig};
+pub use isr_updates::{carry as carry_isr_updates, look_for_lag};
+pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Reader, Sought};
+pub use roles::Again;
+pub use surroundings::Surroundings;
 
 /// All hosted partitions, by topic id: a topic made again under its old name is another one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replicas {
+    surroundings: Arc<Surroundings>,
     partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// Those that belong here and have no log that could be opened.
     offline: RwLock<HashMap<TopicIdPartition, TopicPartition>>,
 }
 
 impl Replicas {
+    /// None yet, of a broker with these surroundings.
+    #[must_use]
+    pub fn new(surroundings: Arc<Surroundings>) -> Self {
+        Self { surroundings, partitions: RwLock::default(), offline: RwLock::default() }
+    }
+
+    /// What the partitions share.
+    #[must_use]
+    pub const fn surroundings(&self) -> &Arc<Surroundings> {
+        &self.surroundings
+    }
+
     /// The partition, if this broker hosts it.
     #[must_use]
     pub fn get(&self, key: TopicIdPartition) -> Option<Arc<Partition>> {
@@ -82,5 +106,13 @@ impl Replicas {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Partition>> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+impl Default for Replicas {
+    /// Those of a broker of a test.
+    fn default() -> Self {
+        Self::new(tests::surroundings())
     }
 }

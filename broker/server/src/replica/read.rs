@@ -7,8 +7,10 @@ use barnabas_log::{
     AbortedTransaction, Log, Read, ReadError, ReadLimits, ReadTicket, Region, TimestampTicket, TimestampedOffset,
 };
 use barnabas_protocol::ErrorCode;
-use barnabas_types::{LeaderEpoch, Offset, Timestamp};
+use barnabas_replica::{Around, Fetched as FollowerFetched, Input};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp};
 
+use super::hosted::{State, error_code};
 use super::{Marks, Partition};
 
 /// Which records a client may see (`isolation.level`).
@@ -39,6 +41,37 @@ impl Marks {
     }
 }
 
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A client, up to where its isolation lets it.
+    Consumer(Isolation),
+    /// Another replica of the partition, up to the end of the log.
+    Follower {
+        /// The broker.
+        broker: BrokerId,
+        /// The epoch of its registration; -1 when it does not say.
+        broker_epoch: i64,
+        /// The first offset that it has.
+        log_start: Offset,
+    },
+}
+
+impl Reader {
+    /// Whether records of transactions that were aborted are told beside the others.
+    fn is_read_committed(self) -> bool {
+        self == Self::Consumer(Isolation::ReadCommitted)
+    }
+
+    /// Where it stops reading.
+    fn end(self, marks: &Marks) -> Offset {
+        match self {
+            Self::Consumer(isolation) => marks.readable(isolation),
+            Self::Follower { .. } => marks.log_end,
+        }
+    }
+}
+
 /// From where and how much of a partition is fetched.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchFrom {
@@ -52,8 +85,8 @@ pub struct FetchFrom {
     pub max_bytes: u32,
     /// The first batch comes whole, even if it is larger.
     pub at_least_one_batch: bool,
-    /// Where reading stops.
-    pub isolation: Isolation,
+    /// Who reads, and so where reading stops.
+    pub reader: Reader,
 }
 
 impl FetchFrom {
@@ -61,7 +94,8 @@ impl FetchFrom {
     #[must_use]
     pub fn batches(offset: Offset, max_bytes: u32, isolation: Isolation) -> Self {
         let (current_leader_epoch, last_fetched_epoch) = (-1, -1);
-        Self { offset, current_leader_epoch, last_fetched_epoch, max_bytes, at_least_one_batch: true, isolation }
+        let reader = Reader::Consumer(isolation);
+        Self { offset, current_leader_epoch, last_fetched_epoch, max_bytes, at_least_one_batch: true, reader }
     }
 }
 
@@ -113,7 +147,7 @@ fn read_failed(partition: &Partition, error: &ReadError) -> ErrorCode {
 }
 
 impl Partition {
-    /// Reads for a consumer: only below the high watermark.
+    /// Reads for a consumer, only below the high watermark, or for a follower, which has everything below `from` by then.
     ///
     /// # Errors
     /// Kafka's code: not leading, an epoch that does not fit, an offset out of range, a storage error.
@@ -128,7 +162,7 @@ impl Partition {
             };
             match ticket.run().map_err(|error| read_failed(self, &error))? {
                 Read::Data(region) => {
-                    let Some(aborted) = self.aborted(offset, from.isolation, &marks, region.as_ref())? else {
+                    let Some(aborted) = self.aborted(offset, from.reader, &marks, region.as_ref())? else {
                         continue;
                     };
                     return Ok(Fetched { marks, region, aborted, diverging: None });
@@ -143,11 +177,11 @@ impl Partition {
     fn aborted(
         &self,
         offset: Offset,
-        isolation: Isolation,
+        reader: Reader,
         marks: &Marks,
         region: Option<&Region>,
     ) -> Result<Option<Vec<AbortedTransaction>>, ErrorCode> {
-        let Some(region) = region.filter(|_| isolation == Isolation::ReadCommitted) else {
+        let Some(region) = region.filter(|_| reader.is_read_committed()) else {
             return Ok(Some(Vec::new()));
         };
         let (log_start, ticket) = self
@@ -168,26 +202,30 @@ impl Partition {
     }
 
     fn prepare_fetch(&self, from: FetchFrom) -> Result<Prepared, ErrorCode> {
-        let state = self.lock_unless_hanging()?;
+        let mut state = self.lock_unless_hanging()?;
         state.leading_in(from.current_leader_epoch)?;
+        if let Reader::Follower { broker, broker_epoch, .. } = from.reader {
+            let may_fetch = |around: &Around<'_>| state.replica.check_follower(broker, broker_epoch, around);
+            self.look(&self.config.load(), may_fetch).map_err(error_code)?;
+        }
         let marks = state.marks();
-        if from.last_fetched_epoch >= 0 {
-            let believed = LeaderEpoch(from.last_fetched_epoch);
-            let (epoch, end_offset) = state
-                .log
-                .leader_epochs()
-                .end_offset_for(believed, marks.log_end)
-                .ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
-            if epoch < believed || end_offset < from.offset {
-                return Ok(Prepared::Diverging(marks, EpochEnd { epoch, end_offset }));
-            }
+        if let Some(end) = diverging(&state, &from, &marks)? {
+            return Ok(Prepared::Diverging(marks, end));
         }
         let limits = ReadLimits {
-            end: marks.readable(from.isolation),
+            end: from.reader.end(&marks),
             max_bytes: from.max_bytes,
             at_least_one_batch: from.at_least_one_batch,
         };
         let ticket = state.log.prepare_read(from.offset, limits).map_err(|error| read_failed(self, &error))?;
+        let Reader::Follower { broker, broker_epoch, log_start } = from.reader else {
+            return Ok(Prepared::Read(marks, ticket));
+        };
+        let fetched = FollowerFetched { follower: broker, broker_epoch, offset: from.offset, log_start };
+        let left = self.step(&mut state, Input::Fetched(fetched));
+        let marks = state.marks();
+        drop(state);
+        self.settle(left);
         Ok(Prepared::Read(marks, ticket))
     }
 
@@ -212,6 +250,17 @@ impl Partition {
         Ok(state.marks())
     }
 
+    /// As [`Partition::marks_in`], for who takes the high watermark for the end of the log.
+    ///
+    /// # Errors
+    /// As well `OFFSET_NOT_AVAILABLE`, while a new leader may know less than was told before (KIP-207).
+    pub fn settled_marks_in(&self, current_leader_epoch: i32) -> Result<Marks, ErrorCode> {
+        let state = self.lock_unless_hanging()?;
+        state.leading_in(current_leader_epoch)?;
+        state.replica.check_offsets_available().map_err(error_code)?;
+        Ok(state.marks())
+    }
+
     /// The epoch in which `offset` was written, as far as it is known here.
     #[must_use]
     pub fn epoch_of(&self, offset: Offset) -> LeaderEpoch {
@@ -231,6 +280,7 @@ impl Partition {
         loop {
             let state = self.lock_unless_hanging()?;
             state.leading_in(current_leader_epoch)?;
+            state.replica.check_offsets_available().map_err(error_code)?;
             let marks = state.marks();
             let ticket = match sought {
                 Sought::From(timestamp) => state.log.prepare_offset_for_timestamp(timestamp),
@@ -260,6 +310,17 @@ impl Partition {
         state.log.raise_log_start(before);
         Ok(state.log.log_start())
     }
+}
+
+/// Where the reader's log and this one part, if they do.
+fn diverging(state: &State, from: &FetchFrom, marks: &Marks) -> Result<Option<EpochEnd>, ErrorCode> {
+    if from.last_fetched_epoch < 0 {
+        return Ok(None);
+    }
+    let believed = LeaderEpoch(from.last_fetched_epoch);
+    let found = state.log.leader_epochs().end_offset_for(believed, marks.log_end);
+    let (epoch, end_offset) = found.ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
+    Ok((epoch < believed || end_offset < from.offset).then_some(EpochEnd { epoch, end_offset }))
 }
 
 enum Prepared {

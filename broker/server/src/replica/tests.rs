@@ -9,7 +9,7 @@ use barnabas_protocol::ErrorCode;
 use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
 use barnabas_types::{
-    BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicIdPartition, TopicPartition, Uuid,
+    BrokerId, LeaderEpoch, Now, Offset, ProducerEpoch, ProducerId, Timestamp, TopicIdPartition, TopicPartition, Uuid,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -24,6 +24,12 @@ struct PartitionContext {
     flusher: Arc<Flusher>,
     thread: Option<std::thread::JoinHandle<()>>,
     _directory: TempDir,
+}
+
+/// Those of broker 1, which knows no other.
+pub(crate) fn surroundings() -> Arc<Surroundings> {
+    let now = Now { monotonic: Duration::from_secs(9), wall: NOW };
+    Surroundings::new(move || now, BrokerId(1), 30_000)
 }
 
 /// An empty partition that is led in epoch 3; nobody runs its flusher yet.
@@ -42,7 +48,8 @@ pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (Temp
     let (log, _) = Log::open(&disk, &options).unwrap();
     let key = TopicIdPartition { topic_id: Uuid::from_u128(7), partition: 0 };
     let name = TopicPartition::new("orders", 0);
-    let partition = Partition::new(key, name, Uuid::ZERO, log, config, flusher);
+    let log = (log, Offset(0), LeaderEpoch::NONE);
+    let partition = Partition::new((key, name), Uuid::ZERO, log, config, flusher, surroundings());
     partition.lead(LeaderEpoch(3));
     (directory, partition)
 }
@@ -51,7 +58,7 @@ pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (Temp
 pub(crate) fn append_one(partition: &Arc<Partition>) {
     let mut builder = BatchBuilder::new(Offset(0), Compression::None);
     builder.append(NOW, None, Some(b"value"), &[]).unwrap();
-    partition.append(&builder.build().unwrap(), NOW).unwrap();
+    partition.append(&builder.build().unwrap(), Acks::AllInSync, NOW).unwrap();
 }
 
 impl PartitionContext {
@@ -85,7 +92,7 @@ impl PartitionContext {
         for value in values {
             builder.append(NOW, None, Some(value.as_bytes()), &[]).unwrap();
         }
-        self.partition.append(&builder.build().unwrap(), NOW)
+        self.partition.append(&builder.build().unwrap(), Acks::AllInSync, NOW)
     }
 
     fn fetch(&self, offset: i64, epoch: i32) -> Result<Fetched, ErrorCode> {
@@ -112,7 +119,10 @@ async fn an_append_is_kept_once_it_is_synced_and_is_read_only_then() {
     let context = PartitionContext::new(Durability::Fsync);
     let appended = context.produce(&["a", "b"]).unwrap();
     assert_eq!((appended.base_offset, appended.end_offset), (Offset(0), Offset(2)));
-    Arc::clone(&context.partition).replicated(appended.end_offset, soon()).await.unwrap();
+    Arc::clone(&context.partition)
+        .replicated(appended.end_offset, context.partition.led_since(), soon())
+        .await
+        .unwrap();
     let marks = context.partition.marks();
     assert_eq!((marks.high_watermark, marks.log_end), (Offset(2), Offset(2)));
     let region = context.fetch(0, 3).unwrap().region.unwrap();
@@ -128,7 +138,9 @@ async fn without_a_sync_nothing_is_read_and_acks_all_times_out() {
     let appended = context.produce(&["a"]).unwrap();
     assert!(!appended.replicated);
     assert!(context.fetch(0, -1).unwrap().region.is_none());
-    let waited = Arc::clone(&context.partition).replicated(appended.end_offset, Instant::now()).await;
+    let waited = Arc::clone(&context.partition)
+        .replicated(appended.end_offset, context.partition.led_since(), Instant::now())
+        .await;
     assert_eq!(waited, Err(ErrorCode::REQUEST_TIMED_OUT));
 }
 
@@ -143,7 +155,7 @@ async fn the_replicated_policy_waits_for_no_sync() {
 async fn who_waits_is_told_when_leadership_is_lost() {
     let context = PartitionContext::without_syncs(Durability::Fsync);
     let end = context.produce(&["a"]).unwrap().end_offset;
-    let waiting = tokio::spawn(Arc::clone(&context.partition).replicated(end, soon()));
+    let waiting = tokio::spawn(Arc::clone(&context.partition).replicated(end, context.partition.led_since(), soon()));
     context.partition.follow(LeaderEpoch(4), BrokerId(9));
     assert_eq!(waiting.await.unwrap(), Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
     assert!(matches!(context.produce(&["b"]), Err(AppendError::NotLeading(ErrorCode::NOT_LEADER_OR_FOLLOWER))));
@@ -203,7 +215,7 @@ async fn many_who_append_at_once_share_syncs_and_all_are_answered() {
     let mut waits = tokio::task::JoinSet::new();
     for number in 0..200 {
         let end = context.produce(&[&number.to_string()]).unwrap().end_offset;
-        waits.spawn(Arc::clone(&context.partition).replicated(end, soon()));
+        waits.spawn(Arc::clone(&context.partition).replicated(end, context.partition.led_since(), soon()));
     }
     while let Some(waited) = waits.join_next().await {
         waited.unwrap().unwrap();
@@ -218,7 +230,7 @@ async fn read_committed_consumers_stop_before_an_open_transaction_and_hear_of_ab
     let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
     let mut builder = BatchBuilder::new(Offset(0), Compression::None).producer(id, epoch, 0).transactional();
     builder.append(NOW, None, Some(b"inside"), &[]).unwrap();
-    context.partition.append(&builder.build().unwrap(), NOW).unwrap();
+    context.partition.append(&builder.build().unwrap(), Acks::AllInSync, NOW).unwrap();
     let fetch = |isolation| {
         let from = FetchFrom::batches(Offset(0), 1 << 20, isolation);
         context.partition.fetch(from).unwrap()
@@ -259,30 +271,30 @@ fn one_record() -> Vec<u8> {
 async fn with_flush_messages_nobody_is_answered_while_so_many_records_are_not_synced() {
     let (_directory, partition, flusher) = replicated(PartitionConfig { flush_messages: 3, ..Default::default() });
     for _ in 0..2 {
-        let appended = partition.append(&one_record(), NOW).unwrap();
+        let appended = partition.append(&one_record(), Acks::AllInSync, NOW).unwrap();
         assert!(appended.replicated && !appended.is_flush_due);
     }
-    let third = partition.append(&one_record(), NOW).unwrap();
+    let third = partition.append(&one_record(), Acks::AllInSync, NOW).unwrap();
     assert!(!third.replicated && third.is_flush_due);
     assert_eq!(partition.marks().high_watermark, Offset(2));
     let thread = std::thread::spawn({
         let flusher = Arc::clone(&flusher);
         move || flusher.run(|| Duration::ZERO)
     });
-    Arc::clone(&partition).replicated(third.end_offset, soon()).await.unwrap();
+    Arc::clone(&partition).replicated(third.end_offset, third.led_since, soon()).await.unwrap();
     assert_eq!(partition.with_log(|log| log.durable_end()), Offset(3));
     flusher.stop();
     thread.join().unwrap();
-    let fourth = partition.append(&one_record(), NOW).unwrap();
+    let fourth = partition.append(&one_record(), Acks::AllInSync, NOW).unwrap();
     assert!(fourth.replicated, "counted anew from the sync on");
 }
 
 #[tokio::test]
 async fn flush_messages_may_be_set_while_the_topic_is_in_use() {
     let (_directory, partition, _flusher) = replicated(PartitionConfig::default());
-    assert!(partition.append(&one_record(), NOW).unwrap().replicated);
+    assert!(partition.append(&one_record(), Acks::AllInSync, NOW).unwrap().replicated);
     partition.set_config(PartitionConfig { flush_messages: 1, ..(*partition.config()).clone() });
-    assert!(!partition.append(&one_record(), NOW).unwrap().replicated);
+    assert!(!partition.append(&one_record(), Acks::AllInSync, NOW).unwrap().replicated);
     partition.set_config(PartitionConfig { flush_messages: i64::MAX, ..(*partition.config()).clone() });
     assert_eq!(partition.marks().high_watermark, Offset(2));
 }
@@ -290,7 +302,7 @@ async fn flush_messages_may_be_set_while_the_topic_is_in_use() {
 #[tokio::test]
 async fn with_flush_ms_records_are_synced_when_that_has_passed_and_nobody_waits_for_it() {
     let (_directory, partition, flusher) = replicated(PartitionConfig { flush_ms: 30, ..Default::default() });
-    assert!(partition.append(&one_record(), NOW).unwrap().replicated);
+    assert!(partition.append(&one_record(), Acks::AllInSync, NOW).unwrap().replicated);
     let began = std::time::Instant::now();
     let thread = std::thread::spawn({
         let flusher = Arc::clone(&flusher);

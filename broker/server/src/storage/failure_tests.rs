@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::space::{Reserve, SpaceWatch};
+use super::tests::coming;
 use super::*;
-use crate::replica::{AppendError, Appended, Durability, FetchFrom, Isolation, Partition, PartitionConfig};
+use crate::replica::{Acks, AppendError, Appended, Durability, FetchFrom, Isolation, Partition, PartitionConfig};
 use crate::runtime::Runtime;
 
 const NODE: BrokerId = BrokerId(1);
@@ -98,7 +99,7 @@ impl Run {
     async fn try_host(&self, number: i32, is_new: bool) -> Result<Arc<Partition>, HostError> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: number };
         let name = TopicPartition::new("t", number);
-        let partition = self.hosting.host(key, name, (None, is_new), config())?;
+        let partition = self.hosting.host(key, name, coming(is_new), config())?;
         partition.lead(LeaderEpoch(0));
         Ok(partition)
     }
@@ -146,11 +147,11 @@ fn batch() -> Vec<u8> {
 }
 
 fn append(partition: &Arc<Partition>) -> Result<Appended, AppendError> {
-    partition.append(&batch(), NOW)
+    partition.append(&batch(), Acks::AllInSync, NOW)
 }
 
 async fn kept(partition: &Arc<Partition>, end: Offset) -> Result<(), ErrorCode> {
-    Arc::clone(partition).replicated(end, Instant::now() + Duration::from_secs(30)).await
+    Arc::clone(partition).replicated(end, LeaderEpoch(0), Instant::now() + Duration::from_secs(30)).await
 }
 
 async fn produce(partition: &Arc<Partition>) {

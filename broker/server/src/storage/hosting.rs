@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barnabas_log::fs::IoError;
-use barnabas_types::{TopicIdPartition, TopicPartition, Uuid};
+use barnabas_types::{LeaderEpoch, TopicIdPartition, TopicPartition, Uuid};
 
 use super::{DoomedDirectory, LogDirectories, OpenPartitionError, OpeningProgress, checkpoints, retention};
 use crate::replica::{Partition, PartitionConfig, Replicas};
@@ -23,6 +23,17 @@ pub struct Hosting {
     pub replicas: Arc<Replicas>,
     /// How far opening them has come.
     pub progress: Arc<OpeningProgress>,
+}
+
+/// How a partition comes here.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming {
+    /// The directory for its log if it has none yet.
+    pub preferred: Option<Uuid>,
+    /// It cannot have one.
+    pub is_new: bool,
+    /// Its leader's epoch, as the metadata says.
+    pub leader_epoch: LeaderEpoch,
 }
 
 /// A partition that could not be hosted.
@@ -55,8 +66,7 @@ impl HostError {
 }
 
 impl Hosting {
-    /// Hosts the partition, in directory `preferred` if it has no log yet and that exists here; `is_new` when it cannot have one. It
-    /// takes no requests before it leads, and is to be synced before that ([`Hosting::sync`]). Blocks, for long where a log is recovered.
+    /// Hosts the partition, in the preferred directory if it has no log yet and that exists here. It takes no requests before it leads, and is to be synced before that ([`Hosting::sync`]). Blocks, for long where a log is recovered.
     ///
     /// # Errors
     /// Its log does not open: the disk failed, or the log is damaged. Requests for it are answered so.
@@ -64,7 +74,7 @@ impl Hosting {
         &self,
         key: TopicIdPartition,
         name: TopicPartition,
-        (preferred, is_new): (Option<Uuid>, bool),
+        Coming { preferred, is_new, leader_epoch }: Coming,
         config: impl Into<Arc<PartitionConfig>>,
     ) -> Result<Arc<Partition>, HostError> {
         let (config, now) = (config.into(), self.runtime.wall());
@@ -84,7 +94,14 @@ impl Hosting {
         };
         self.progress.opened(&opened.recovery);
         let flusher = Arc::clone(&opened.directory.flusher);
-        let partition = Partition::new(key, name, opened.directory.id, opened.log, config, flusher);
+        // What a process that was killed has led without syncing it is in no log of this one.
+        let withheld = match is_new || opened.directory.clean_shutdown.is_some() {
+            true => LeaderEpoch::NONE,
+            false => leader_epoch,
+        };
+        let surroundings = Arc::clone(self.replicas.surroundings());
+        let log = (opened.log, opened.high_watermark, withheld);
+        let partition = Partition::new((key, name), opened.directory.id, log, config, flusher, surroundings);
         self.replicas.insert(Arc::clone(&partition));
         if opened.directory.condition.is_offline() {
             // It failed while the log was being opened.

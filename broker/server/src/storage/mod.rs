@@ -21,7 +21,7 @@ pub mod writes;
 pub use condition::{Condition, Refusal};
 pub use dirs::{DoomedDirectory, LogDirectories, LogDirectory, OpenPartitionError, OpenedPartition};
 pub use flusher::{Flusher, SyncAsked, UNHURRIED_MS};
-pub use hosting::{HostError, Hosting};
+pub use hosting::{Coming, HostError, Hosting};
 pub use progress::OpeningProgress;
 pub use scrub::Scrub;
 pub use take::{DirectoryError, format, lock};

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
-use crate::replica::{Durability, Partition, PartitionConfig};
+use crate::replica::{Acks, Durability, Partition, PartitionConfig};
 use crate::runtime::Runtime;
 
 const NODE: BrokerId = BrokerId(1);
@@ -66,7 +66,7 @@ impl StorageContext {
 impl Run {
     async fn host(&self, topic: &str, number: i32, topic_id: u128, config: PartitionConfig) -> Arc<Partition> {
         let key = TopicIdPartition { topic_id: Uuid::from_u128(topic_id), partition: number };
-        let partition = self.hosting.host(key, TopicPartition::new(topic, number), (None, true), config).unwrap();
+        let partition = self.hosting.host(key, TopicPartition::new(topic, number), coming(true), config).unwrap();
         self.hosting.sync(&[Arc::clone(&partition)]);
         partition.lead(LeaderEpoch(0));
         partition
@@ -83,6 +83,11 @@ impl Run {
     }
 }
 
+/// How a partition comes whose log lies anywhere.
+pub(super) fn coming(is_new: bool) -> Coming {
+    Coming { preferred: None, is_new, leader_epoch: LeaderEpoch::NONE }
+}
+
 fn disk() -> Disk {
     Disk::new(Arc::new(RealFs), 16)
 }
@@ -96,10 +101,10 @@ async fn produce(partition: &Arc<Partition>, timestamp: i64, count: usize) -> Of
     for _ in 0..count {
         let mut builder = BatchBuilder::new(Offset(0), Compression::None);
         builder.append(Timestamp(timestamp), None, Some(&[7; 100]), &[]).unwrap();
-        end = partition.append(&builder.build().unwrap(), Timestamp(timestamp)).unwrap().end_offset;
+        end = partition.append(&builder.build().unwrap(), Acks::AllInSync, Timestamp(timestamp)).unwrap().end_offset;
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    Arc::clone(partition).replicated(end, deadline).await.unwrap();
+    Arc::clone(partition).replicated(end, partition.led_since(), deadline).await.unwrap();
     end
 }
 
@@ -424,7 +429,7 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
         let run = context.start();
         let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
         let name = TopicPartition::new("t", 0);
-        let refused = run.hosting.host(key, name, (None, false), config(LogConfig::default())).unwrap_err();
+        let refused = run.hosting.host(key, name, coming(false), config(LogConfig::default())).unwrap_err();
         assert!(refused.to_string().contains("is damaged at byte 0"), "{refused}");
         assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::KAFKA_STORAGE_ERROR);
         assert_eq!(run.hosting.replicas.unopened(), 1);
@@ -436,7 +441,7 @@ async fn a_directory_with_a_log_that_does_not_open_is_never_called_clean() {
     let run = context.start();
     let key = TopicIdPartition { topic_id: Uuid::from_u128(5), partition: 0 };
     let name = TopicPartition::new("t", 0);
-    run.hosting.host(key, name, (None, false), config(LogConfig::default())).unwrap_err();
+    run.hosting.host(key, name, coming(false), config(LogConfig::default())).unwrap_err();
     run.hosting.delete(key).await.unwrap();
     assert!(!path.exists());
     assert_eq!(run.hosting.replicas.hosted(key).unwrap_err(), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
@@ -494,7 +499,7 @@ async fn a_change_that_breaks_off_takes_its_partition_offline_and_leaves_the_oth
     assert!(broke_off.is_err());
     let mut builder = BatchBuilder::new(Offset(0), Compression::None);
     builder.append(Timestamp(0), None, Some(b"x"), &[]).unwrap();
-    broken.append(&builder.build().unwrap(), Timestamp(0)).unwrap_err();
+    broken.append(&builder.build().unwrap(), Acks::AllInSync, Timestamp(0)).unwrap_err();
     produce(&sound, 1000, 2).await;
     for directory in run.hosting.directories.all() {
         directory.flusher.stop();

@@ -38,6 +38,8 @@ pub struct Wanted {
     pub fetch_offset: i64,
     /// The epoch of the record before that; -1 when it does not say.
     pub last_fetched_epoch: i32,
+    /// The first offset that a follower has; -1 of a consumer.
+    pub log_start_offset: i64,
     /// The most bytes it takes of this partition.
     pub max_bytes: i32,
 }
@@ -50,6 +52,7 @@ impl Wanted {
             current_leader_epoch: partition.current_leader_epoch,
             fetch_offset: partition.fetch_offset,
             last_fetched_epoch: partition.last_fetched_epoch,
+            log_start_offset: partition.log_start_offset,
             max_bytes: partition.partition_max_bytes,
         }
     }

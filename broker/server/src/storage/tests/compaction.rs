@@ -8,7 +8,7 @@ use super::super::compaction::{Cleaner, Shared};
 use super::*;
 use crate::config::CleanerConfig;
 use crate::metrics::Metrics;
-use crate::replica::{FetchFrom, Isolation};
+use crate::replica::{Acks, FetchFrom, Isolation};
 
 fn compacted() -> PartitionConfig {
     config(LogConfig {
@@ -38,10 +38,10 @@ async fn fill(partition: &Arc<Partition>, count: usize) {
         let mut builder = BatchBuilder::new(Offset(0), Compression::None);
         let (key, value) = ([b'a' + (number % 2) as u8], number.to_string());
         builder.append(Timestamp(0), Some(&key), Some(value.as_bytes()), &[]).unwrap();
-        end = partition.append(&builder.build().unwrap(), Timestamp(0)).unwrap().end_offset;
+        end = partition.append(&builder.build().unwrap(), Acks::AllInSync, Timestamp(0)).unwrap().end_offset;
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    Arc::clone(partition).replicated(end, deadline).await.unwrap();
+    Arc::clone(partition).replicated(end, partition.led_since(), deadline).await.unwrap();
 }
 
 /// The values that a client reads.

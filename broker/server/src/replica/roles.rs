@@ -1,0 +1,244 @@
+//! A hosted partition's replica between its log and the rest of the node: inputs go in under the partition's lock, what it asks for is done
+//! there or, after the lock is released, left with those who fetch and those who ask the controller. Decides nothing.
+
+use barnabas_log::Log;
+use barnabas_metadata::{Partition as Assignment, RecoveryState};
+use barnabas_replica::fetcher::LogPosition;
+use barnabas_replica::{AlterAnswer, Around, Assigned, Effect, Input, LeaderRecoveryState, Settings};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+
+use super::hosted::State;
+use super::surroundings::Proposal;
+use super::{Partition, PartitionConfig};
+
+/// What is left to do once the partition's lock is released.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct Left {
+    watermark: Option<Offset>,
+    lost: bool,
+    fetch: Option<Fetch>,
+    proposal: Option<Proposal>,
+}
+
+/// From whom the partition is fetched.
+#[derive(Clone, Copy, Debug)]
+enum Fetch {
+    From { leader: BrokerId, leader_epoch: LeaderEpoch, log: LogPosition },
+    FromNobody,
+}
+
+impl Left {
+    /// Both, of which `later` came later.
+    pub(super) fn and(self, later: Self) -> Self {
+        Self {
+            watermark: later.watermark.or(self.watermark),
+            lost: self.lost || later.lost,
+            fetch: later.fetch.or(self.fetch),
+            proposal: later.proposal.or(self.proposal),
+        }
+    }
+}
+
+impl Partition {
+    /// What the partition's replica looks at.
+    pub(super) fn look<T>(&self, config: &PartitionConfig, with: impl FnOnce(&Around<'_>) -> T) -> T {
+        let settings = Settings {
+            min_insync_replicas: config.min_insync_replicas,
+            durability: config.durability,
+            // Kafka's way to say never is its largest number.
+            flush_messages: u64::try_from(config.flush_messages).unwrap_or(u64::MAX),
+            replica_lag_time_max_ms: self.surroundings.lag_time_max_ms,
+        };
+        self.surroundings.look(&settings, with)
+    }
+
+    /// Hands an input to the replica, and does under the lock what belongs there.
+    pub(super) fn step(&self, state: &mut State, input: Input<'_>) -> Left {
+        let mut effects = Vec::new();
+        let now = self.surroundings.now();
+        let led = state.replica.is_leader();
+        self.look(&self.config.load(), |around| state.replica.handle(input, around, now, &mut effects));
+        match (led, state.replica.is_leader()) {
+            (false, true) => state.led_since = state.replica.leader_epoch(),
+            (true, false) => state.led_since = LeaderEpoch::NONE,
+            _ => {}
+        }
+        let mut left = Left::default();
+        for effect in effects {
+            self.execute(state, effect, &mut left);
+        }
+        left
+    }
+
+    fn execute(&self, state: &mut State, effect: Effect, left: &mut Left) {
+        match effect {
+            // The log notes an epoch with its first batch.
+            Effect::EpochStarts { .. } => {}
+            Effect::Follow { leader, leader_epoch } => {
+                let log = position(&state.log, state.replica.high_watermark());
+                left.fetch = Some(Fetch::From { leader, leader_epoch, log });
+            }
+            Effect::StopFollowing => left.fetch = Some(Fetch::FromNobody),
+            Effect::LeadershipLost { leader_epoch } => {
+                tracing::debug!(partition = %self.name, %leader_epoch, "leads no longer");
+                left.lost = true;
+            }
+            Effect::WatermarkMoved { to } => {
+                state.log.watermark_moved(to);
+                left.watermark = Some(to);
+            }
+            Effect::CommittedRecordsCut { from, to } => {
+                tracing::error!(partition = %self.name, %from, %to, "committed records are lost: a leader was elected that did not have them");
+            }
+            Effect::RaiseLogStart { to } => _ = state.log.raise_log_start(to),
+            Effect::AlterPartition { number, leader_epoch, partition_epoch, isr, recovery } => {
+                left.proposal = Some(Proposal { number, leader_epoch, partition_epoch, isr, recovery });
+            }
+            Effect::IsrShrunk => tracing::info!(partition = %self.name, "the ISR has shrunk"),
+            Effect::IsrExpanded => tracing::info!(partition = %self.name, "the ISR has grown"),
+            Effect::IsrUpdateFailed => tracing::debug!(partition = %self.name, "a change of the ISR was not done"),
+        }
+    }
+
+    /// Whoever fetches it now has others to fetch with from here on: those that are kept in the same way.
+    pub(super) fn fetched_anew(&self, state: &State) -> Left {
+        let log = position(&state.log, state.replica.high_watermark());
+        let leader_epoch = state.replica.leader_epoch();
+        let fetch = state.replica.following().map(|leader| Fetch::From { leader, leader_epoch, log });
+        Left { fetch, ..Left::default() }
+    }
+
+    /// Does the rest, without the lock.
+    pub(super) fn settle(&self, left: Left) {
+        let Left { watermark, lost, fetch, proposal } = left;
+        if let Some(watermark) = watermark {
+            self.watermark_moved(watermark);
+        }
+        match fetch {
+            Some(Fetch::From { leader, leader_epoch, log }) => {
+                let durability = self.config.load().kept_before_fetching_on();
+                self.surroundings.fetchers.follow(self.key, (leader, durability), leader_epoch, log);
+            }
+            Some(Fetch::FromNobody) => self.surroundings.fetchers.unfollow(self.key),
+            None => {}
+        }
+        if let Some(proposal) = proposal {
+            self.surroundings.propose(self.key, proposal);
+        }
+        if lost {
+            self.wake_all();
+        }
+    }
+
+    /// The log was appended to, synced or cut.
+    pub(super) fn log_moved(&self, state: &mut State) -> Left {
+        let (log_end, durable_end) = (state.log.log_end(), state.log.durable_end());
+        self.step(state, Input::LogMoved { log_end, durable_end })
+    }
+
+    /// Takes over what the metadata says of the partition.
+    pub fn assign(&self, assignment: &Assignment) {
+        let mut state = self.lock();
+        let recovery = match assignment.leader_recovery_state {
+            RecoveryState::Recovered => LeaderRecoveryState::Recovered,
+            RecoveryState::Recovering => LeaderRecoveryState::Recovering,
+        };
+        let unusual = assignment.unusual();
+        let assigned = Assigned {
+            leader: assignment.leader,
+            leader_epoch: assignment.leader_epoch,
+            partition_epoch: assignment.partition_epoch,
+            isr: &assignment.isr,
+            replicas: &assignment.replicas,
+            adding: &unusual.adding,
+            removing: &unusual.removing,
+            recovery,
+            log_end: state.log.log_end(),
+            durable_end: state.log.durable_end(),
+        };
+        let left = self.step(&mut state, Input::Assigned(assigned));
+        drop(state);
+        self.settle(left);
+    }
+
+    /// The epoch in which this broker began to lead; -1 when it does not lead.
+    #[must_use]
+    pub fn led_since(&self) -> LeaderEpoch {
+        self.lock().led_since
+    }
+
+    /// Hands in what concerns neither the log nor the metadata of this partition: brokers have changed, or time has passed.
+    pub fn look_again(&self, input: Again) {
+        let mut state = self.lock();
+        let left = self.step(
+            &mut state,
+            match input {
+                Again::BrokersChanged => Input::BrokersChanged,
+                Again::TimePassed => Input::Tick,
+            },
+        );
+        drop(state);
+        self.settle(left);
+    }
+
+    /// The controller has answered proposal `number`.
+    pub fn altered(&self, number: u64, answer: AlterAnswer<'_>) {
+        let mut state = self.lock();
+        let left = self.step(&mut state, Input::AlterPartitionAnswered { number, answer });
+        drop(state);
+        self.settle(left);
+    }
+}
+
+/// Why a replica is to look at its surroundings again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Brokers have come, gone, been fenced or let in.
+    BrokersChanged,
+    /// A deadline of the replica may have passed.
+    TimePassed,
+}
+
+/// Where the log begins and ends.
+pub(super) fn position(log: &Log, high_watermark: Offset) -> LogPosition {
+    LogPosition {
+        log_start: log.log_start(),
+        log_end: log.log_end(),
+        durable_end: log.durable_end(),
+        last_epoch: log.leader_epochs().latest().map(|entry| entry.epoch),
+        high_watermark,
+    }
+}
+
+#[cfg(test)]
+impl Partition {
+    /// This broker leads from now on, alone, in `epoch`.
+    pub(crate) fn lead(&self, epoch: LeaderEpoch) {
+        self.assign_to(epoch, self.surroundings.own());
+    }
+
+    /// `leader` leads from now on.
+    pub(crate) fn follow(&self, epoch: LeaderEpoch, leader: BrokerId) {
+        self.assign_to(epoch, leader);
+    }
+
+    fn assign_to(&self, leader_epoch: LeaderEpoch, leader: BrokerId) {
+        let mut state = self.lock();
+        let assigned = Assigned {
+            leader,
+            leader_epoch,
+            partition_epoch: leader_epoch.0,
+            isr: &[leader],
+            replicas: &[leader],
+            adding: &[],
+            removing: &[],
+            recovery: LeaderRecoveryState::Recovered,
+            log_end: state.log.log_end(),
+            durable_end: state.log.durable_end(),
+        };
+        let left = self.step(&mut state, Input::Assigned(assigned));
+        drop(state);
+        self.settle(left);
+    }
+}

@@ -1,0 +1,120 @@
+//! What all partitions of a broker share: who it is, what the metadata says of the other brokers, and the places where partitions leave what
+//! they cannot do by themselves, fetching and asking the controller. Does nothing of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use barnabas_replica::{Around, BrokerState, Brokers, InSyncMember, LeaderRecoveryState, Settings};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, TopicIdPartition};
+use tokio::sync::Notify;
+
+use super::fetchers::Fetchers;
+
+/// See the module.
+pub struct Surroundings {
+    clock: Box<dyn Fn() -> Now + Send + Sync>,
+    own: BrokerId,
+    own_epoch: AtomicI64,
+    brokers: ArcSwap<Brokers>,
+    /// `replica.lag.time.max.ms`
+    pub(super) lag_time_max_ms: u64,
+    pub(super) fetchers: Fetchers,
+    /// The newest of each partition.
+    proposals: Mutex<BTreeMap<TopicIdPartition, Proposal>>,
+    proposed: Notify,
+}
+
+/// A change of a partition's ISR that its leader asks the controller for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Names it to the replica.
+    pub number: u64,
+    /// The epoch of the leader.
+    pub leader_epoch: LeaderEpoch,
+    /// The epoch of the state that it would change.
+    pub partition_epoch: i32,
+    /// The in-sync replicas to be.
+    pub isr: Vec<InSyncMember>,
+    /// Whether the partition has recovered from an unclean election.
+    pub recovery: LeaderRecoveryState,
+}
+
+impl Surroundings {
+    /// Those of broker `own`, before it is registered and knows of others.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> Now + Send + Sync + 'static, own: BrokerId, lag_time_max_ms: u64) -> Arc<Self> {
+        Arc::new(Self {
+            clock: Box::new(clock),
+            own,
+            own_epoch: AtomicI64::new(-1),
+            brokers: ArcSwap::default(),
+            lag_time_max_ms,
+            fetchers: Fetchers::default(),
+            proposals: Mutex::default(),
+            proposed: Notify::new(),
+        })
+    }
+
+    /// Both clocks.
+    pub(super) fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    /// The epoch of this broker's registration; -1 before the first.
+    #[must_use]
+    pub fn own_epoch(&self) -> i64 {
+        self.own_epoch.load(Ordering::Acquire)
+    }
+
+    /// This broker is registered in `epoch` from here on.
+    pub fn registered(&self, epoch: i64) {
+        self.own_epoch.store(epoch, Ordering::Release);
+    }
+
+    /// This broker.
+    #[must_use]
+    pub const fn own(&self) -> BrokerId {
+        self.own
+    }
+
+    /// Takes over what the metadata says of brokers.
+    pub fn set_brokers(&self, brokers: impl Iterator<Item = (BrokerId, BrokerState)>) {
+        self.brokers.store(Arc::new(Brokers(brokers.collect())));
+    }
+
+    /// What a replica whose topic has `settings` looks at.
+    pub(super) fn look<T>(&self, settings: &Settings, with: impl FnOnce(&Around<'_>) -> T) -> T {
+        let brokers = self.brokers.load();
+        with(&Around { own: self.own, own_epoch: self.own_epoch(), settings, brokers: &brokers })
+    }
+
+    /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more.
+    pub(super) fn propose(&self, partition: TopicIdPartition, proposal: Proposal) {
+        self.waiting_proposals().insert(partition, proposal);
+        self.proposed.notify_one();
+    }
+
+    /// What partitions ask the controller, once there is anything.
+    pub(super) async fn proposals(&self) -> BTreeMap<TopicIdPartition, Proposal> {
+        loop {
+            let waiting = std::mem::take(&mut *self.waiting_proposals());
+            if !waiting.is_empty() {
+                return waiting;
+            }
+            self.proposed.notified().await;
+        }
+    }
+
+    fn waiting_proposals(&self) -> MutexGuard<'_, BTreeMap<TopicIdPartition, Proposal>> {
+        self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("own", &self.own).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Partitions of three replicas on three whole nodes in one process: written, read, led by another. What is killed is killed elsewhere, in
+//! processes.
+
+use std::time::Duration;
+
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::Records;
+use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use barnabas_records::{BatchBuilder, Compression, batches};
+use barnabas_types::{BrokerId, Offset, Timestamp, TopicIdPartition, Uuid};
+
+use crate::quorum_tests::{Nodes, create};
+
+impl Nodes {
+    /// The topic's id, once every node knows it with all of its replicas in sync.
+    async fn in_sync(&self, name: &str, replicas: usize) -> Uuid {
+        for index in 0..3 {
+            let Some(running) = &self.running[index] else { continue };
+            let mut applied = running.node.controller.applied().watch();
+            loop {
+                let image = running.node.image();
+                let whole =
+                    |topic: &barnabas_metadata::Topic| topic.partitions.values().all(|one| one.isr.len() == replicas);
+                if image.topics.named(name).is_some_and(|topic| whole(topic)) {
+                    break;
+                }
+                tokio::time::timeout(Duration::from_secs(30), applied.changed())
+                    .await
+                    .expect("in sync in time")
+                    .unwrap();
+            }
+        }
+        self.running.iter().flatten().next().unwrap().node.image().topics.named(name).unwrap().id
+    }
+
+    /// The index of the node that leads the partition, as the node at `index` knows.
+    fn leader(&self, index: usize, key: TopicIdPartition) -> Option<usize> {
+        let image = self.node(index).node.image();
+        let leader = image.topics.partition(key)?.leader;
+        (leader != BrokerId::NONE).then(|| usize::try_from(leader.0 - 1).unwrap())
+    }
+
+    async fn produce(&self, leader: usize, key: TopicIdPartition, value: &str) -> (ErrorCode, i64) {
+        let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+        builder.append(Timestamp(1), None, Some(value.as_bytes()), &[]).unwrap();
+        let batch = builder.build().unwrap();
+        let partition = PartitionProduceData {
+            index: key.partition,
+            records: Some(Records::Borrowed(&batch)),
+            ..Default::default()
+        };
+        let topic = TopicProduceData { topic_id: key.topic_id, partition_data: vec![partition], ..Default::default() };
+        let request = ProduceRequest { acks: -1, timeout_ms: 20_000, topic_data: vec![topic], ..Default::default() };
+        let response = self.client(leader).await.call(13, &request).await;
+        let answered = &response.responses[0].partition_responses[0];
+        (answered.error_code, answered.base_offset)
+    }
+
+    async fn offsets(&self, leader: usize, key: TopicIdPartition) -> Vec<Offset> {
+        let partition = FetchPartition {
+            partition: key.partition,
+            current_leader_epoch: -1,
+            fetch_offset: 0,
+            partition_max_bytes: 1 << 20,
+            ..Default::default()
+        };
+        let topic = FetchTopic { topic_id: key.topic_id, partitions: vec![partition], ..Default::default() };
+        let request = FetchRequest {
+            max_wait_ms: 1000,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let response = self.client(leader).await.call(16, &request).await;
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, ErrorCode::NONE);
+        let Some(Records::Borrowed(_) | Records::Bytes(_)) = &data.records else { panic!("{data:?}") };
+        let bytes = match data.records.as_ref().unwrap() {
+            Records::Borrowed(bytes) => bytes.to_vec(),
+            Records::Bytes(bytes) => bytes.to_vec(),
+            other => panic!("{other:?}"),
+        };
+        batches(&bytes).map(|batch| batch.unwrap().header().base_offset).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_on_every_replica_and_outlives_its_leader() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "copied", 3).await, ErrorCode::NONE);
+    let topic_id = nodes.in_sync("copied", 3).await;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    for number in 0..5 {
+        assert_eq!(nodes.produce(leader, key, &format!("record {number}")).await, (ErrorCode::NONE, number));
+    }
+    for index in 0..3 {
+        let hosted = nodes.node(index).node.replicas.get(key).unwrap();
+        assert_eq!(hosted.marks().log_end, Offset(5), "node {}", index + 1);
+    }
+    nodes.running[leader].take().unwrap().stop().await.unwrap();
+    let other = (leader + 1) % 3;
+    let next = nodes.leader(other, key).expect("another leader");
+    assert_ne!(next, leader);
+    assert_eq!(nodes.produce(next, key, "record 5").await, (ErrorCode::NONE, 5));
+    assert_eq!(nodes.offsets(next, key).await, (0..6).map(Offset).collect::<Vec<_>>());
+    let back = nodes.start_one(leader).await;
+    nodes.running[leader] = Some(back);
+    nodes.in_sync("copied", 3).await;
+    assert_eq!(nodes.produce(nodes.leader(other, key).unwrap(), key, "record 6").await, (ErrorCode::NONE, 6));
+    let hosted = nodes.node(leader).node.replicas.get(key).unwrap();
+    assert_eq!(hosted.marks().log_end, Offset(7));
+    nodes.stop().await;
+}
