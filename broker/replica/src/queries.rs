@@ -53,6 +53,12 @@ impl Replica {
         matches!(self.role, Role::Leader(_))
     }
 
+    /// True when this broker leads others: only then do time and other brokers matter to what becomes of an append.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.others().is_some()
+    }
+
     /// Whom it follows, if anybody.
     #[must_use]
     pub fn following(&self) -> Option<BrokerId> {

@@ -99,8 +99,8 @@ impl Partition {
         }
         let mut state = self.lock();
         let epoch = state.leading()?;
-        if acks == Acks::AllInSync {
-            self.look(&config, |around| state.replica.check_acks_all(around)).map_err(error_code)?;
+        if acks == Acks::AllInSync && state.replica.has_others() {
+            self.look(&config, false, |around| state.replica.check_acks_all(around)).map_err(error_code)?;
         }
         let writing = self.condition().begin_write();
         let appended = state.log.append_as_leader(header, records, epoch, origin, now);
@@ -110,7 +110,7 @@ impl Partition {
                 self.condition().noticed(error);
             }
         })?;
-        let left = self.log_moved(&mut state);
+        let left = self.log_moved(&mut state, &config);
         let is_flush_due = state.is_flush_due(&config);
         let led_since = state.led_since;
         let (log_start, log_end) = (state.log.log_start(), state.log.log_end());

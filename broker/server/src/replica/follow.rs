@@ -61,7 +61,7 @@ impl Partition {
         let writing = self.condition().begin_write();
         let appended = state.log.append_as_follower(records, now);
         drop(writing);
-        let moved = self.log_moved(&mut state);
+        let moved = self.log_moved(&mut state, &self.config.load());
         let told = self.step(&mut state, told.into());
         let position = position(&state.log, state.replica.high_watermark());
         drop(state);
@@ -118,7 +118,7 @@ impl Partition {
             Cut::To(offset) => state.log.truncate_to(offset, now, lower).map(drop),
             Cut::StartAt(offset) => state.log.restart_at(offset, now, lower),
         };
-        let left = self.log_moved(&mut state);
+        let left = self.log_moved(&mut state, &self.config.load());
         let position = position(&state.log, state.replica.high_watermark());
         drop(state);
         self.settle(left);

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use barnabas_log::{FlushTicket, Log, LogConfig};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::AppendRules;
-use barnabas_replica::{Durability, Input, Opened, Refusal, Replica};
+use barnabas_replica::{Durability, Effect, Input, Opened, Refusal, Replica};
 use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -104,6 +104,8 @@ pub(super) struct State {
     pub(super) replica: Replica,
     /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead.
     pub(super) led_since: LeaderEpoch,
+    /// Empty; memory for what comes of the next append.
+    pub(super) effects: Vec<Effect>,
 }
 
 impl State {
@@ -176,7 +178,7 @@ impl Partition {
             past_log_end: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             surroundings,
-            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE }),
+            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE, effects: Vec::new() }),
         })
     }
 
@@ -224,7 +226,7 @@ impl Partition {
         let before = self.config.swap(Arc::clone(&config));
         let mut state = self.lock();
         state.log.set_config(Arc::clone(&config.log));
-        let moved = self.log_moved(&mut state);
+        let moved = self.log_moved(&mut state, &self.config.load());
         let changed = self.step(&mut state, Input::SettingsChanged);
         let fetched = match before.kept_before_fetching_on() == config.kept_before_fetching_on() {
             true => Left::default(),
@@ -329,7 +331,7 @@ impl Partition {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let config = self.config.load();
-        let is_kept = self.look(&config, |around| state.replica.is_kept(end, around)).map_err(error_code)?;
+        let is_kept = self.look(&config, false, |around| state.replica.is_kept(end, around)).map_err(error_code)?;
         if !is_kept && self.condition().is_slow() {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
         }
@@ -364,7 +366,7 @@ impl Partition {
     pub(crate) fn flushed(&self, ticket: FlushTicket) {
         let mut state = self.lock();
         let result = state.log.flushed(ticket);
-        let done = self.log_moved(&mut state);
+        let done = self.log_moved(&mut state, &self.config.load());
         drop(state);
         match result {
             Ok(durable_end) => {

@@ -206,7 +206,7 @@ impl Partition {
         state.leading_in(from.current_leader_epoch)?;
         if let Reader::Follower { broker, broker_epoch, .. } = from.reader {
             let may_fetch = |around: &Around<'_>| state.replica.check_follower(broker, broker_epoch, around);
-            self.look(&self.config.load(), may_fetch).map_err(error_code)?;
+            self.look(&self.config.load(), false, may_fetch).map_err(error_code)?;
         }
         let marks = state.marks();
         if let Some(end) = diverging(&state, &from, &marks)? {

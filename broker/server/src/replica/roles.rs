@@ -5,7 +5,7 @@ use barnabas_log::Log;
 use barnabas_metadata::{Partition as Assignment, RecoveryState};
 use barnabas_replica::fetcher::LogPosition;
 use barnabas_replica::{AlterAnswer, Around, Assigned, Effect, Input, LeaderRecoveryState, Settings};
-use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
 
 use super::hosted::State;
 use super::surroundings::Proposal;
@@ -17,6 +17,12 @@ use super::{Partition, PartitionConfig};
 pub(super) struct Left {
     watermark: Option<Offset>,
     lost: bool,
+    /// What few inputs leave.
+    seldom: Option<Box<Seldom>>,
+}
+
+#[derive(Debug, Default)]
+struct Seldom {
     fetch: Option<Fetch>,
     proposal: Option<Proposal>,
 }
@@ -30,19 +36,26 @@ enum Fetch {
 
 impl Left {
     /// Both, of which `later` came later.
-    pub(super) fn and(self, later: Self) -> Self {
-        Self {
-            watermark: later.watermark.or(self.watermark),
-            lost: self.lost || later.lost,
-            fetch: later.fetch.or(self.fetch),
-            proposal: later.proposal.or(self.proposal),
+    pub(super) fn and(mut self, later: Self) -> Self {
+        self.watermark = later.watermark.or(self.watermark);
+        self.lost |= later.lost;
+        if let Some(later) = later.seldom {
+            let Seldom { fetch, proposal } = *later;
+            let seldom = self.seldom();
+            seldom.fetch = fetch.or(seldom.fetch.take());
+            seldom.proposal = proposal.or(seldom.proposal.take());
         }
+        self
+    }
+
+    fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
     }
 }
 
 impl Partition {
-    /// What the partition's replica looks at.
-    pub(super) fn look<T>(&self, config: &PartitionConfig, with: impl FnOnce(&Around<'_>) -> T) -> T {
+    /// What the partition's replica looks at; other brokers only where it is not alone.
+    pub(super) fn look<T>(&self, config: &PartitionConfig, is_alone: bool, with: impl FnOnce(&Around<'_>) -> T) -> T {
         let settings = Settings {
             min_insync_replicas: config.min_insync_replicas,
             durability: config.durability,
@@ -50,22 +63,32 @@ impl Partition {
             flush_messages: u64::try_from(config.flush_messages).unwrap_or(u64::MAX),
             replica_lag_time_max_ms: self.surroundings.lag_time_max_ms,
         };
-        self.surroundings.look(&settings, with)
+        self.surroundings.look(&settings, is_alone, with)
     }
 
     /// Hands an input to the replica, and does under the lock what belongs there.
     pub(super) fn step(&self, state: &mut State, input: Input<'_>) -> Left {
-        let mut effects = Vec::new();
-        let now = self.surroundings.now();
+        self.step_with(state, input, &self.config.load(), (self.surroundings.now(), &mut Vec::new()))
+    }
+
+    /// As `step`; `effects` is empty before and after.
+    fn step_with(
+        &self,
+        state: &mut State,
+        input: Input<'_>,
+        config: &PartitionConfig,
+        (now, effects): (Now, &mut Vec<Effect>),
+    ) -> Left {
         let led = state.replica.is_leader();
-        self.look(&self.config.load(), |around| state.replica.handle(input, around, now, &mut effects));
+        let is_alone = led && !state.replica.has_others() && !matches!(input, Input::Assigned(_));
+        self.look(config, is_alone, |around| state.replica.handle(input, around, now, effects));
         match (led, state.replica.is_leader()) {
             (false, true) => state.led_since = state.replica.leader_epoch(),
             (true, false) => state.led_since = LeaderEpoch::NONE,
             _ => {}
         }
         let mut left = Left::default();
-        for effect in effects {
+        for effect in effects.drain(..) {
             self.execute(state, effect, &mut left);
         }
         left
@@ -77,9 +100,9 @@ impl Partition {
             Effect::EpochStarts { .. } => {}
             Effect::Follow { leader, leader_epoch } => {
                 let log = position(&state.log, state.replica.high_watermark());
-                left.fetch = Some(Fetch::From { leader, leader_epoch, log });
+                left.seldom().fetch = Some(Fetch::From { leader, leader_epoch, log });
             }
-            Effect::StopFollowing => left.fetch = Some(Fetch::FromNobody),
+            Effect::StopFollowing => left.seldom().fetch = Some(Fetch::FromNobody),
             Effect::LeadershipLost { leader_epoch } => {
                 tracing::debug!(partition = %self.name, %leader_epoch, "leads no longer");
                 left.lost = true;
@@ -93,7 +116,8 @@ impl Partition {
             }
             Effect::RaiseLogStart { to } => _ = state.log.raise_log_start(to),
             Effect::AlterPartition { number, leader_epoch, partition_epoch, isr, recovery } => {
-                left.proposal = Some(Proposal { number, leader_epoch, partition_epoch, isr, recovery });
+                let proposal = Proposal { number, leader_epoch, partition_epoch, isr, recovery };
+                left.seldom().proposal = Some(proposal);
             }
             Effect::IsrShrunk => tracing::info!(partition = %self.name, "the ISR has shrunk"),
             Effect::IsrExpanded => tracing::info!(partition = %self.name, "the ISR has grown"),
@@ -105,16 +129,28 @@ impl Partition {
     pub(super) fn fetched_anew(&self, state: &State) -> Left {
         let log = position(&state.log, state.replica.high_watermark());
         let leader_epoch = state.replica.leader_epoch();
-        let fetch = state.replica.following().map(|leader| Fetch::From { leader, leader_epoch, log });
-        Left { fetch, ..Left::default() }
+        let mut left = Left::default();
+        if let Some(leader) = state.replica.following() {
+            left.seldom().fetch = Some(Fetch::From { leader, leader_epoch, log });
+        }
+        left
     }
 
     /// Does the rest, without the lock.
     pub(super) fn settle(&self, left: Left) {
-        let Left { watermark, lost, fetch, proposal } = left;
-        if let Some(watermark) = watermark {
+        if let Some(watermark) = left.watermark {
             self.watermark_moved(watermark);
         }
+        if let Some(seldom) = left.seldom {
+            self.settle_seldom(*seldom);
+        }
+        if left.lost {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn settle_seldom(&self, Seldom { fetch, proposal }: Seldom) {
         match fetch {
             Some(Fetch::From { leader, leader_epoch, log }) => {
                 let durability = self.config.load().kept_before_fetching_on();
@@ -126,15 +162,17 @@ impl Partition {
         if let Some(proposal) = proposal {
             self.surroundings.propose(self.key, proposal);
         }
-        if lost {
-            self.wake_all();
-        }
     }
 
-    /// The log was appended to, synced or cut.
-    pub(super) fn log_moved(&self, state: &mut State) -> Left {
+    /// The log was appended to, synced or cut: on the way of every batch, and so without an allocation or a look at the clock by which only
+    /// followers are judged.
+    pub(super) fn log_moved(&self, state: &mut State, config: &PartitionConfig) -> Left {
         let (log_end, durable_end) = (state.log.log_end(), state.log.durable_end());
-        self.step(state, Input::LogMoved { log_end, durable_end })
+        let now = if state.replica.has_others() { self.surroundings.now() } else { Now::default() };
+        let mut effects = std::mem::take(&mut state.effects);
+        let left = self.step_with(state, Input::LogMoved { log_end, durable_end }, config, (now, &mut effects));
+        state.effects = effects;
+        left
     }
 
     /// Takes over what the metadata says of the partition.

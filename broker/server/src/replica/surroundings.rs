@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 
 use super::fetchers::Fetchers;
 
+static NOBODY: Brokers = Brokers(BTreeMap::new());
+
 /// See the module.
 pub struct Surroundings {
     clock: Box<dyn Fn() -> Now + Send + Sync>,
@@ -86,9 +88,13 @@ impl Surroundings {
     }
 
     /// What a replica whose topic has `settings` looks at.
-    pub(super) fn look<T>(&self, settings: &Settings, with: impl FnOnce(&Around<'_>) -> T) -> T {
+    pub(super) fn look<T>(&self, settings: &Settings, is_alone: bool, with: impl FnOnce(&Around<'_>) -> T) -> T {
+        let (own, own_epoch) = (self.own, self.own_epoch());
+        if is_alone {
+            return with(&Around { own, own_epoch, settings, brokers: &NOBODY });
+        }
         let brokers = self.brokers.load();
-        with(&Around { own: self.own, own_epoch: self.own_epoch(), settings, brokers: &brokers })
+        with(&Around { own, own_epoch, settings, brokers: &brokers })
     }
 
     /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more.
