@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::Records;
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
@@ -12,19 +13,20 @@ use barnabas_types::{BrokerId, Offset, Timestamp, TopicIdPartition, Uuid};
 
 use crate::quorum_tests::{Nodes, create};
 
+fn is_in_sync(image: &Image, name: &str, replicas: usize) -> bool {
+    let topic = image.topics.named(name);
+    topic.is_some_and(|topic| topic.partitions.values().all(|partition| partition.isr.len() == replicas))
+}
+
 impl Nodes {
     /// The topic's id, once every node knows it with all of its replicas in sync.
     async fn in_sync(&self, name: &str, replicas: usize) -> Uuid {
         for index in 0..3 {
             let Some(running) = &self.running[index] else { continue };
             let mut applied = running.node.controller.applied().watch();
-            loop {
-                let image = running.node.image();
-                let whole =
-                    |topic: &barnabas_metadata::Topic| topic.partitions.values().all(|one| one.isr.len() == replicas);
-                if image.topics.named(name).is_some_and(|topic| whole(topic)) {
-                    break;
-                }
+            let mut is_whole = false;
+            // The image is there before its partitions are: one more step, and they are, too.
+            while !std::mem::replace(&mut is_whole, is_in_sync(&running.node.image(), name, replicas)) || !is_whole {
                 tokio::time::timeout(Duration::from_secs(30), applied.changed())
                     .await
                     .expect("in sync in time")
