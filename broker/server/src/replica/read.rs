@@ -154,7 +154,7 @@ impl Partition {
     pub fn fetch(&self, from: FetchFrom) -> Result<Fetched, ErrorCode> {
         let mut offset = from.offset;
         loop {
-            let (marks, ticket) = match self.prepare_fetch(FetchFrom { offset, ..from })? {
+            let (marks, ticket) = match self.prepare_fetch(from, offset)? {
                 Prepared::Read(marks, ticket) => (marks, ticket),
                 Prepared::Diverging(marks, end) => {
                     return Ok(Fetched { marks, region: None, aborted: Vec::new(), diverging: Some(end) });
@@ -201,7 +201,8 @@ impl Partition {
         }
     }
 
-    fn prepare_fetch(&self, from: FetchFrom) -> Result<Prepared, ErrorCode> {
+    /// Reads on at `offset`; what a follower has is what it asked from.
+    fn prepare_fetch(&self, from: FetchFrom, offset: Offset) -> Result<Prepared, ErrorCode> {
         let mut state = self.lock_unless_hanging()?;
         state.leading_in(from.current_leader_epoch)?;
         if let Reader::Follower { broker, broker_epoch, .. } = from.reader {
@@ -217,7 +218,7 @@ impl Partition {
             max_bytes: from.max_bytes,
             at_least_one_batch: from.at_least_one_batch,
         };
-        let ticket = state.log.prepare_read(from.offset, limits).map_err(|error| read_failed(self, &error))?;
+        let ticket = state.log.prepare_read(offset, limits).map_err(|error| read_failed(self, &error))?;
         let Reader::Follower { broker, broker_epoch, log_start } = from.reader else {
             return Ok(Prepared::Read(marks, ticket));
         };
