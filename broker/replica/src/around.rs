@@ -9,7 +9,7 @@ use barnabas_types::BrokerId;
 use crate::Bug;
 
 /// When a record counts as kept (`barnabas.durability`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
     /// Once it is synced on every in-sync replica.
     Fsync,

@@ -26,7 +26,7 @@ const MAX_IDLE: usize = 8;
 /// The largest answer of a controller, in bytes.
 const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
 /// The length in front of a frame, in bytes.
-const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 /// The name under which this node's own requests are in figures and logs.
 const LISTENER: &str = "CONTROLLER";
 

@@ -8,10 +8,7 @@ use barnabas_protocol::{ErrorCode, Reader, RequestHeader};
 use bytes::Bytes;
 
 use super::{Answer, RequestContext, registry};
-use crate::active_controller::joined;
-
-/// The length in front of a frame, in bytes.
-const LENGTH_BYTES: usize = 4;
+use crate::active_controller::{LENGTH_BYTES, joined};
 
 /// Answers the request inside as if it had come in on this listener.
 pub async fn handle(context: &RequestContext, request: EnvelopeRequest<'_>) -> EnvelopeResponse<'static> {

@@ -49,7 +49,7 @@ pub(super) struct Fetchers {
 
 #[derive(Debug, Default)]
 struct State {
-    inboxes: BTreeMap<(BrokerId, bool), Arc<Inbox>>,
+    inboxes: BTreeMap<FetcherKey, Arc<Inbox>>,
     followed: HashMap<TopicIdPartition, Arc<Inbox>>,
     /// Those that nobody runs yet.
     to_run: Vec<(FetcherKey, Arc<Inbox>)>,
@@ -66,7 +66,7 @@ impl Fetchers {
     ) {
         let mut state = self.state();
         let State { inboxes, followed, to_run } = &mut *state;
-        let inbox = inboxes.entry((key.0, key.1 == Durability::Fsync)).or_insert_with(|| {
+        let inbox = inboxes.entry(key).or_insert_with(|| {
             let inbox = Arc::<Inbox>::default();
             to_run.push((key, Arc::clone(&inbox)));
             inbox
