@@ -252,7 +252,6 @@ fn fence(controller: &mut Controller, broker: i32) -> (usize, Duration, Duration
         random: &mut random,
         default_partitions: 1,
         default_replication_factor: 1,
-        max_replicas: usize::MAX,
         next_offset: Offset(0),
         now: Duration::ZERO,
         broker_session_timeout: Duration::from_secs(9),

@@ -71,8 +71,6 @@ pub struct Context<'a> {
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
-    /// How many replicas of a partition the brokers of the cluster can keep in step.
-    pub max_replicas: usize,
     /// The offset that the next record will get.
     pub next_offset: Offset,
     /// The time, by a clock that never goes back.

@@ -7,6 +7,7 @@ mod disks;
 mod formatting;
 mod given_id;
 mod health;
+mod internal_topics;
 mod quorum;
 mod registration;
 mod rules;

@@ -164,8 +164,12 @@ async fn every_node_makes_topics_and_gives_producer_ids_whichever_controller_is_
         let cluster = client.call(2, &DescribeClusterRequest { endpoint_type: 1, ..Default::default() }).await;
         assert_eq!(cluster.brokers.len(), 3);
     }
-    let refused = create(&mut nodes.client(0).await, "copied", 4).await;
-    assert_eq!(refused, ErrorCode::INVALID_REPLICATION_FACTOR, "there are three brokers");
+    let mut client = nodes.client(0).await;
+    assert_eq!(create(&mut client, "copied", 3).await, ErrorCode::NONE);
+    for factor in [0, 4] {
+        let refused = create(&mut client, "too-often", factor).await;
+        assert_eq!(refused, ErrorCode::INVALID_REPLICATION_FACTOR, "{factor} of three brokers");
+    }
     nodes.stop().await;
 }
 

@@ -8,6 +8,7 @@ use barnabas_protocol::ErrorCode;
 use barnabas_protocol::Records;
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use barnabas_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use barnabas_records::{BatchBuilder, Compression, batches};
 use barnabas_types::{BrokerId, Offset, Timestamp, TopicIdPartition, Uuid};
 
@@ -114,5 +115,18 @@ async fn what_is_acknowledged_is_on_every_replica_and_outlives_its_leader() {
     assert_eq!(nodes.produce(nodes.leader(other, key).unwrap(), key, "record 6").await, (ErrorCode::NONE, 6));
     let hosted = nodes.node(leader).node.replicas.get(key).unwrap();
     assert_eq!(hosted.marks().log_end, Offset(7));
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn the_offsets_of_groups_are_on_three_nodes_where_nothing_is_said_of_it() {
+    let nodes = Nodes::start().await;
+    let mut client = nodes.client(1).await;
+    let request = FindCoordinatorRequest { coordinator_keys: vec!["group".into()], ..Default::default() };
+    let found: FindCoordinatorResponse<'_> = client.call(4, &request).await;
+    assert_eq!(found.coordinators[0].error_code, ErrorCode::NONE, "{found:?}");
+    let image = nodes.node(1).node.image();
+    let topic = image.topics.named("__consumer_offsets").unwrap();
+    assert!(topic.partitions.values().all(|partition| partition.replicas.len() == 3));
     nodes.stop().await;
 }

@@ -77,7 +77,7 @@ pub fn booted_without_id(directory: &Path, properties: &str) -> Boot {
     let properties = properties.replace("{data}", &directory);
     let text = format!(
         "listeners=PLAINTEXT://127.0.0.1:0\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n\
-         log.dirs={}\noffsets.topic.num.partitions=3\noffsets.topic.replication.factor=1\n\
+         log.dirs={}\noffsets.topic.num.partitions=3\n\
          group.initial.rebalance.delay.ms=0\nbarnabas.admin.listener=\n{properties}",
         directory
     );

@@ -184,7 +184,6 @@ pub fn context<'a>(
         random,
         default_partitions: 1,
         default_replication_factor: 1,
-        max_replicas: usize::MAX,
         next_offset,
         broker_session_timeout,
         leader_imbalance_check_interval: Some(PERIODIC),

@@ -74,17 +74,6 @@ pub enum CreateTopicError {
         /// What was asked for.
         given: i16,
     },
-    /// More replicas than are kept in step.
-    #[error(
-        "{given} replicas of a partition are not possible: this release keeps {max}, so that nobody relies on copies that are not there; \
-         ask for a replication factor of {max}"
-    )]
-    NotReplicated {
-        /// What was asked for.
-        given: usize,
-        /// What is possible.
-        max: usize,
-    },
     /// Not a number of partitions.
     #[error("{given} partitions are not possible; it is 1 or more, or -1 for the default")]
     Partitions {
@@ -164,9 +153,7 @@ impl CreateTopicError {
             }
             Self::Exists { .. } => ErrorCode::TOPIC_ALREADY_EXISTS,
             Self::Assignment(_) => ErrorCode::INVALID_REPLICA_ASSIGNMENT,
-            Self::ReplicationFactor { .. } | Self::NotReplicated { .. } | Self::Placement(_) => {
-                ErrorCode::INVALID_REPLICATION_FACTOR
-            }
+            Self::ReplicationFactor { .. } | Self::Placement(_) => ErrorCode::INVALID_REPLICATION_FACTOR,
             Self::Partitions { .. } => ErrorCode::INVALID_PARTITIONS,
             Self::Config(_) => ErrorCode::INVALID_CONFIG,
             Self::TooLarge => ErrorCode::POLICY_VIOLATION,
@@ -277,9 +264,7 @@ impl Controller {
             if topic.num_partitions != -1 {
                 return Err(CreateTopicError::AssignmentAndNumber { what: "number of partitions" });
             }
-            let partitions = self.assigned_partitions(&topic.assignments)?;
-            check_replicas(partitions.iter().map(|partition| partition.replicas.len()), context.max_replicas)?;
-            return Ok(partitions);
+            return Ok(self.assigned_partitions(&topic.assignments)?);
         }
         let replication_factor = match topic.replication_factor {
             -1 => context.default_replication_factor,
@@ -297,7 +282,6 @@ impl Controller {
             return Err(CreateTopicError::TooLarge);
         }
         let placed = placement::place(&self.head.brokers, count, replicas, context.random_bits())?;
-        check_replicas([replicas], context.max_replicas)?;
         Ok(placed.into_iter().filter_map(|replicas| self.new_partition(replicas)).collect())
     }
 
@@ -354,13 +338,6 @@ impl Controller {
         let leader = *isr.first()?;
         let directories = replicas.iter().map(|&broker| self.default_directory(broker)).collect();
         Some(Partition::new(replicas.into(), directories, isr.into(), leader))
-    }
-}
-
-fn check_replicas(asked: impl IntoIterator<Item = usize>, max: usize) -> Result<(), CreateTopicError> {
-    match asked.into_iter().find(|&replicas| replicas > max) {
-        Some(given) => Err(CreateTopicError::NotReplicated { given, max }),
-        None => Ok(()),
     }
 }
 

@@ -94,7 +94,6 @@ impl ControllerContext {
             random: &mut next,
             default_partitions: 2,
             default_replication_factor: 1,
-            max_replicas: usize::MAX,
             next_offset: Offset(self.next_offset),
             now: self.now,
             broker_session_timeout: SESSION,

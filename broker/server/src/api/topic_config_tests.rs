@@ -37,7 +37,7 @@ enum Case {
 use Case::{Kept, Refused, Seen};
 
 const ONE_REPLICA: &str =
-    "a partition has one replica, which is always in sync and leads; there is nobody to replicate to";
+    "on one broker a partition has one replica, which is always in sync and leads; there is nobody to replicate to";
 const NO_TIERS: &str = "there is no tiered storage: all records are local";
 
 #[rustfmt::skip]

@@ -93,7 +93,6 @@ section! {
         /// Kafka's number of a codec.
         offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec",
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
-        offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes",
     }
 }
@@ -194,6 +193,8 @@ pub struct BrokerConfig {
     pub replication: ReplicationConfig,
     /// Groups and their offsets.
     pub groups: GroupsConfig,
+    /// `offsets.topic.replication.factor`; None where it is not set, which is not the same as its default.
+    pub offsets_topic_replication_factor: Option<i16>,
     /// The metadata log.
     pub metadata_log: MetadataLogConfig,
     /// The quorum.
@@ -250,6 +251,7 @@ impl BrokerConfig {
             storage: StorageConfig::read(settings)?,
             replication: ReplicationConfig::read(settings)?,
             groups: GroupsConfig::read(settings)?,
+            offsets_topic_replication_factor: settings.read_explicit("offsets.topic.replication.factor")?,
             metadata_log: MetadataLogConfig::read(settings)?,
             quorum: QuorumConfig::read(settings)?,
         })

@@ -95,6 +95,14 @@ impl Settings {
             None => ConfigError::Missing { key, reason: "it has no default".into() },
         })
     }
+
+    /// Reads the value that was set for a key; None where none was.
+    ///
+    /// # Errors
+    /// The value does not fit.
+    pub fn read_explicit<T: FromSetting>(&self, key: &'static str) -> Result<Option<T>, ConfigError> {
+        self.explicit(key).map(|_| self.read(key)).transpose()
+    }
 }
 
 /// What a setting's text can be read as.

@@ -74,6 +74,8 @@ pub(super) enum Command {
     Decide(Decision),
     /// Tell how the quorum stands; None where another node leads it.
     DescribeQuorum(oneshot::Sender<Option<QuorumDescription>>),
+    /// Tell how many voters the quorum has.
+    CountVoters(oneshot::Sender<usize>),
     /// A snapshot is on disk, or could not be written.
     SnapshotWritten(Result<SnapshotId, (PathBuf, String)>),
     /// Another node, or a user, asks the quorum.
@@ -178,6 +180,16 @@ impl ControllerHandle {
             receiver.await.map_err(|_| ControllerError::Stopped)
         };
         tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(ControllerError::TimedOut))
+    }
+
+    /// How many voters the quorum has, as this node knows, whoever leads it.
+    ///
+    /// # Errors
+    /// The controller has stopped.
+    pub async fn count_voters(&self) -> Result<usize, ControllerError> {
+        let (sender, receiver) = oneshot::channel();
+        self.commands.send(Command::CountVoters(sender)).await.map_err(|_| ControllerError::Stopped)?;
+        receiver.await.map_err(|_| ControllerError::Stopped)
     }
 
     /// The quorum's answer to another node, or to a user who changes its voters.

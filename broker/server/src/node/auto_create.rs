@@ -10,7 +10,7 @@ use barnabas_protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
 
-use super::Node;
+use super::{Node, internal_topics};
 use crate::config::TopicToCreate;
 use crate::coordinator::GROUP_METADATA_TOPIC;
 use crate::metadata::ControllerError;
@@ -24,21 +24,24 @@ impl Node {
     /// Makes the topics that are named and do not exist, with the broker's defaults; returns once they can be used here, or
     /// could not be made. Whoever asks for their metadata next sees which.
     pub async fn auto_create_topics(self: &Arc<Self>, names: BTreeSet<String>) {
-        let topics = names.iter().map(|name| self.topic_by_name(name)).collect();
-        if let Err(error) = create(self, topics).await {
+        if let Err(error) = self.try_auto_create(names).await {
             tracing::warn!(%error, "topics were not made for a client that asked for them");
         }
     }
 
-    fn topic_by_name(&self, name: &str) -> CreatableTopic<'static> {
-        if name == GROUP_METADATA_TOPIC {
-            return self.offsets_topic();
+    async fn try_auto_create(self: &Arc<Self>, names: BTreeSet<String>) -> Result<(), ControllerError> {
+        let mut topics = Vec::with_capacity(names.len());
+        for name in names {
+            topics.push(match name.as_str() {
+                GROUP_METADATA_TOPIC => self.offsets_topic().await?,
+                name => topic(name, i32::from(DEFAULT), DEFAULT, &[]),
+            });
         }
-        topic(name, i32::from(DEFAULT), DEFAULT, &[])
+        create(self, topics).await
     }
 
     /// `__consumer_offsets` as Kafka makes it.
-    fn offsets_topic(&self) -> CreatableTopic<'static> {
+    async fn offsets_topic(&self) -> Result<CreatableTopic<'static>, ControllerError> {
         let groups = &self.config.groups;
         let segment_bytes = groups.offsets_topic_segment_bytes.to_string();
         let configs = [
@@ -46,8 +49,9 @@ impl Node {
             ("cleanup.policy", "compact"),
             ("segment.bytes", segment_bytes.as_str()),
         ];
-        let (partitions, replicas) = (groups.offsets_topic_num_partitions, groups.offsets_topic_replication_factor);
-        topic(GROUP_METADATA_TOPIC, partitions, replicas, &configs)
+        let (configured, brokers) = (self.config.offsets_topic_replication_factor, self.image().brokers.iter().count());
+        let replicas = internal_topics::replication_factor(configured, brokers, self.controller.count_voters().await?);
+        Ok(topic(GROUP_METADATA_TOPIC, groups.offsets_topic_num_partitions, replicas, &configs))
     }
 }
 
@@ -98,6 +102,14 @@ async fn create(node: &Arc<Node>, topics: Vec<CreatableTopic<'static>>) -> Resul
                 tracing::info!(topic = %topic.name, partitions = topic.num_partitions, "topic created");
             }
             ErrorCode::TOPIC_ALREADY_EXISTS => {}
+            ErrorCode::INVALID_REPLICATION_FACTOR if topic.name == GROUP_METADATA_TOPIC => {
+                let message = topic.error_message.as_deref();
+                tracing::warn!(
+                    topic = %topic.name,
+                    message,
+                    "topic not created: groups wait until there are enough brokers; offsets.topic.replication.factor says how many it takes"
+                );
+            }
             code => {
                 let message = topic.error_message.as_deref();
                 tracing::warn!(topic = %topic.name, code = code.name(), message, "topic not created");

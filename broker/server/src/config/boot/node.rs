@@ -40,25 +40,12 @@ impl Leftovers {
 }
 
 const CLIENT_PORT: &str = "9092";
-/// What this release can hold of each internal topic.
-const INTERNAL_TOPIC_FACTORS: &[&str] = &[
-    "offsets.topic.replication.factor",
-    "transaction.state.log.replication.factor",
-    "transaction.state.log.min.isr",
-    "share.coordinator.state.topic.replication.factor",
-    "share.coordinator.state.topic.min.isr",
-];
 
 pub(super) fn resolve(checked: &mut Checked, host: &HostFacts) -> Result<(BrokerConfig, Settings), ConfigError> {
     let mut settings = std::mem::take(&mut checked.settings);
     refuse_unserved(&settings)?;
     let log_dirs = resolve_log_dirs(&mut settings, host, &mut checked.warnings)?;
     let quorum = quorum::resolve(&mut settings, checked, host, &log_dirs)?;
-    for key in INTERNAL_TOPIC_FACTORS {
-        if settings.get(key).is_none() {
-            settings.set(*key, "1", Origin::Derived("this release keeps one replica of each partition"));
-        }
-    }
     let node_id = quorum.node_id.map(BrokerId);
     if let Some(id) = node_id {
         settings.set("broker.id", id.to_string(), Origin::Derived("another name for node.id"));
@@ -286,15 +273,12 @@ fn resolve_log_dirs(
 fn resolve_cordoned_log_dirs(settings: &Settings, log_dirs: &[PathBuf]) -> Result<Vec<PathBuf>, ConfigError> {
     const KEY: &str = "cordoned.log.dirs";
     let cordoned: Vec<String> = settings.read(KEY)?;
-    let invalid = |reason: &str| Err(ConfigError::invalid(KEY, &cordoned.join(","), reason));
-    let paths: Vec<PathBuf> = cordoned.iter().map(PathBuf::from).collect();
-    if cordoned.iter().any(|path| path == "*")
-        || !log_dirs.is_empty() && log_dirs.iter().all(|path| paths.contains(path))
-    {
-        return invalid("this release has one broker, which needs a directory for new partitions");
+    if cordoned.iter().any(|path| path == "*") {
+        return Ok(log_dirs.to_vec());
     }
+    let paths: Vec<PathBuf> = cordoned.iter().map(PathBuf::from).collect();
     if paths.iter().any(|path| !log_dirs.contains(path)) {
-        return invalid("must name directories of log.dirs");
+        return Err(ConfigError::invalid(KEY, &cordoned.join(","), "must name directories of log.dirs"));
     }
     Ok(paths)
 }

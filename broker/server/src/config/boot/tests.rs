@@ -83,8 +83,7 @@ fn nothing_at_all_is_a_node_by_itself() {
     assert_eq!(boot.config.inter_broker_listener_name, "PLAINTEXT");
     assert!(boot.config.controller_listeners.is_empty());
     assert_eq!(boot.config.log_dirs, [Path::new("/tmp/kafka-logs")]);
-    assert_eq!(boot.config.groups.offsets_topic_replication_factor, 1, "what one broker can hold");
-    assert_eq!(boot.settings.explicit("offsets.topic.replication.factor"), Some("1"), "and said so");
+    assert_eq!(boot.config.offsets_topic_replication_factor, None, "as many as there are brokers");
     assert_eq!(boot.warnings, []);
 }
 
@@ -157,7 +156,7 @@ fn bitnamis_single_broker_compose_settings_boot() {
     assert_eq!(boot.config.node_id, Some(BrokerId(0)));
     assert_eq!(shown(&boot.config.advertised_listeners), ["PLAINTEXT://kafka:9092"]);
     assert_eq!(boot.config.log_dirs, [Path::new("/bitnami/kafka/data")]);
-    assert_eq!(boot.config.groups.offsets_topic_replication_factor, 1);
+    assert_eq!(boot.config.offsets_topic_replication_factor, None);
 }
 
 #[test]
@@ -366,12 +365,12 @@ fn data_goes_to_log_dirs_then_to_a_mount_then_to_the_default_with_a_warning_in_a
 }
 
 #[test]
-fn directories_may_be_cordoned_but_not_all_of_them_and_none_that_is_not_there() {
+fn directories_may_be_cordoned_all_of_them_too_but_none_that_is_not_there() {
     let boot = Bench::file("log.dirs=/a,/b,/c\ncordoned.log.dirs=/c,/a").booted();
     assert_eq!(boot.config.cordoned_log_dirs, [Path::new("/c"), Path::new("/a")]);
     for all in ["/a,/b", "*"] {
-        let refusal = Bench::file(&format!("log.dirs=/a,/b\ncordoned.log.dirs={all}")).refusal();
-        assert!(refusal.contains("needs a directory"), "{refusal}");
+        let boot = Bench::file(&format!("log.dirs=/a,/b\ncordoned.log.dirs={all}")).booted();
+        assert_eq!(boot.config.cordoned_log_dirs, [Path::new("/a"), Path::new("/b")]);
     }
     assert!(Bench::file("log.dirs=/a\ncordoned.log.dirs=/b").refusal().contains("directories of log.dirs"));
 }

@@ -221,7 +221,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("offsets.retention.minutes", Int, Some("10080"), ReadOnly, AtLeast(1), Public, "How long the offsets of an empty group stay."),
     key("offsets.topic.compression.codec", Int, Some("0"), ReadOnly, Between(0, 4), Public, "Codec of what the coordinators write to __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
     key("offsets.topic.num.partitions", Int, Some("50"), ReadOnly, AtLeast(1), Public, "Partitions of __consumer_offsets when it is created."),
-    key("offsets.topic.replication.factor", Short, Some("3"), ReadOnly, AtLeast(1), Public, "Replicas of __consumer_offsets when it is created."),
+    key("offsets.topic.replication.factor", Short, Some("3"), ReadOnly, AtLeast(1), Public, "Replicas of __consumer_offsets when it is created; where it is not set, 3, or as many as there are brokers where neither these nor the voters are as many."),
     key("offsets.topic.segment.bytes", Int, Some("104857600"), ReadOnly, AtLeast(1), Public, "Segment size of __consumer_offsets."),
     key("principal.builder.class", Class, Some("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), PerBroker, Anything, Public, ""),
     key("process.roles", List, None, ReadOnly, EachOf(&["broker", "controller"]), Public, "What this node is: broker, controller or both."),

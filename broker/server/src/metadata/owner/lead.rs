@@ -12,10 +12,6 @@ use crate::metadata::controller::{Completion, Decision};
 use crate::metadata::error::{ControllerError, Fatal};
 use crate::raft::{self, AppendRecordsError};
 
-/// Followers fetch, which tests see to; that nothing is lost when processes and machines die is not shown yet, and what is not shown is not
-/// promised.
-const MAX_REPLICAS: usize = if cfg!(test) { 3 } else { 1 };
-
 impl Owner {
     /// Begins to decide, on what is committed. Writes the first records of a new cluster, or undoes what the one before has cut in half.
     pub(super) fn lead(&mut self, epoch: LeaderEpoch) -> Result<(), Fatal> {
@@ -98,7 +94,6 @@ impl Owner {
             random: &mut random,
             default_partitions: self.settings.default_partitions,
             default_replication_factor: self.settings.default_replication_factor,
-            max_replicas: MAX_REPLICAS,
             next_offset: self.quorum.log_end(),
             now: self.runtime.now().monotonic,
             broker_session_timeout: self.settings.broker_session_timeout,
