@@ -111,7 +111,7 @@ impl Fetcher {
             Input::Follow { partition, leader_epoch, log } => {
                 self.on_follow(partition, leader_epoch, &log, now_ms, out)
             }
-            Input::Unfollow { partition } => self.on_unfollow(partition),
+            Input::Unfollow { partition } => self.on_unfollow(partition, out),
             Input::Synced { partition, durable_end } => self.on_synced(partition, durable_end),
             Input::LogStartMoved { partition, log_start } => self.on_log_start_moved(partition, log_start),
             Input::Answered { number, answer } => self.on_answered(number, answer, now_ms, out),

@@ -106,6 +106,9 @@ pub enum Effect {
         /// The epoch in which it is followed.
         leader_epoch: LeaderEpoch,
     },
+    /// Nothing is fetched from this peer any more, which may be gone for good, without a word: give up the connection, and the request that is
+    /// under way. What would come of it is not handed in.
+    HangUp,
     /// For the log and the metrics: the partition is fetched no more before the metadata says something new.
     SetAside {
         /// Which.

@@ -56,10 +56,17 @@ impl Fetcher {
         }
     }
 
-    pub(super) fn on_unfollow(&mut self, partition: TopicIdPartition) {
+    pub(super) fn on_unfollow(&mut self, partition: TopicIdPartition, out: &mut Vec<Effect>) {
         self.set_phase(partition, Phase::SetAside, 0);
-        if self.slots.remove(&partition).is_some_and(|slot| slot.asked.is_some()) {
+        let Some(slot) = self.slots.remove(&partition) else { return };
+        if slot.asked.is_some() {
             self.dropped.insert(partition);
+        }
+        if self.slots.is_empty() {
+            // The peer may lead again, long before a request that nobody answers is given up.
+            self.outstanding = None;
+            self.session.begin_anew();
+            out.push(Effect::HangUp);
         }
     }
 

@@ -109,6 +109,7 @@ pub(super) fn fetch_effect(effect: &fetcher::Effect) -> String {
         Fetch::AskLeaderEnds { partition: of, leader_epoch } => {
             format!("-> AskLeaderEnds {} epoch={leader_epoch}", partition(*of))
         }
+        Fetch::HangUp => "HangUp".to_owned(),
         Fetch::SetAside { partition: which, reason } => format!("SetAside {} {reason:?}", partition(*which)),
     }
 }

@@ -193,6 +193,8 @@ impl World {
             Fetch::AskLeaderEnds { leader_epoch, .. } => {
                 self.messages.push(Message::AskEnds { from, to: peer, leader_epoch });
             }
+            // What was sent may arrive all the same, and be answered.
+            Fetch::HangUp => {}
             Fetch::SetAside { reason, .. } => self.note(format!("{id} sets aside: {reason:?}")),
         }
     }

@@ -97,10 +97,6 @@ impl Driver {
             for input in self.inbox.take() {
                 self.hand_in(input, &HashMap::new()).await;
             }
-            if self.core.is_empty() {
-                // A peer from which nothing is fetched may be gone for good, without a word.
-                (self.connection, self.under_way) = (None, None);
-            }
             match self.next(&mut stop).await {
                 Event::Stop => return,
                 Event::Filled => {}
@@ -179,6 +175,10 @@ impl Driver {
             }
             Effect::AskLeaderEnds { partition, leader_epoch } => {
                 Some(ask_ends(&self.node, self.leader, partition, leader_epoch).await)
+            }
+            Effect::HangUp => {
+                (self.connection, self.under_way) = (None, None);
+                None
             }
             Effect::SetAside { partition, reason } => {
                 let name = self.node.replicas.get(partition).map(|hosted| hosted.name.to_string());
