@@ -81,13 +81,13 @@ class Lane(threading.Thread):
 class Verifier:
     """Reads on from where it last was: numbers come without a gap or a repetition, and where the lanes were told they are."""
 
-    def __init__(self, bootstrap, lanes):
+    def __init__(self, bootstrap, lanes, topic=TOPIC):
         self.lanes = lanes
         self.offsets = [array.array("q") for _ in lanes]  # of each partition: the offset of number n at index n
         self.checked = [0] * len(lanes)
         settings = {"bootstrap.servers": bootstrap, "group.id": "verifier", "enable.auto.commit": False, "log_level": 0}
         self.consumer = Consumer({**settings, "auto.offset.reset": "error", "reconnect.backoff.max.ms": 200})
-        self.consumer.assign([TopicPartition(TOPIC, lane.partition, 0) for lane in lanes])
+        self.consumer.assign([TopicPartition(topic, lane.partition, 0) for lane in lanes])
 
     def check(self, goals):
         """Reads until the first `goals[p]` acknowledgements of every partition p are compared; the problem, or nothing."""

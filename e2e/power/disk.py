@@ -114,14 +114,11 @@ class Disk:
             fcntl.ioctl(target, FICLONE, source.fileno())
 
     def cut(self, process):
-        """Cuts the power under `process`, which writes here. The disk is mounted again when this returns, as the cut left it.
+        """Cuts the power under `process`, which writes here. The disk is mounted again when this returns, as the cut left it."""
+        cut_together([(self, process)])
 
-        Whoever was answered before the copy was answered by a process that then stopped: no answer is given after the copy.
-        """
-        freeze(process)
-        self.clone()
-        process.kill()
-        process.wait()
+    def put_back(self):
+        """Mounts what the copy holds in the place of the disk, to which nobody writes any more."""
         unmount(self.place)
         self.mounted.remove(self.place)
         os.replace(self.copy, self.image)
@@ -132,6 +129,22 @@ class Disk:
         for place in reversed(self.mounted):
             unmount(place)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def cut_together(pairs):
+    """Cuts the power under all processes at once, each of which writes to the disk beside it in `pairs`.
+
+    Whoever was answered before the copies was answered by a process that then stopped: no answer is given after the first copy.
+    """
+    for _, process in pairs:
+        freeze(process)
+    for disk, _ in pairs:
+        disk.clone()
+    for _, process in pairs:
+        process.kill()
+        process.wait()
+    for disk, _ in pairs:
+        disk.put_back()
 
 
 def unshare_mounts():

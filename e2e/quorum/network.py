@@ -55,7 +55,7 @@ class Network:
 
     def __init__(self, nodes):
         self.nodes = list(nodes)
-        self.cuts = set()
+        self.cuts, self.unplugged = set(), set()
         ip("link", "set", "lo", "up")
         ip("link", "add", "hub", "type", "bridge")
         ip("addr", "add", f"{PREFIX}.254/24", "dev", "hub")
@@ -97,6 +97,17 @@ class Network:
         """Everybody reaches everybody."""
         self.apply(self.cuts, hardware_address)
         self.cuts = set()
+
+    def unplug(self, node):
+        """Nothing reaches the node and nothing comes from it, whoever sends: its cable is out."""
+        ip("link", "set", f"port{node}", "nomaster")
+        self.unplugged.add(node)
+
+    def plug(self):
+        """Every cable is in again."""
+        for node in self.unplugged:
+            ip("link", "set", f"port{node}", "master", "hub")
+        self.unplugged = set()
 
     def close(self):
         """Takes the interfaces away, for a next network of this process."""

@@ -116,9 +116,9 @@ class Connection:
         self.socket.close()
 
 
-def create_topic(connection, name, partitions, configs=None):
+def create_topic(connection, name, partitions, configs=None, replicas=1):
     pairs = [string(key) + string(str(value)) for key, value in (configs or {}).items()]
-    topic = string(name) + struct.pack(">ih", partitions, 1) + array([]) + array(pairs)
+    topic = string(name) + struct.pack(">ih", partitions, replicas) + array([]) + array(pairs)
     reply = connection.call(CREATE_TOPICS, 2, array([topic]) + struct.pack(">ib", TIMEOUT_MS, 0))
     reply.i32()
     for topic, code, message in reply.array(lambda: (reply.string(), reply.i16(), reply.string())):
