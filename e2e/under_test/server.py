@@ -88,6 +88,10 @@ class Server:
         """Starts the process and returns once it answers ApiVersions."""
         self.format()
         self.launch()
+        return self.start_answering()
+
+    def start_answering(self):
+        """Returns once a process that was launched answers ApiVersions."""
         deadline = time.monotonic() + START_DEADLINE_SECONDS
         while not self.answers():
             if self.process.poll() is not None:

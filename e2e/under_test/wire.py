@@ -147,6 +147,11 @@ def delete_topic(connection, name):
 
 def leaders(connection, topic):
     """The leader of each partition of a topic, -1 where there is none; nothing where the topic is not known (yet, or any more)."""
+    return {index: leader for index, (leader, _) in partitions_of(connection, topic).items()}
+
+
+def partitions_of(connection, topic):
+    """The leader of each partition, as `leaders`, and its replicas in sync."""
     never_create = b"\0"
     reply = connection.call(METADATA, 4, array([string(topic)]) + never_create)
     reply.i32()
@@ -156,8 +161,8 @@ def leaders(connection, topic):
 
     def partition():
         code, index, leader = reply.i16(), reply.i32(), reply.i32()
-        reply.array(reply.i32), reply.array(reply.i32)
-        found[index] = leader if code == NONE else -1
+        reply.array(reply.i32)
+        found[index] = (leader if code == NONE else -1, reply.array(reply.i32))
 
     def one_topic():
         reply.i16(), reply.string(), reply.number("b"), reply.array(partition)
@@ -166,17 +171,17 @@ def leaders(connection, topic):
     return found
 
 
-def await_leaders(port, topic, partitions, deadline_seconds):
-    """Returns once every partition of a topic has a leader."""
+def await_leaders(port, topic, partitions, deadline_seconds, in_sync=1):
+    """Returns once every partition of a topic has a leader, and so many replicas in sync."""
     deadline = time.monotonic() + deadline_seconds
     with Connection(port) as connection:
         while True:
-            found = leaders(connection, topic)
-            if len(found) == partitions and -1 not in found.values():
+            found = partitions_of(connection, topic)
+            whole = sum(leader != -1 and len(isr) >= in_sync for leader, isr in found.values())
+            if len(found) == whole == partitions:
                 return
             if time.monotonic() > deadline:
-                led = sum(leader != -1 for leader in found.values())
-                raise TimeoutError(f"{led} of {partitions} partitions of {topic} had a leader after {deadline_seconds} s")
+                raise TimeoutError(f"{whole} of {partitions} partitions of {topic} had a leader and {in_sync} replicas in sync after {deadline_seconds} s")
             time.sleep(0.002 if partitions == 1 else 0.02)
 
 
