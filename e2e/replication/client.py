@@ -134,19 +134,27 @@ class Client:
         deadline = time.monotonic() + FLUSH_SECONDS
         while not all(lane.sent is not None and lane.sent == len(lane.acknowledged) == lane.due for lane in self.lanes):
             if self.wrong() or time.monotonic() > deadline:
-                counts = "; ".join(f"partition {lane.partition}: {lane.sent} sent, {len(lane.acknowledged)} acknowledged, read up to {lane.due}" for lane in self.lanes)
+                said = [f"partition {lane.partition}: {lane.sent} sent, {len(lane.acknowledged)} acknowledged, read up to {lane.due}" for lane in self.lanes]
+                counts = "; ".join(said)
                 return self.wrong() or f"{self.name}: after {FLUSH_SECONDS} s {counts}"
             time.sleep(0.02)
         return ""
+
+    def end(self, seconds=END_SECONDS):
+        """Ends the program in good order, as its group hears of; whether it went in time."""
+        self.command("end")
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
+        finally:
+            self.reader.join()
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *_):
-        self.command("end")
-        try:
-            self.process.wait(END_SECONDS if kind is None else 1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.reader.join()
+        self.end(END_SECONDS if kind is None else 1)

@@ -15,6 +15,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import faults
@@ -90,38 +91,63 @@ def of_role(role, cluster, load, controller):
 ROLES = ["leader", "follower", "controller", "coordinator"]
 
 
+@dataclass
+class Sample:
+    """One fault as one client has seen it, in seconds: from the fault until every partition had acknowledged a record that was sent after it, and
+    the group had read it; and the longest that any such record waited, which is what shows of a node that serves until it hands over.
+    """
+
+    fault: str
+    role: str
+    who: str
+    acked: float
+    read: float | None = None
+    in_time: bool = True  # while the fault lasted
+    longest: float | None = None
+    touched: bool = True  # the node had a replica of what this client writes to
+
+    @property
+    def judged(self):
+        """What is held against the aim."""
+        return max(self.acked, self.longest or 0) if self.fault == "stop" else self.acked
+
+
 def strike(cluster, load, probe, kind, role):
-    """One fault, from a cluster that is whole to one that is whole again: which node, and seconds until each was served, groups too."""
+    """One fault, from a cluster that is whole to one that is whole again: which node, what each client saw, seconds until whole."""
     everything = [*load.topics, Probe.TOPIC, partitions.OFFSETS_TOPIC]
-    partitions.await_whole(cluster, everything)
+    placed = partitions.await_whole(cluster, everything)
     node = of_role(role, cluster, load, cluster.await_caught_up().leader)
+    touched = {partition.topic for partition in placed if node in partition.replicas}
     load.go_on()
     inflict, is_heard = KINDS[kind]
     marks, began = load.marks(), time.monotonic()
     struck, end = inflict(cluster, node)
     since = time.monotonic()
     try:
-        served = {PROBE: (probe.await_served(began, struck, SERVED_SECONDS), None)}
+        probed = probe.await_served(began, struck, SERVED_SECONDS)
         if is_heard:
             load.first_after(since, marks, GO_ON_SECONDS)
         time.sleep(HOLD_SECONDS)
         in_time = load.acknowledged_since(since, marks)
     finally:
         end()
-    for name, (acked, read) in load.first_after(since, marks, GO_ON_SECONDS).items():
-        served[name] = (acked - began, read - began)
-    ended = time.monotonic()
+    firsts, ended = load.first_after(since, marks, GO_ON_SECONDS), time.monotonic()
     partitions.await_whole(cluster, everything)
     whole = time.monotonic() - ended
     load.check()
-    return node, served, in_time, whole
+    samples = [Sample(kind, role, PROBE, probed)]
+    for client in load.clients:
+        acked, read = (at - began for at in firsts[client.name])
+        longest = load.longest_wait(client, since, marks)
+        samples.append(Sample(kind, role, client.name, acked, read, client.name in in_time, longest, client.topic in touched))
+    return node, samples, whole
 
 
-def tell_strike(node, served, in_time, whole):
-    said = [f"{PROBE} {served[PROBE][0]:.2f}"]
-    for name in (LIBRDKAFKA, JAVA):
-        late = "" if name in in_time else " after its end"
-        said.append(f"{name} {served[name][0]:.2f}{late} (group {served[name][1]:.2f})")
+def tell_strike(node, samples, whole):
+    said = []
+    for one in samples:
+        late = " untouched" if not one.touched else "" if one.in_time else " after its end"
+        said.append(f"{one.who} {one.acked:.2f}{late}" + (f" (group {one.read:.2f}, longest wait {one.longest:.2f})" if one.who != PROBE else ""))
     return f"node {node}: {', '.join(said)} s; whole {whole:.1f} s after"
 
 
@@ -159,7 +185,7 @@ def plan(options):
 
 
 def session(kind, options, tools, report):
-    """All faults of one kind of server; samples as (fault, role, who, seconds until acknowledged, seconds until read or nothing, in time)."""
+    """All faults of one kind of server: what each client saw of each."""
     random.seed(options.seed)
     samples = []
     with tempfile.TemporaryDirectory(prefix=f"replication-{kind}-") as place, Cluster([kind] * options.nodes, place, tools, overrides=OVERRIDES) as cluster:
@@ -190,9 +216,9 @@ def all_faults(cluster, options, rows, samples):
         while faults_left and not (options.within and time.monotonic() - began > options.within):
             fault, role = faults_left.pop(0)
             rows.begin(f"{fault} {role}")
-            node, served, in_time, whole = strike(cluster, load, probe, fault, role)
-            samples += [(fault, role, who, *times, who == PROBE or who in in_time) for who, times in served.items()]
-            rows.ok(tell_strike(node, served, in_time, whole))
+            node, seen, whole = strike(cluster, load, probe, fault, role)
+            samples += seen
+            rows.ok(tell_strike(node, seen, whole))
         if faults_left:
             print(f"     {len(faults_left)} faults of the plan were not reached within {options.within} s", flush=True)
         rows.begin("nothing lost")
@@ -209,28 +235,29 @@ def summary(values):
 def tell(found):
     """The figures and histograms: each kind of server beside the other."""
     for fault in KINDS:
-        columns = {kind: [sample for sample in samples if sample[0] == fault] for kind, samples in found.items()}
+        columns = {kind: [sample for sample in samples if sample.fault == fault and sample.touched] for kind, samples in found.items()}
         if not any(columns.values()):
             continue
         print(f"\n{fault}: seconds until every partition had acknowledged a record that was sent after it")
         for kind, samples in columns.items():
             for who in (PROBE, LIBRDKAFKA, JAVA):
-                of = [sample for sample in samples if sample[2] == who]
-                late = sum(not sample[5] for sample in of)
-                print(f"  {NAMES[kind]:13} {who:11} {summary([sample[3] for sample in of])}{f'  ({late} only after the fault had ended)' if late else ''}")
+                of = [sample for sample in samples if sample.who == who]
+                late = sum(not sample.in_time for sample in of)
+                print(f"  {NAMES[kind]:13} {who:12} {summary([sample.acked for sample in of])}{f'  ({late} only after the fault had ended)' if late else ''}")
                 if who != PROBE:
-                    print(f"  {'':13} {'its group':11} {summary([sample[4] for sample in of])}")
+                    print(f"  {'':13} {'its group':12} {summary([sample.read for sample in of])}")
+                    print(f"  {'':13} {'longest wait':12} {summary([sample.longest for sample in of])}")
         for who in (PROBE, LIBRDKAFKA, JAVA):
-            shown = {f"{NAMES[kind]}, {who}": [sample[3] for sample in samples if sample[2] == who] for kind, samples in columns.items()}
+            shown = {f"{NAMES[kind]}, {who}": [sample.judged for sample in samples if sample.who == who] for kind, samples in columns.items()}
             print("\n".join(figures.histogram(shown)))
 
 
 def judge(found, aims, report):
     """Holds the 99th percentile of each fault against its aim: for all who hear of it, for the probe where nobody does."""
     for name, aim in aims.items():
-        samples = [sample for sample in found.get("barnabas", []) if sample[0] == name]
+        samples = [sample for sample in found.get("barnabas", []) if sample.fault == name and sample.touched]
         for who in (PROBE, LIBRDKAFKA, JAVA) if KINDS[name][1] else (PROBE,):
-            values = [sample[3] for sample in samples if sample[2] == who]
+            values = [sample.judged for sample in samples if sample.who == who]
             if values:
                 reached = figures.quantile(values, 0.99)
                 report.add("ok" if reached <= aim else "FAIL", "aim", f"{name} {who}", 0.0, f"p99 {reached:.2f} s of {len(values)}, aim {aim:g} s")
@@ -277,7 +304,7 @@ def main():
     tell(found)
     judge(found, options.aims, report)
     if options.json:
-        Path(options.json).write_text(json.dumps({"seed": options.seed, "nodes": options.nodes, "samples": found}, indent=1))
+        Path(options.json).write_text(json.dumps({"seed": options.seed, "nodes": options.nodes, "samples": {kind: list(map(asdict, samples)) for kind, samples in found.items()}}, indent=1))
     code = report.finish()
     print("PASS" if code == 0 else "FAIL", "fail-over")
     return code

@@ -61,9 +61,10 @@ def one_cut(cluster, disks, load, everything):
     partitions.await_whole(cluster, everything)
     whole = time.monotonic() - since
     load.check()
-    asked = next((line[:300] for node in cluster.nodes.values() for line in node.log.read_text(errors="replace").splitlines() if any(words in line for words in REPAIRS)), "")
+    said = [line[:300] for node in cluster.nodes.values() for line in node.log.read_text(errors="replace").splitlines()]
+    asked = [line for line in said if any(words in line for words in REPAIRS)]
     if asked:
-        raise RuntimeError(asked)
+        raise RuntimeError(asked[0])
     return before, served, whole
 
 
@@ -85,7 +86,8 @@ def all_cuts(cluster, disks, options, report, served, whole):
             before, *seconds = one_cut(cluster, disks, load, [*load.topics, partitions.OFFSETS_TOPIC])
             served.append(seconds[0])
             whole.append(seconds[1])
-            report.add("ok", "cluster", f"cut-{number}", time.monotonic() - at, f"{before} acknowledged before; served after {seconds[0]:.1f} s, whole after {seconds[1]:.1f} s")
+            told = f"{before} acknowledged before; served after {seconds[0]:.1f} s, whole after {seconds[1]:.1f} s"
+            report.add("ok", "cluster", f"cut-{number}", time.monotonic() - at, told)
         at = time.monotonic()
         report.add("ok", "cluster", "nothing lost", time.monotonic() - at, load.finish())
         partitions.await_whole(cluster, load.topics)
@@ -128,7 +130,8 @@ def main():
     stage.enter(NAME, ["barnabas"], options.seed)
     options.seed = int(os.environ[stage.SEED])
     report = Report("power cuts of a whole cluster")
-    with tempfile.TemporaryDirectory(prefix="power-cut-cluster-", dir=options.directory, ignore_cleanup_errors=True) as work, KafkaTools(f"{work}/tools.log") as tools:
+    place = tempfile.TemporaryDirectory(prefix="power-cut-cluster-", dir=options.directory, ignore_cleanup_errors=True)
+    with place as work, KafkaTools(f"{work}/tools.log") as tools:
         try:
             run(options, tools, report, Path(work))
         except NotAllowed as error:

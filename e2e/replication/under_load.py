@@ -11,6 +11,8 @@ import kill
 import partitions
 from client import JAVA, LIBRDKAFKA, Client, commands
 
+from under_test.eventually import eventually
+
 PARTITIONS = 2  # of each client's topic
 OVERRIDES = {
     "default.replication.factor": 3,
@@ -38,8 +40,8 @@ class UnderLoad:
             self.running.enter_context(Client(name, programs[name], cluster, self.topic_of(name), PARTITIONS, rate, seed + at))
             for at, name in enumerate((LIBRDKAFKA, JAVA))
         ]
-        bootstrap = ",".join(f"{node.host}:9092" for node in cluster.brokers)
-        self.verifiers = [kill.Verifier(bootstrap, client.lanes, client.topic) for client in self.clients]
+        self.bootstrap = ",".join(f"{node.host}:9092" for node in cluster.brokers)
+        self.verifiers = [kill.Verifier(self.bootstrap, client.lanes, client.topic) for client in self.clients]
 
     @staticmethod
     def topic_of(name):
@@ -80,6 +82,11 @@ class UnderLoad:
                 raise TimeoutError(f"nothing sent since was acknowledged and read within {seconds:.0f} s: {late}\n{self.cluster.log_tails()}")
             time.sleep(0.01)
 
+    def longest_wait(self, client, since, marks):
+        """How long a record of this client that was sent at `since` or later waited at most for its acknowledgement."""
+        lanes = [(lane, mark) for (of, lane), (mark, _) in zip(self.lanes(), marks) if of is client]
+        return max(acked - sent for lane, mark in lanes for sent, acked in lane.times[mark:] if sent >= since)
+
     def acknowledged_since(self, since, marks):
         """The names of clients of which every partition acknowledged a record that was sent at `since` or later."""
         late = {client.name for (client, lane), (mark, _) in zip(self.lanes(), marks) if lane.first_acknowledged(since, mark) is None}
@@ -112,8 +119,25 @@ class UnderLoad:
                 end = verifier.consumer.get_watermark_offsets(place, kill.DEADLINE_SECONDS)[1]
                 if end != lane.sent:
                     raise RuntimeError(f"{client.topic}-{lane.partition} ends at {end}, {lane.sent} records were sent: something is there twice or missing")
+        for client in self.clients:
+            self.check_committed(client)
         repeated = sum(lane.repeated for _, lane in self.lanes())
-        return f"{total} records acknowledged: 0 lost, 0 twice, in order; groups read all of them, {repeated} again after a new assignment"
+        return f"{total} records acknowledged: 0 lost, 0 twice, in order; groups read and committed all of them, {repeated} again after a new assignment"
+
+    def check_committed(self, client):
+        """The client ends, which commits what its group has read: that is what the coordinator says."""
+        if not client.end():
+            raise RuntimeError(f"{client.name} did not end in time")
+        self.raise_wrong()
+        wanted = {lane.partition: lane.sent for lane in client.lanes}
+        consumer = kill.Consumer({"bootstrap.servers": self.bootstrap, "group.id": client.group, "log_level": 0})
+        try:
+            places = [kill.TopicPartition(client.topic, partition) for partition in wanted]
+            found = {place.partition: place.offset for place in eventually(lambda: consumer.committed(places, kill.DEADLINE_SECONDS))}
+        finally:
+            consumer.close()
+        if found != wanted:
+            raise RuntimeError(f"{client.group} read up to {wanted} and committed that, and the coordinator says {found}")
 
     def __enter__(self):
         return self
