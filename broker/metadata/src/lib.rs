@@ -6,6 +6,7 @@ mod delta;
 pub mod directory_id;
 mod features;
 mod image;
+mod lagging;
 pub mod placement;
 mod record_version;
 mod release;
@@ -22,6 +23,7 @@ pub use features::{
     served_levels,
 };
 pub use image::*;
+pub use lagging::{LaggingReplica, lagging_replicas};
 pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, fit, record_version};
 pub use release::{metadata_version_name, metadata_version_names, metadata_version_of_release};
 pub use replay::{History, ReplayError};

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::active_controller::ControllerConnections;
-use crate::admin::Admin;
+use crate::admin::{Admin, Health as _};
 use crate::api::FetchSessions;
 use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
 use crate::connection::{self, ConnectionLimits, Listener, ListenerKind, OpenConnections, Placement};
@@ -219,6 +219,9 @@ impl Running {
             true => Some(BrokerPart::start(&node, sockets).await?),
             false => None,
         };
+        if broker.is_some() {
+            health.watch_broker(Arc::clone(&node));
+        }
         health.serving();
         let running = Self { node, health, broker, quorum, publishing, admin };
         if running.broker.is_some() {
@@ -265,6 +268,14 @@ impl Running {
     #[must_use]
     pub fn advertised(&self) -> &[String] {
         self.broker.as_ref().map_or(&[], |broker| &broker.advertised)
+    }
+
+    /// What `/readyz` answers: why clients and whoever takes brokers away should not count on it yet.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn ready(&self) -> Result<(), String> {
+        self.health.ready()
     }
 
     /// Resolves when the node cannot go on: its quorum has stopped, or the disk of its metadata has failed, as Kafka's ends then.

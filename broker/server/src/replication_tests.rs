@@ -130,3 +130,40 @@ async fn the_offsets_of_groups_are_on_three_nodes_where_nothing_is_said_of_it() 
     assert!(topic.partitions.values().all(|partition| partition.replicas.len() == 3));
     nodes.stop().await;
 }
+
+#[tokio::test]
+async fn a_broker_that_was_away_is_ready_once_it_is_in_sync_again_and_no_sooner() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "copied", 3).await, ErrorCode::NONE);
+    let topic_id = nodes.in_sync("copied", 3).await;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    let away = (leader + 1) % 3;
+    nodes.running[away].take().unwrap().stop().await.unwrap();
+    for number in 0..20 {
+        assert_eq!(nodes.produce(leader, key, &"record ".repeat(1000)).await, (ErrorCode::NONE, number));
+    }
+    let back = nodes.start_one(away).await;
+    let mut applied = back.node.controller.applied().watch();
+    let id = BrokerId(i32::try_from(away).unwrap() + 1);
+    let is_in_sync = || {
+        let image = back.node.image();
+        let topic = image.topics.named("copied").unwrap();
+        topic.partitions.values().all(|partition| partition.isr.contains(&id))
+    };
+    loop {
+        // Asked in this order: in between it may have come into sync.
+        let ready = back.ready();
+        match ready {
+            Ok(()) => break assert!(is_in_sync(), "ready before it is in sync"),
+            Err(reason) => assert!(reason.starts_with("catching up: not in sync with"), "{reason}"),
+        }
+        if !is_in_sync() {
+            tokio::time::timeout(Duration::from_secs(30), applied.changed()).await.expect("in time").unwrap();
+        }
+    }
+    nodes.running[away] = Some(back);
+    nodes.running[leader].take().unwrap().stop().await.unwrap();
+    assert_eq!(nodes.node(away).ready(), Ok(()), "what becomes of others afterwards changes nothing");
+    nodes.stop().await;
+}

@@ -93,6 +93,12 @@ impl Partition {
         self.unusual.as_ref().is_some_and(|replicas| !replicas.removing.is_empty() || !replicas.adding.is_empty())
     }
 
+    /// Those that a reassignment adds.
+    #[must_use]
+    pub fn adding(&self) -> &[BrokerId] {
+        self.unusual.as_ref().map_or(&[], |unusual| &unusual.adding)
+    }
+
     /// Those outside the ISR that may still be elected without loss.
     #[must_use]
     pub fn eligible_leaders(&self) -> &[BrokerId] {

@@ -1,8 +1,12 @@
-//! What the probes answer: how far the start has come, and that the node is stopping.
+//! What the probes answer: how far the start has come, and that the node is stopping. A broker that has just started is ready once it has
+//! caught up: whoever takes brokers away one at a time goes by that. From then on it stays ready, whatever becomes of its replicas.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use barnabas_metadata::{Image, LaggingReplica, lagging_replicas};
+
+use super::Node;
 use crate::admin::Health;
 use crate::storage::{LogDirectories, Refusal};
 
@@ -12,16 +16,24 @@ const SERVING: u8 = 2;
 const STOPPING: u8 = 3;
 
 /// The stage of this node.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct NodeHealth {
     stage: AtomicU8,
     directories: OnceLock<Arc<LogDirectories>>,
+    /// The node, where it is a broker.
+    broker: OnceLock<Arc<Node>>,
+    caught_up: AtomicBool,
 }
 
 impl NodeHealth {
     /// From here on remarks tell of these directories.
     pub fn watch_directories(&self, directories: Arc<LogDirectories>) {
         _ = self.directories.set(directories);
+    }
+
+    /// From here on it is ready only once this broker has caught up.
+    pub fn watch_broker(&self, node: Arc<Node>) {
+        _ = self.broker.set(node);
     }
 
     /// The metadata is read; partitions are being opened.
@@ -49,6 +61,28 @@ impl NodeHealth {
     }
 }
 
+/// Why a broker that serves has not caught up since it was started. Partitions that it cannot host (`hosts`) keep it from nothing: time
+/// does not mend them.
+fn behind(image: &Image, node: &Node) -> Result<(), String> {
+    if image.brokers.get(node.broker_id).is_none_or(|registration| registration.fenced) {
+        return Err("catching up: fenced by the active controller".to_owned());
+    }
+    let hosts = |lagging: &LaggingReplica| {
+        let hosted = node.replicas.get(lagging.key);
+        let directory = hosted.as_deref().and_then(|partition| node.directories.get(partition.directory));
+        directory.is_some_and(|directory| !directory.condition.is_offline())
+    };
+    let mut lagging = lagging_replicas(image, node.broker_id).filter(hosts);
+    let Some(first) = lagging.next() else { return Ok(()) };
+    Err(format!(
+        "catching up: not in sync with {} partitions, {}-{} of broker {} the first of them",
+        lagging.count() + 1,
+        first.topic,
+        first.key.partition,
+        first.leader.0
+    ))
+}
+
 impl Health for NodeHealth {
     fn started(&self) -> Result<(), String> {
         match self.stage.load(Ordering::Acquire) {
@@ -58,7 +92,11 @@ impl Health for NodeHealth {
     }
 
     fn ready(&self) -> Result<(), String> {
-        self.describe()
+        self.describe()?;
+        let Some(node) = self.broker.get().filter(|_| !self.caught_up.load(Ordering::Acquire)) else { return Ok(()) };
+        behind(&node.image(), node)?;
+        self.caught_up.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// A node with a full or failed disk still serves what it can: it is ready, and says what it cannot.

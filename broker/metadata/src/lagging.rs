@@ -1,0 +1,118 @@
+//! Which replicas of a broker do not count yet, though somebody is there from whom they can copy. Says nothing of replicas that nobody
+//! waits for: those without a leader to copy from, those that a reassignment adds, those in a directory that has failed.
+
+use std::sync::Arc;
+
+use barnabas_types::{BrokerId, TopicIdPartition};
+
+use crate::{Image, Partition};
+
+/// A replica outside the ISR that has a leader to copy from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaggingReplica {
+    /// Its partition.
+    pub key: TopicIdPartition,
+    /// Its topic's name.
+    pub topic: Arc<str>,
+    /// Who leads it.
+    pub leader: BrokerId,
+}
+
+/// Every replica of `broker` that should be in sync and is not, ordered by topic and number.
+pub fn lagging_replicas(image: &Image, broker: BrokerId) -> impl Iterator<Item = LaggingReplica> {
+    let lags = move |partition: &Partition| {
+        partition.replicas.contains(&broker)
+            && !partition.isr.contains(&broker)
+            && image.brokers.is_active(partition.leader)
+            && !partition.adding().contains(&broker)
+            && is_online(image, partition, broker)
+    };
+    image.topics.by_name().flat_map(move |topic| {
+        let lagging = topic.partitions.iter().filter(move |(_, partition)| lags(partition));
+        lagging.map(|(&partition, state)| LaggingReplica {
+            key: TopicIdPartition { topic_id: topic.id, partition },
+            topic: Arc::clone(&topic.name),
+            leader: state.leader,
+        })
+    })
+}
+
+fn is_online(image: &Image, partition: &Partition, broker: BrokerId) -> bool {
+    let registration = image.brokers.get(broker);
+    let directory = partition.directory(broker);
+    // A replica without a directory is given one when it is opened.
+    registration.is_none_or(|registration| directory.is_none_or(|directory| registration.has_online(directory)))
+}
+
+#[cfg(test)]
+mod tests {
+    use barnabas_protocol::records::metadata::{
+        MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord, UnfenceBrokerRecord,
+    };
+    use barnabas_types::Uuid;
+
+    use super::*;
+    use crate::directory_id;
+
+    const TOPIC: Uuid = Uuid::from_u128(500 << 64 | 1);
+    const DISK: Uuid = Uuid::from_u128(200 << 64 | 1);
+
+    /// Brokers 1 and 2 are up, 3 is fenced; topic `a` has one partition of three replicas, changed by `change`.
+    fn image(change: impl FnOnce(&mut PartitionRecord<'_>)) -> Image {
+        let registered = |id| RegisterBrokerRecord {
+            broker_id: id,
+            broker_epoch: 5,
+            fenced: true,
+            log_dirs: vec![DISK],
+            ..Default::default()
+        };
+        let mut partition = PartitionRecord {
+            partition_id: 0,
+            topic_id: TOPIC,
+            replicas: vec![1, 2, 3],
+            isr: vec![1],
+            leader: 1,
+            directories: vec![DISK; 3],
+            ..Default::default()
+        };
+        change(&mut partition);
+        let mut records: Vec<MetadataRecord<'_>> = (1..4).map(|id| registered(id).into()).collect();
+        records.extend((1..3).map(|id| UnfenceBrokerRecord { id, epoch: 5, ..Default::default() }.into()));
+        records.push(TopicRecord { name: "a".into(), topic_id: TOPIC, ..Default::default() }.into());
+        records.push(partition.into());
+        let mut image = Image::default();
+        records.iter().for_each(|record| image.replay(record).unwrap());
+        image
+    }
+
+    fn lagging(image: &Image, broker: i32) -> Vec<(i32, i32)> {
+        let all = lagging_replicas(image, BrokerId(broker));
+        all.map(|one| (one.key.partition, one.leader.0)).collect()
+    }
+
+    #[test]
+    fn a_replica_outside_the_isr_whose_leader_is_up_is_waited_for() {
+        let image = image(|_| {});
+        assert_eq!(lagging(&image, 2), [(0, 1)]);
+        assert_eq!(lagging(&image, 3), [(0, 1)], "whether the broker itself is let in is asked apart");
+        assert_eq!(lagging(&image, 1), [], "it is in sync");
+        assert_eq!(lagging(&image, 4), [], "it has no replica");
+    }
+
+    #[test]
+    fn nobody_waits_where_no_leader_can_be_copied_from() {
+        let of_nobody = image(|partition| partition.leader = -1);
+        assert_eq!(lagging(&of_nobody, 2), []);
+        let of_a_fenced_one = image(|partition| (partition.leader, partition.isr) = (3, vec![3]));
+        assert_eq!(lagging(&of_a_fenced_one, 2), []);
+    }
+
+    #[test]
+    fn what_a_reassignment_adds_and_what_a_failed_disk_held_are_not_waited_for() {
+        assert_eq!(lagging(&image(|partition| partition.adding_replicas = vec![2]), 2), []);
+        let other_disk = Uuid::from_u128(201 << 64 | 1);
+        assert_eq!(lagging(&image(|partition| partition.directories = vec![DISK, other_disk, DISK]), 2), []);
+        let assigned = image(|partition| partition.directories = vec![DISK, directory_id::UNASSIGNED, DISK]);
+        assert_eq!(lagging(&assigned, 2), [(0, 1)]);
+    }
+}
