@@ -15,8 +15,8 @@ pub enum Cluster {
     Terminating,
     /// Its brokers are not ready; `formed` tells whether they ever were.
     NotReady { formed: bool },
-    /// Its brokers can be asked.
-    Ready { bootstrap: String },
+    /// Its brokers can be asked; so many are asked for.
+    Ready { bootstrap: String, brokers: usize },
 }
 
 impl Cluster {
@@ -39,7 +39,10 @@ impl Cluster {
         let serves = status.ready_replicas > 0
             && find(&status.conditions, kind::READY).is_some_and(|ready| ready.status != ConditionStatus::Unknown);
         match &status.bootstrap {
-            Some(bootstrap) if serves => Self::Ready { bootstrap: bootstrap.clone() },
+            Some(bootstrap) if serves => {
+                let brokers = status.listeners.iter().map(|listener| listener.brokers.len()).max().unwrap_or_default();
+                Self::Ready { bootstrap: bootstrap.clone(), brokers }
+            }
             _ => Self::NotReady { formed: !status.formed_nodes.is_empty() },
         }
     }
@@ -59,7 +62,7 @@ mod tests {
     fn brokers_are_asked_while_any_is_ready_even_if_the_spec_is_refused() {
         let condition = "{type: Ready, status: 'False', reason: r, message: m, lastTransitionTime: t}";
         let status = format!("{{readyReplicas: 1, bootstrap: 'b:1', conditions: [{condition}]}}");
-        assert_eq!(Cluster::of(Some(&cluster(&status))), Cluster::Ready { bootstrap: "b:1".to_owned() });
+        assert_eq!(Cluster::of(Some(&cluster(&status))), Cluster::Ready { bootstrap: "b:1".to_owned(), brokers: 0 });
         assert_eq!(Cluster::of(Some(&cluster("{bootstrap: 'b:1'}"))), Cluster::NotReady { formed: false });
         assert_eq!(Cluster::of(None), Cluster::Missing);
     }

@@ -61,7 +61,11 @@ fn describe(status: &mut KafkaClusterStatus, cluster: &Resolved, observed: &Obse
         .find_map(|(id, pool)| machine_of(observed.pod(&pool.stateful_set, &pool.pod(id))?).map(str::to_owned));
     status.cluster_id = Some(cluster.cluster_id.clone());
     status.image = Some(cluster.image.clone());
-    status.internal_topics = Some(cluster.internal_topics);
+    // A cluster that is made stopped is made when its first broker is asked for.
+    if status.internal_topics.is_some() || cluster.pools.iter().any(|pool| pool.is_broker && pool.wanted > 0) {
+        status.internal_topics = Some(cluster.internal_topics);
+        status.topic_defaults = Some(cluster.topic_defaults());
+    }
     status.initial_controllers.clone_from(&cluster.initial_controllers);
     status.quorum = quorum_status(status.quorum.take(), observed);
     status.label_selector = Some(labels::selector_text(&labels::pool_selector(&cluster.name, DEFAULT_POOL)));

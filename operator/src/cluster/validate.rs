@@ -20,6 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Sizes of a quorum: an even number survives no more failures than the odd one below it, and more than five slow it down.
 const QUORUM_SIZES: [usize; 3] = [1, 3, 5];
 
+/// Kafka's keys of what topics get that say nothing of their own.
+pub const DEFAULT_REPLICATION_FACTOR: &str = "default.replication.factor";
+pub const MIN_IN_SYNC_REPLICAS: &str = "min.insync.replicas";
+
 /// What the operator's flags say about every cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -126,6 +130,16 @@ impl Resolved {
             home.is_some_and(|pool| pool.is_broker && pool.wanted > 0 && !pool.node_ids().contains(&id))
         };
         self.formed.iter().copied().filter(|id| is_gone(*id)).collect()
+    }
+
+    /// What topics get that say nothing of their own; the configuration's word counts, else what internal topics have.
+    pub fn topic_defaults(&self) -> InternalTopics {
+        let configured = |key: &str| self.config.get(key).and_then(|value| value.trim().parse().ok());
+        InternalTopics {
+            replication_factor: configured(DEFAULT_REPLICATION_FACTOR)
+                .unwrap_or(self.internal_topics.replication_factor),
+            min_in_sync_replicas: configured(MIN_IN_SYNC_REPLICAS).unwrap_or(self.internal_topics.min_in_sync_replicas),
+        }
     }
 
     /// The host name of a node.
@@ -239,7 +253,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, settings: &Settings
         cluster_domain: settings.cluster_domain.clone(),
         listeners: cluster.spec.listeners.clone(),
         config: config(cluster)?,
-        internal_topics: status.internal_topics.unwrap_or(SINGLE_COPY),
+        internal_topics: status.internal_topics.unwrap_or_else(|| replication(&pools)),
         known_ports,
         formed: formed(cluster, observed),
         formed_claims: status.formed_nodes.iter().map(|node| node.claim_uid.clone()).collect(),
@@ -465,8 +479,16 @@ fn cluster_id_of(uid: &str) -> Option<String> {
     Some(Uuid::from_u128(bits).to_string())
 }
 
-/// Brokers do not replicate to each other yet: a second copy would never be made.
+/// From so many brokers on a cluster is made with copies: one broker may be away while another fails.
+const BROKERS_FOR_COPIES: i32 = 3;
+const COPIES: InternalTopics = InternalTopics { replication_factor: 3, min_in_sync_replicas: 2 };
 const SINGLE_COPY: InternalTopics = InternalTopics { replication_factor: 1, min_in_sync_replicas: 1 };
+
+/// How a cluster that is made of these pools replicates.
+fn replication(pools: &[ResolvedPool]) -> InternalTopics {
+    let brokers: i32 = pools.iter().filter(|pool| pool.is_broker).map(|pool| pool.wanted).sum();
+    if brokers >= BROKERS_FOR_COPIES { COPIES } else { SINGLE_COPY }
+}
 
 fn known_ports(listeners: &[ListenerStatus]) -> BTreeMap<(String, Option<i32>), i32> {
     let port = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

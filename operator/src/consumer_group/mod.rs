@@ -81,7 +81,7 @@ async fn pass(group: &ConsumerGroup, context: &Context) -> Result<Action, Consum
         .await
         .map_err(|source| ConsumerGroupError::Observe { source: Box::new(source) })?;
     let bootstrap = match cluster {
-        Cluster::Ready { bootstrap } => bootstrap,
+        Cluster::Ready { bootstrap, .. } => bootstrap,
         Cluster::NotReady { .. } => return publish(group, &Progress::ClusterNotReady, context).await,
         Cluster::Missing | Cluster::Terminating => return publish(group, &Progress::ClusterMissing, context).await,
     };

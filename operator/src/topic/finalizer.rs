@@ -50,7 +50,7 @@ pub fn decide(topic: &Topic, cluster: &Cluster, taken_by_another: bool) -> Final
         Cluster::Terminating => Finalizer::Remove { reason: "the cluster is being deleted" },
         Cluster::NotReady { formed: false } => Finalizer::Remove { reason: "the cluster never held the topic" },
         Cluster::NotReady { formed: true } => Finalizer::Wait,
-        Cluster::Ready { bootstrap } => Finalizer::DeleteTopic { bootstrap: bootstrap.clone() },
+        Cluster::Ready { bootstrap, .. } => Finalizer::DeleteTopic { bootstrap: bootstrap.clone() },
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_topic_is_deleted_only_when_the_policy_says_so_and_it_is_ours() {
-        let ready = Cluster::Ready { bootstrap: "b:1".to_owned() };
+        let ready = Cluster::Ready { bootstrap: "b:1".to_owned(), brokers: 1 };
         let delete = Finalizer::DeleteTopic { bootstrap: "b:1".to_owned() };
         assert_eq!(decide(&topic("Delete", true), &ready, false), delete);
         assert!(matches!(decide(&topic("Delete", true), &ready, true), Finalizer::Remove { .. }));
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_deleted_once_even_while_others_hold_the_resource() {
-        let ready = Cluster::Ready { bootstrap: "b:1".to_owned() };
+        let ready = Cluster::Ready { bootstrap: "b:1".to_owned(), brokers: 1 };
         let mut let_go = topic("Delete", true);
         let_go.metadata.finalizers = Some(vec!["someone.else/holds".to_owned()]);
         assert!(matches!(decide(&let_go, &ready, false), Finalizer::Remove { .. }));
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_resource_that_keeps_its_topic_has_no_finalizer() {
-        let ready = Cluster::Ready { bootstrap: "b:1".to_owned() };
+        let ready = Cluster::Ready { bootstrap: "b:1".to_owned(), brokers: 1 };
         assert!(matches!(decide(&topic("Retain", false), &ready, false), Finalizer::Remove { .. }));
         assert_eq!(decide(&topic("Delete", false), &ready, false), Finalizer::Keep);
         let mut fresh = topic("Delete", false);

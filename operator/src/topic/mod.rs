@@ -86,26 +86,26 @@ async fn pass(topic: &Topic, taken: Option<&Conflict>, context: &Context) -> Res
     if let Some(action) = finalize(topic, decision, context).await? {
         return Ok(action);
     }
-    let bootstrap = match cluster {
-        Cluster::Ready { bootstrap } => bootstrap,
+    let (bootstrap, available) = match cluster {
+        Cluster::Ready { bootstrap, brokers } => (bootstrap, brokers),
         Cluster::NotReady { .. } => return publish(topic, &Progress::ClusterNotReady, context).await,
         Cluster::Missing | Cluster::Terminating => return publish(topic, &Progress::ClusterMissing, context).await,
     };
     if let Some(conflict) = taken {
-        return publish(topic, &Progress::Taken(conflict), context).await;
+        return publish(topic, &Progress::Refused(conflict), context).await;
     }
     let brokers = context.brokers.client(&bootstrap)?;
     if topic.annotations().get(labels::PAUSE).is_some_and(|value| value == "true") {
         let live = brokers.describe_topic(topic.topic_name()).await?;
         return publish(topic, &Progress::Paused(live.as_ref()), context).await;
     }
-    match settle(topic, &*brokers).await {
+    match settle(topic, available, &*brokers).await {
         Ok(settled) => {
             for step in &settled.done {
                 let note = format!("{step}: {}", topic.topic_name());
                 context.event(&topic.object_ref(&()), true, step, "Reconcile", note).await;
             }
-            publish(topic, &Progress::Done(&settled.live, settled.conflict.as_ref()), context).await
+            publish(topic, &settled.progress(), context).await
         }
         Err(error) => {
             publish(topic, &Progress::Failed(&error), context).await?;
@@ -148,23 +148,42 @@ async fn finalize(topic: &Topic, decision: Finalizer, context: &Context) -> Resu
     }
 }
 
-/// A topic that is as the resource says, and what was done for that.
+/// What has become of the topic, and what was done for that.
 #[derive(Debug)]
 struct Settled {
-    live: LiveTopic,
-    conflict: Option<Conflict>,
+    topic: Outcome,
     done: Vec<&'static str>,
 }
 
-/// Looks and acts by turns until nothing is left to do.
-async fn settle(topic: &Topic, brokers: &dyn BrokerClient) -> Result<Settled, BrokerError> {
+#[derive(Debug)]
+enum Outcome {
+    /// It is as the resource says, but for a conflict.
+    Live(LiveTopic, Option<Conflict>),
+    /// There is none, and it cannot be made.
+    Impossible(Conflict),
+}
+
+impl Settled {
+    fn progress(&self) -> Progress<'_> {
+        match &self.topic {
+            Outcome::Live(live, conflict) => Progress::Done(live, conflict.as_ref()),
+            Outcome::Impossible(conflict) => Progress::Refused(conflict),
+        }
+    }
+}
+
+/// Looks and acts by turns until nothing is left to do. The cluster has `available` brokers.
+async fn settle(topic: &Topic, available: usize, brokers: &dyn BrokerClient) -> Result<Settled, BrokerError> {
     let name = topic.topic_name();
     let mut done = Vec::new();
     for _ in 0..MAX_LOOKS {
         let live = brokers.describe_topic(name).await?;
-        let plan = plan::plan(topic, live.as_ref());
-        match live {
-            Some(live) if plan.steps.is_empty() => return Ok(Settled { live, conflict: plan.conflict, done }),
+        let plan = plan::plan(topic, live.as_ref(), available);
+        match (live, plan.conflict) {
+            (Some(live), conflict) if plan.steps.is_empty() => {
+                return Ok(Settled { topic: Outcome::Live(live, conflict), done });
+            }
+            (None, Some(conflict)) => return Ok(Settled { topic: Outcome::Impossible(conflict), done }),
             _ => {}
         }
         for step in &plan.steps {

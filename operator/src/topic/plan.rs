@@ -27,6 +27,11 @@ pub enum Conflict {
         "the topic has {live} copies of each partition, not {wanted}: the number cannot be changed; set spec.replicas to {live}"
     )]
     ReplicasCannotChange { live: i32, wanted: i32 },
+    #[error(
+        "the topic is to have {wanted} copies of each partition, and the cluster has {available} brokers, each of which holds one: ask \
+         for more brokers, or make the Topic anew with fewer replicas"
+    )]
+    TooFewBrokers { available: usize, wanted: i32 },
     #[error("the Topic {older} of this namespace is older and has the same topic: delete one of the two")]
     TopicTaken { older: String },
 }
@@ -37,6 +42,7 @@ impl Conflict {
         match self {
             Self::PartitionsCannotShrink { .. } => "PartitionsCannotShrink",
             Self::ReplicasCannotChange { .. } => "ReplicasCannotChange",
+            Self::TooFewBrokers { .. } => "TooFewBrokers",
             Self::TopicTaken { .. } => "TopicTaken",
         }
     }
@@ -49,9 +55,13 @@ pub struct Plan {
     pub conflict: Option<Conflict>,
 }
 
-/// Compares.
-pub fn plan(topic: &Topic, live: Option<&LiveTopic>) -> Plan {
+/// Compares. The cluster has `available` brokers.
+pub fn plan(topic: &Topic, live: Option<&LiveTopic>, available: usize) -> Plan {
     let Some(live) = live else {
+        let beyond = |wanted: &i32| usize::try_from(*wanted).is_ok_and(|wanted| wanted > available);
+        if let Some(wanted) = topic.spec.replicas.filter(beyond) {
+            return Plan { steps: Vec::new(), conflict: Some(Conflict::TooFewBrokers { available, wanted }) };
+        }
         let set = |(key, value): (&String, &Option<Scalar>)| Some((key.clone(), value.as_ref()?.to_string()));
         let new = NewTopic {
             name: topic.topic_name().to_owned(),
@@ -120,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_not_there_is_made_with_all_it_needs() {
-        let plan = plan(&topic("topicName: Orders.v1, partitions: 3, config: {retention.ms: 1000, a: null}"), None);
+        let plan = plan(&topic("topicName: Orders.v1, partitions: 3, config: {retention.ms: 1000, a: null}"), None, 1);
         let expected = NewTopic {
             name: "Orders.v1".to_owned(),
             partitions: Some(3),
@@ -133,9 +143,9 @@ mod tests {
     #[test]
     fn partitions_grow_and_never_shrink_and_configs_are_put_right_all_the_same() {
         let wanted = topic("partitions: 3, config: {retention.ms: 5}");
-        let growing = plan(&wanted, Some(&live(2, &[("retention.ms", "5")])));
+        let growing = plan(&wanted, Some(&live(2, &[("retention.ms", "5")])), 1);
         assert_eq!(growing.steps, [Step::CreatePartitions { count: 3 }]);
-        let shrinking = plan(&wanted, Some(&live(4, &[])));
+        let shrinking = plan(&wanted, Some(&live(4, &[])), 1);
         assert_eq!(shrinking.conflict, Some(Conflict::PartitionsCannotShrink { live: 4 }));
         assert_eq!(shrinking.steps.len(), 1, "the retention is set nevertheless");
     }
@@ -145,12 +155,12 @@ mod tests {
         let wanted = topic("config: {kept: 1, wrong: 2, hands.off: null}");
         let found = live(1, &[("kept", "1"), ("wrong", "9"), ("hands.off", "7"), ("stray", "8")]);
         let expected = ConfigChanges::from([("wrong".to_owned(), Some("2".to_owned())), ("stray".to_owned(), None)]);
-        assert_eq!(plan(&wanted, Some(&found)).steps, [Step::AlterConfigs(expected)]);
+        assert_eq!(plan(&wanted, Some(&found), 1).steps, [Step::AlterConfigs(expected)]);
     }
 
     #[test]
     fn what_is_as_it_should_be_is_left_alone() {
-        assert_eq!(plan(&topic("config: {a: 1}"), Some(&live(5, &[("a", "1")]))), Plan::default());
+        assert_eq!(plan(&topic("config: {a: 1}"), Some(&live(5, &[("a", "1")])), 1), Plan::default());
     }
 
     #[test]

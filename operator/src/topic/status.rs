@@ -13,8 +13,8 @@ pub enum Progress<'a> {
     ClusterMissing,
     /// The cluster's brokers are not ready.
     ClusterNotReady,
-    /// Another resource has the topic.
-    Taken(&'a Conflict),
+    /// Another resource has the topic, or it cannot be made.
+    Refused(&'a Conflict),
     /// The brokers refused, or could not be asked.
     Failed(&'a BrokerError),
     /// Nothing is changed, by annotation.
@@ -49,7 +49,7 @@ fn observations(topic: &Topic, progress: &Progress<'_>) -> Vec<Observation> {
         Progress::ClusterNotReady => {
             in_progress("ClusterNotReady", format!("waiting for the KafkaCluster {cluster} to be ready"))
         }
-        Progress::Taken(conflict) => stalled(conflict.reason(), conflict.to_string()),
+        Progress::Refused(conflict) => stalled(conflict.reason(), conflict.to_string()),
         Progress::Failed(error) if error.needs_a_person() => stalled(error.reason(), error.to_string()),
         Progress::Failed(error) => in_progress(error.reason(), error.to_string()),
         Progress::Paused(live) => {

@@ -4,7 +4,7 @@
 use super::properties;
 use super::service::{HOST_ADDRESS, advertised_address};
 use crate::cluster::observe::Observed;
-use crate::cluster::validate::{Resolved, ResolvedPool};
+use crate::cluster::validate::{DEFAULT_REPLICATION_FACTOR, MIN_IN_SYNC_REPLICAS, Resolved, ResolvedPool};
 use crate::crd::kafka_cluster::Listener;
 use crate::k8s::{desired, names};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -48,6 +48,11 @@ pub fn server(cluster: &Resolved, pool: &ResolvedPool) -> ConfigMap {
         ("share.coordinator.state.topic.min.isr", &in_sync),
     ] {
         config.insert(key.to_owned(), value.clone());
+    }
+    // A cluster without copies has Kafka's own defaults, which say the same: its pods were started without these lines.
+    if cluster.internal_topics.replication_factor > 1 {
+        config.insert(DEFAULT_REPLICATION_FACTOR.to_owned(), factor);
+        config.insert(MIN_IN_SYNC_REPLICAS.to_owned(), in_sync);
     }
     config.extend(cluster.config.clone());
     let text = properties::render(config.iter().map(|(key, value)| (key.as_str(), value.as_str())));

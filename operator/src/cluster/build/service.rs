@@ -23,13 +23,16 @@ pub fn services(cluster: &Resolved, observed: &Observed) -> Vec<Service> {
             bootstrap_port(cluster, listener, observed),
         ));
         for (id, pool) in cluster.brokers() {
-            services.push(node_port(
+            let mut service = node_port(
                 cluster,
                 names::broker_service(&cluster.name, &listener.name, id),
                 BTreeMap::from([(labels::POD_NAME.to_owned(), pool.pod(id))]),
                 listener,
                 broker_port(cluster, listener, id, observed),
-            ));
+            );
+            // A broker that is catching up may lead already: who was told its address has to reach it.
+            service.spec.get_or_insert_default().publish_not_ready_addresses = Some(true);
+            services.push(service);
         }
     }
     services

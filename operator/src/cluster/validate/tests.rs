@@ -136,6 +136,58 @@ fn internal_topics_keep_the_replication_that_the_cluster_began_with() {
     assert_eq!(fixture.resolve().unwrap().internal_topics.replication_factor, 3, "never lowered later");
 }
 
+fn copies(replication_factor: i32, min_in_sync_replicas: i32) -> InternalTopics {
+    InternalTopics { replication_factor, min_in_sync_replicas }
+}
+
+#[test]
+fn a_cluster_that_is_made_with_three_brokers_has_three_copies_of_which_two_are_in_sync() {
+    for (spec, expected) in [
+        ("{replicas: 3}", copies(3, 2)),
+        ("{replicas: 5}", copies(3, 2)),
+        ("{replicas: 1, pools: [{name: more, replicas: 2, roles: [Broker], firstNodeId: 10}]}", copies(3, 2)),
+        (
+            "{replicas: 2, roles: [Broker], pools: [{name: c, replicas: 3, roles: [Controller], firstNodeId: 10}]}",
+            copies(1, 1),
+        ),
+        ("{}", copies(1, 1)),
+    ] {
+        let resolved = Fixture::new(spec).resolve().unwrap();
+        assert_eq!((resolved.internal_topics, resolved.topic_defaults()), (expected, expected), "{spec}");
+    }
+}
+
+#[test]
+fn what_topics_get_is_shown_as_the_configuration_says_it() {
+    let fixture = Fixture::running("{replicas: 3, config: {default.replication.factor: 2, min.insync.replicas: '1'}}");
+    let status = fixture.cluster.status.clone().unwrap();
+    assert_eq!((status.internal_topics, status.topic_defaults), (Some(copies(3, 2)), Some(copies(2, 1))));
+    let file =
+        fixture.observed.config_maps.values().find_map(|map| map.data.as_ref()?.get("server.properties")).unwrap();
+    assert!(file.contains("default.replication.factor=2\n") && file.contains("min.insync.replicas=1\n"), "{file}");
+}
+
+#[test]
+fn a_cluster_of_an_earlier_release_keeps_its_configuration_to_the_letter() {
+    let mut fixture = Fixture::new("{replicas: 3}");
+    fixture.cluster.status.get_or_insert_default().internal_topics = Some(copies(1, 1));
+    fixture.settle();
+    let file =
+        fixture.observed.config_maps.values().find_map(|map| map.data.as_ref()?.get("server.properties")).unwrap();
+    assert!(!file.contains("default.replication.factor") && !file.contains("min.insync.replicas"), "{file}");
+    assert!(!file.contains("barnabas.shutdown.grace.ms"), "{file}");
+    assert!(file.contains("offsets.topic.replication.factor=1\n"), "{file}");
+}
+
+#[test]
+fn a_cluster_that_is_made_stopped_is_made_when_it_gets_its_brokers() {
+    let mut fixture = Fixture::running("{replicas: 0}");
+    assert_eq!(fixture.cluster.status.as_ref().unwrap().internal_topics, None);
+    fixture.spec(|spec| spec.replicas = 3);
+    fixture.settle();
+    assert_eq!(fixture.cluster.status.as_ref().unwrap().internal_topics, Some(copies(3, 2)));
+}
+
 #[test]
 fn the_image_stays_when_the_operator_gets_a_newer_default() {
     let fixture = Fixture::running("{}");

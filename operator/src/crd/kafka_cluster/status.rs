@@ -54,10 +54,15 @@ pub struct KafkaClusterStatus {
     /// The quorum, as its leader described it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<QuorumStatus>,
-    /// The replication of Kafka's internal topics, fixed when the cluster was made.
+    /// What Kafka's internal topics are made with, fixed when the cluster was made: 3 copies of which 2 have to be in sync where it was
+    /// made with 3 brokers or more, else one. spec.config may say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal_topics: Option<InternalTopics>,
-    /// Ready, Reconciling, Stalled, DataMissing, QuorumReady, StorageReady, Paused.
+    /// What topics get that say nothing of their own: default.replication.factor and min.insync.replicas of spec.config, else the same as
+    /// internal topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_defaults: Option<InternalTopics>,
+    /// Ready, Reconciling, Stalled, DataMissing, QuorumReady, RollBlocked, StorageReady, Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
@@ -158,7 +163,7 @@ pub struct VoterStatus {
     pub lag: i64,
 }
 
-/// Replication of `__consumer_offsets`, `__transaction_state` and `__share_group_state`.
+/// Replication of topics: of `__consumer_offsets`, `__transaction_state` and `__share_group_state`, or of those of users.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InternalTopics {

@@ -62,7 +62,8 @@ pub struct TopicSpec {
     #[schemars(range(min = 1, max = 100_000))]
     #[x_kube(validation = Rule::new("self >= oldSelf").message("partitions cannot be taken away: records would be lost"))]
     pub partitions: Option<i32>,
-    /// Copies of each partition. Without it the broker's default.replication.factor when the topic is made. Cannot be changed.
+    /// Copies of each partition, at most one on each broker. Without it the broker's default.replication.factor when the topic is made.
+    /// Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 32767))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("the number of replicas cannot be changed here"))]
