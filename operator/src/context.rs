@@ -163,7 +163,7 @@ impl Context {
 
     /// The event of a condition that changed.
     pub async fn condition_event(&self, about: &ObjectReference, condition: &Condition) {
-        let abnormal_when_true = [kind::STALLED, kind::DATA_MISSING, kind::LAG_EXCEEDED];
+        let abnormal_when_true = [kind::STALLED, kind::DATA_MISSING, kind::ROLL_BLOCKED, kind::LAG_EXCEEDED];
         if condition.kind == kind::RECONCILING {
             return;
         }

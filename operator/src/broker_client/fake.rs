@@ -1,8 +1,8 @@
 //! Brokers in memory, for tests: topics, groups and offsets that a test sets up, and a list of what was asked for.
 
 use super::{
-    Answer, BrokerClient, BrokerError, ConfigChanges, Hosted, LiveGroup, LiveQuorum, LiveTopic, LogBounds, NewTopic,
-    VoterChange,
+    Answer, BrokerClient, BrokerError, ConfigChanges, Hosted, LiveGroup, LivePartition, LiveQuorum, LiveTopic,
+    LogBounds, NewTopic, VoterChange,
 };
 use barnabas_protocol::ErrorCode;
 use barnabas_types::TopicPartition;
@@ -24,6 +24,7 @@ pub struct State {
     /// The quorum, as a leader would describe it; a follower describes none.
     pub quorum: Option<LiveQuorum>,
     pub hosted: BTreeMap<i32, Hosted>,
+    pub partitions: Vec<LivePartition>,
     pub registered: BTreeSet<i32>,
     /// Changes in order, as short texts.
     pub changes: Vec<String>,
@@ -118,6 +119,11 @@ impl BrokerClient for FakeCluster {
 
     fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>> {
         let found = self.state.lock().unwrap().hosted.clone();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn partitions(&self) -> Answer<'_, Vec<LivePartition>> {
+        let found = self.state.lock().unwrap().partitions.clone();
         async move { Ok(found) }.boxed()
     }
 

@@ -1,17 +1,19 @@
 //! Brokers reached over Kafka's protocol. Keeps one client per cluster; decides nothing.
 
 use super::{
-    Answer, BrokerClient, BrokerError, Brokers, ConfigChanges, Hosted, LiveGroup, LiveQuorum, LiveReplica, LiveTopic,
-    LogBounds, NewTopic, VoterChange,
+    Answer, BrokerClient, BrokerError, Brokers, ConfigChanges, Hosted, LiveGroup, LivePartition, LiveQuorum,
+    LiveReplica, LiveTopic, LogBounds, NewTopic, StopPermit, VoterChange, admin_port,
 };
 use crate::k8s::names;
 use barnabas_client::{Client, ClientError, ConfigChange, ConfigResource, OffsetQuery, Settings};
 use barnabas_protocol::messages::add_raft_voter::Listener;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use barnabas_protocol::messages::describe_quorum::{PartitionDataResult, ReplicaState};
+use barnabas_protocol::messages::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use barnabas_protocol::{ApiKey, ErrorCode};
 use barnabas_types::TopicPartition;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,6 +52,10 @@ impl Brokers for KafkaBrokers {
         }
         clients.insert(bootstrap.to_owned(), Arc::clone(&client));
         Ok(client)
+    }
+
+    fn may_stop<'a>(&'a self, admin: &'a str) -> BoxFuture<'a, StopPermit> {
+        admin_port::may_stop(admin).boxed()
     }
 }
 
@@ -170,12 +176,11 @@ impl BrokerClient for KafkaClient {
     }
 
     fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>> {
-        async move {
-            let metadata = self.0.metadata(None).await.map_err(failed)?;
-            let partitions = metadata.topics.into_iter().flat_map(|topic| topic.partitions);
-            Ok(hosted(partitions.map(|partition| partition.replica_nodes.iter().collect())))
-        }
-        .boxed()
+        async move { Ok(hosted(&self.all_partitions().await.map_err(failed)?)) }.boxed()
+    }
+
+    fn partitions(&self) -> Answer<'_, Vec<LivePartition>> {
+        async move { self.all_partitions().await.map_err(failed) }.boxed()
     }
 
     fn registered_brokers(&self) -> Answer<'_, BTreeSet<i32>> {
@@ -197,13 +202,14 @@ impl BrokerClient for KafkaClient {
     }
 }
 
-fn hosted(assignments: impl Iterator<Item = Vec<i32>>) -> BTreeMap<i32, Hosted> {
+/// A replica that is not in sync may lack what was acknowledged: it is no copy to rely on.
+fn hosted(partitions: &[LivePartition]) -> BTreeMap<i32, Hosted> {
     let mut hosted: BTreeMap<i32, Hosted> = BTreeMap::new();
-    for replicas in assignments {
-        for &broker in &replicas {
-            let held = hosted.entry(broker).or_default();
+    for partition in partitions {
+        for broker in &partition.replicas {
+            let held = hosted.entry(*broker).or_default();
             held.replicas += 1;
-            held.alone += usize::from(replicas.len() == 1);
+            held.alone += usize::from(!partition.in_sync.iter().any(|other| other != broker));
         }
     }
     hosted
@@ -233,6 +239,22 @@ fn live_quorum(described: &PartitionDataResult<'_>) -> Option<LiveQuorum> {
 }
 
 impl KafkaClient {
+    async fn all_partitions(&self) -> Result<Vec<LivePartition>, ClientError> {
+        let metadata = self.0.metadata(None).await?;
+        let of_topic = |topic: MetadataResponseTopic<'_>| {
+            let name = topic.name.unwrap_or_default().into_owned();
+            let live = move |partition: MetadataResponsePartition<'_>| LivePartition {
+                topic: name.clone(),
+                partition: partition.partition_index,
+                leader: (partition.leader_id >= 0).then_some(partition.leader_id),
+                replicas: partition.replica_nodes.iter().collect(),
+                in_sync: partition.isr_nodes.iter().collect(),
+            };
+            topic.partitions.into_iter().map(live).collect::<Vec<_>>()
+        };
+        Ok(metadata.topics.into_iter().flat_map(of_topic).collect())
+    }
+
     async fn topic(&self, name: &str) -> Result<Option<LiveTopic>, ClientError> {
         let metadata = self.0.metadata(Some(&[name])).await?;
         let Some(topic) = metadata.topics.into_iter().find(|topic| topic.name.as_deref() == Some(name)) else {
@@ -295,9 +317,16 @@ mod tests {
     }
 
     #[test]
-    fn partitions_that_only_one_broker_has_are_counted_apart() {
-        let hosted = hosted([vec![0, 1], vec![1], vec![2, 0]].into_iter());
-        assert_eq!(hosted[&0], Hosted { replicas: 2, alone: 0 });
-        assert_eq!(hosted[&1], Hosted { replicas: 2, alone: 1 });
+    fn partitions_of_which_no_other_broker_has_all_are_counted_apart() {
+        let partition = |replicas: &[i32], in_sync: &[i32]| LivePartition {
+            replicas: replicas.to_vec(),
+            in_sync: in_sync.to_vec(),
+            ..LivePartition::default()
+        };
+        let both = partition(&[0, 1], &[0, 1]);
+        let hosted = hosted(&[both, partition(&[1], &[1]), partition(&[2, 0], &[2]), partition(&[2, 1], &[])]);
+        assert_eq!(hosted[&0], Hosted { replicas: 2, alone: 0 }, "what it lacks of the third, another has");
+        assert_eq!(hosted[&1], Hosted { replicas: 3, alone: 2 }, "nobody knows who has all of the last");
+        assert_eq!(hosted[&2], Hosted { replicas: 2, alone: 2 }, "the other replica of the third is not in sync");
     }
 }

@@ -1,6 +1,7 @@
 //! What the controllers ask of brokers and of the quorum: a handful of operations, behind a trait so that decisions are
 //! tested without a broker. Knows nothing of Kubernetes.
 
+mod admin_port;
 #[cfg(test)]
 pub mod fake;
 mod kafka;
@@ -23,6 +24,26 @@ pub trait Brokers: Send + Sync {
     /// # Errors
     /// The address cannot be used at all.
     fn client(&self, bootstrap: &str) -> Result<Arc<dyn BrokerClient>, BrokerError>;
+    /// Asks the broker whose admin port is at `host:port` for the permit to be stopped. One that is given holds for some seconds, and
+    /// for one broker of a cluster at a time.
+    fn may_stop<'a>(&'a self, admin: &'a str) -> BoxFuture<'a, StopPermit>;
+}
+
+/// What a broker says that is to be stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopPermit {
+    /// It may be stopped now.
+    Granted,
+    /// It may not, in the words of the active controller.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// Nobody is there, or a broker of an earlier release that has no such permits.
+    NotAsked {
+        /// What went wrong.
+        reason: String,
+    },
 }
 
 /// What is asked of the brokers of one cluster. Every call has its own deadline.
@@ -49,6 +70,8 @@ pub trait BrokerClient: Send + Sync {
     fn change_voter<'a>(&'a self, change: &'a VoterChange) -> Answer<'a, ()>;
     /// What each broker holds of the partitions.
     fn hosted(&self) -> Answer<'_, BTreeMap<i32, Hosted>>;
+    /// Every partition: who has it, and who of them is in sync.
+    fn partitions(&self) -> Answer<'_, Vec<LivePartition>>;
     /// Every broker that the cluster knows, those that are down among them.
     fn registered_brokers(&self) -> Answer<'_, BTreeSet<i32>>;
     /// Makes the cluster forget a broker. One that is not known is forgotten already.
@@ -107,8 +130,23 @@ pub enum VoterChange {
 pub struct Hosted {
     /// Partitions of which it has a replica.
     pub replicas: usize,
-    /// Those of which no other broker has one.
+    /// Those of which no other broker has every acknowledged record: none is in sync.
     pub alone: usize,
+}
+
+/// A partition as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LivePartition {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// Who leads it, if anybody does.
+    pub leader: Option<i32>,
+    /// Who has a replica.
+    pub replicas: Vec<i32>,
+    /// Whose replica has every acknowledged record.
+    pub in_sync: Vec<i32>,
 }
 
 /// Keys with their new value; without a value the key is removed, so that the default counts.
@@ -189,17 +227,17 @@ impl BrokerError {
     /// A stable word for conditions, events and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Refused { code: ErrorCode::INVALID_REPLICATION_FACTOR, .. } => "TooFewBrokers",
             Self::Refused { .. } => "BrokerRefused",
             Self::Unavailable { .. } => "BrokerUnavailable",
         }
     }
 
-    /// True when asking again without changing anything is of no use.
+    /// True when asking again without changing anything is of no use. Brokers that are too few for the copies may be on their way.
     pub fn needs_a_person(&self) -> bool {
         let final_codes = [
             ErrorCode::INVALID_CONFIG,
             ErrorCode::INVALID_PARTITIONS,
-            ErrorCode::INVALID_REPLICATION_FACTOR,
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             ErrorCode::POLICY_VIOLATION,
             ErrorCode::TOPIC_DELETION_DISABLED,

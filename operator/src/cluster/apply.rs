@@ -4,7 +4,8 @@
 use crate::broker_client::{Brokers, VoterChange};
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
-use crate::cluster::plan::{Plan, PruneKind, Restart, Step};
+use crate::cluster::plan::{Plan, PruneKind, Step};
+use crate::cluster::roll::Restart;
 use crate::k8s::desired::Desired;
 use crate::k8s::labels;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};

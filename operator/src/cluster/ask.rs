@@ -1,9 +1,10 @@
 //! What a reconcile asks of controllers and brokers. Decides nothing: whoever does not answer in time has not answered.
 
-use crate::broker_client::{BrokerError, Brokers, LiveQuorum};
+use crate::broker_client::{BrokerError, Brokers, LiveQuorum, StopPermit};
 use crate::cluster::lost::lost;
-use crate::cluster::observe::Observed;
+use crate::cluster::observe::{Observed, is_ready};
 use crate::cluster::quorum::Answers;
+use crate::cluster::roll::{self, StopAnswer};
 use crate::cluster::validate::{Resolved, Settings};
 use crate::crd::kafka_cluster::KafkaCluster;
 use crate::k8s::names;
@@ -77,6 +78,46 @@ pub async fn brokers(brokers: &dyn Brokers, cluster: &KafkaCluster, resolved: &R
     if !resolved.departed().is_empty() {
         let registered = tokio::time::timeout(PATIENCE, client.registered_brokers()).await;
         observed.answers.registered = registered.ok().and_then(Result::ok).unwrap_or_default();
+    }
+}
+
+/// Asks whether a broker may stop: itself, which asks the active controller; where it cannot be asked, the others what its partitions look
+/// like. While no broker is ready there is nobody to ask, and nothing to lose.
+pub async fn may_stop(
+    brokers: &dyn Brokers,
+    cluster: &KafkaCluster,
+    resolved: &Resolved,
+    observed: &Observed,
+    id: i32,
+) -> StopAnswer {
+    let host = resolved.brokers().find(|(broker, _)| *broker == id).map(|(_, pool)| resolved.host(id, pool));
+    let admin = format!("{}:{}", host.unwrap_or_default(), names::ADMIN_PORT);
+    let refusal = match tokio::time::timeout(LONG_PATIENCE, brokers.may_stop(&admin)).await {
+        Ok(StopPermit::Granted) => None,
+        Ok(StopPermit::Refused { why }) => Some(why),
+        Ok(StopPermit::NotAsked { .. }) | Err(_) => by_metadata(brokers, cluster, resolved, observed, id).await,
+    };
+    StopAnswer { id, refusal }
+}
+
+async fn by_metadata(
+    brokers: &dyn Brokers,
+    cluster: &KafkaCluster,
+    resolved: &Resolved,
+    observed: &Observed,
+    id: i32,
+) -> Option<String> {
+    let told = async {
+        let bootstrap = cluster.status.as_ref().and_then(|status| status.bootstrap.as_deref()).unwrap_or_default();
+        brokers.client(bootstrap)?.partitions().await
+    };
+    let silent = || Err(BrokerError::Unavailable { reason: "they do not answer".to_owned() });
+    match tokio::time::timeout(LONG_PATIENCE, told).await.unwrap_or_else(|_| silent()) {
+        Ok(partitions) => roll::hindrance(&partitions, id),
+        Err(error) => {
+            let mut pods = resolved.brokers().filter_map(|(id, pool)| observed.pod(&pool.stateful_set, &pool.pod(id)));
+            pods.any(is_ready).then(|| format!("nobody says whether partitions need it: {error}"))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::broker_client::{Hosted, LiveQuorum, LiveReplica, VoterChange};
 use crate::cluster::build::{Built, build};
 use crate::cluster::observe::Observed;
 use crate::cluster::plan::{Plan, Step, plan};
+use crate::cluster::roll::StopAnswer;
 use crate::cluster::status::{Progress, compute};
 use crate::cluster::validate::{Invalid, Resolved, ResolvedPool, Settings, validate};
 use crate::crd::kafka_cluster::KafkaCluster;
@@ -19,12 +20,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::ObjectMeta;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub struct Fixture {
     pub cluster: KafkaCluster,
     pub observed: Observed,
     uids: u32,
     pub now_second: i64,
+    /// Why brokers may not stop; the others may.
+    pub stays: BTreeMap<i32, String>,
 }
 
 pub fn settings() -> Settings {
@@ -38,7 +42,7 @@ impl Fixture {
         cluster.metadata.namespace = Some("shop".to_owned());
         cluster.metadata.uid = Some("01234567-89ab-cdef-0123-456789abcdef".to_owned());
         cluster.metadata.generation = Some(1);
-        Self { cluster, observed: Observed::default(), uids: 0, now_second: 0 }
+        Self { cluster, observed: Observed::default(), uids: 0, now_second: 0, stays: BTreeMap::new() }
     }
 
     /// The same, brought to rest with all its pods ready.
@@ -65,8 +69,14 @@ impl Fixture {
         build(&self.resolve().unwrap(), &self.observed).unwrap()
     }
 
+    /// What the next pass does, once the brokers have said what they are asked.
     pub fn plan(&self) -> Plan {
-        plan(&self.resolve().unwrap(), &self.build(), &self.observed)
+        let (resolved, built, mut observed) = (self.resolve().unwrap(), self.build(), self.observed.clone());
+        let plan_of = |observed: &Observed| plan(&resolved, &built, observed);
+        let first = plan_of(&observed);
+        let Some(id) = first.may_stop else { return first };
+        observed.answers.stop = Some(StopAnswer { id, refusal: self.stays.get(&id).cloned() });
+        plan_of(&observed)
     }
 
     /// One whole pass: plan, carry out, write the status. Pods do not move by themselves.

@@ -9,6 +9,7 @@ mod lost;
 mod observe;
 mod plan;
 mod quorum;
+mod roll;
 mod status;
 mod template;
 mod validate;
@@ -110,7 +111,12 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
         return Ok(Action::requeue(STEADY));
     }
     let built = build::build(&resolved, &observed)?;
-    let plan = plan::plan(&resolved, &built, &observed);
+    let mut plan = plan::plan(&resolved, &built, &observed);
+    if let Some(id) = plan.may_stop {
+        let answer = ask::may_stop(&*context.brokers, cluster, &resolved, &observed, id).await;
+        observed.answers.stop = Some(answer);
+        plan = plan::plan(&resolved, &built, &observed);
+    }
     let applier = Applier {
         client: &context.client,
         brokers: &*context.brokers,

@@ -2,13 +2,13 @@
 //! to. Pure. One destructive act per pass: after it the world is observed again.
 
 use crate::broker_client::VoterChange;
-use crate::cluster::build::{Built, Format, NODES_VOLUME, binding};
-use crate::cluster::observe::{Observed, config_map_of, is_ready, node_id_of};
+use crate::cluster::build::Built;
+use crate::cluster::observe::{Observed, node_id_of};
 use crate::cluster::quorum::{self, Next};
+use crate::cluster::roll::{self, Restart, Roll};
 use crate::cluster::validate::{Resolved, ResolvedPool};
 use crate::k8s::desired::Desired;
-use crate::k8s::{labels, names};
-use k8s_openapi::api::apps::v1::StatefulSet;
+use crate::k8s::names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt as _};
 
@@ -38,31 +38,6 @@ impl Step {
     }
 }
 
-/// Why a pod is restarted. The names are event reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// Image, resources, configuration or template changed.
-    PodTemplateChanged,
-    /// The node's advertised addresses changed.
-    AdvertisedAddressChanged,
-    /// `kubectl rollout restart`.
-    Requested,
-    /// The user allowed that an empty volume be formatted.
-    FormatAllowed,
-}
-
-impl Restart {
-    /// The event's reason.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PodTemplateChanged => "PodTemplateChanged",
-            Self::AdvertisedAddressChanged => "AdvertisedAddressChanged",
-            Self::Requested => "RestartRequested",
-            Self::FormatAllowed => "FormatAllowed",
-        }
-    }
-}
-
 /// Kinds that come and go with a cluster's configuration. Claims, pods and StatefulSets are never removed for being unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PruneKind {
@@ -78,6 +53,10 @@ pub struct Plan {
     pub outdated: Vec<String>,
     /// Services whose port is not known yet.
     pub ports_pending: Vec<String>,
+    /// The broker whose pod would be restarted now, if the brokers say that it may stop. They have to be asked.
+    pub may_stop: Option<i32>,
+    /// Why a restart that is due waits.
+    pub roll_waits: Option<String>,
     /// Why a restart or a change of the voters that is due waits.
     pub waits: Vec<String>,
 }
@@ -92,14 +71,22 @@ pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
     if !plan.ports_pending.is_empty() {
         return plan;
     }
-    let outdated = outdated_pods(cluster, built, observed);
+    let outdated = roll::outdated_pods(cluster, built, observed);
     plan.outdated = outdated.iter().map(|candidate| candidate.pod.name_any()).collect();
     // A pod is only made anew from a template that has arrived.
     let settled = cluster.initial_recorded
         && !plan.steps.iter().any(Step::is_essential)
         && cluster.pools.iter().all(|pool| has_settled(pool, observed));
     if settled {
-        restart(cluster, &outdated, observed, &mut plan);
+        match roll::next(cluster, &outdated, observed) {
+            Roll::Nothing => {}
+            Roll::Ask(id) => plan.may_stop = Some(id),
+            Roll::Wait(why) => {
+                plan.roll_waits = Some(why.clone());
+                plan.waits.push(why);
+            }
+            Roll::Restart { pod, uid, reason } => plan.steps.push(Step::RestartPod { pod, uid, reason }),
+        }
         let restarts = plan.steps.iter().any(|step| matches!(step, Step::RestartPod { .. }));
         if !restarts {
             change_voters(cluster, observed, &mut plan);
@@ -154,108 +141,6 @@ fn has_settled(pool: &ResolvedPool, observed: &Observed) -> bool {
         let seen = set.status.as_ref().and_then(|status| status.observed_generation);
         seen.is_some() && seen >= set.metadata.generation
     })
-}
-
-struct Outdated<'a> {
-    id: i32,
-    is_controller: bool,
-    pod: &'a Pod,
-    reason: Restart,
-}
-
-fn outdated_pods<'a>(cluster: &Resolved, built: &Built, observed: &'a Observed) -> Vec<Outdated<'a>> {
-    cluster
-        .nodes()
-        .filter_map(|(id, pool)| {
-            let pod = observed.pod(&pool.stateful_set, &pool.pod(id))?;
-            let set = observed.stateful_sets.get(&pool.stateful_set)?;
-            let reason = outdated(cluster, id, pod, set, built, observed)?;
-            Some(Outdated { id, is_controller: pool.is_controller, pod, reason })
-        })
-        .collect()
-}
-
-fn outdated(
-    cluster: &Resolved,
-    id: i32,
-    pod: &Pod,
-    set: &StatefulSet,
-    built: &Built,
-    observed: &Observed,
-) -> Option<Restart> {
-    let annotation = |key: &str| pod.annotations().get(key);
-    if annotation(labels::POD_DIGEST) != built.pod_digests.get(&set.name_any()) {
-        return Some(Restart::PodTemplateChanged);
-    }
-    let told = facts_of(id, pod, observed).map(|facts| binding(facts).collect::<Vec<_>>());
-    if told != built.node_facts.get(&id).map(|facts| binding(facts).collect()) {
-        return Some(Restart::AdvertisedAddressChanged);
-    }
-    let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let requested = template.and_then(|metadata| metadata.annotations.as_ref()?.get(labels::RESTARTED_AT));
-    if requested.is_some() && requested != annotation(labels::RESTARTED_AT) {
-        return Some(Restart::Requested);
-    }
-    let waits = annotation(labels::FORMAT).is_some_and(|format| format == "never") && !is_ready(pod);
-    let allowed = built.formats.get(&set.name_any()).is_some_and(|format| *format != Format::Never);
-    (waits && allowed && !cluster.formed.contains(&id)).then_some(Restart::FormatAllowed)
-}
-
-/// What the pod was told about its node, in the ConfigMap that it mounts.
-fn facts_of<'a>(id: i32, pod: &Pod, observed: &'a Observed) -> Option<&'a String> {
-    let config_map = observed.config_maps.get(config_map_of(pod, NODES_VOLUME)?)?;
-    config_map.data.as_ref()?.get(&format!("{id}.properties"))
-}
-
-/// A broken pod comes first: the change may be its cure. A working one is touched only when every node that ever was ready is,
-/// and the quorum is whole: controllers before brokers, the one that leads after the others.
-fn restart(cluster: &Resolved, outdated: &[Outdated<'_>], observed: &Observed, plan: &mut Plan) {
-    let pod_of = |(id, pool): (i32, &ResolvedPool)| observed.pod(&pool.stateful_set, &pool.pod(id));
-    let terminating = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
-    if cluster.nodes().filter_map(pod_of).any(terminating) {
-        return;
-    }
-    let quorum = observed.answers.quorum.as_ref().filter(|_| !cluster.is_lone());
-    // A pod that is not ready may be a voter that the others need.
-    let spare = |id: i32| quorum.is_none_or(|quorum| id != quorum.leader && quorum::can_spare(quorum, id));
-    let broken = outdated.iter().find(|candidate| !is_ready(candidate.pod) && spare(candidate.id));
-    let leads = |id: i32| quorum.is_some_and(|quorum| quorum.leader == id);
-    let working = outdated.iter().filter(|candidate| is_ready(candidate.pod));
-    let working = working.min_by_key(|candidate| (!candidate.is_controller, leads(candidate.id), -candidate.id));
-    let chosen = match (broken, working) {
-        (Some(broken), _) => broken,
-        (None, Some(working)) => match hold(cluster, working, observed) {
-            None => working,
-            Some(why) => return plan.waits.push(why),
-        },
-        (None, None) => return,
-    };
-    let Some(uid) = chosen.pod.uid() else { return };
-    plan.steps.push(Step::RestartPod { pod: chosen.pod.name_any(), uid, reason: chosen.reason });
-}
-
-/// Why a pod that works may not be restarted now.
-fn hold(cluster: &Resolved, candidate: &Outdated<'_>, observed: &Observed) -> Option<String> {
-    let pod = candidate.pod.name_any();
-    let unready = cluster.nodes().filter(|(id, _)| cluster.formed.contains(id)).find_map(|(id, pool)| {
-        let ready = observed.pod(&pool.stateful_set, &pool.pod(id)).is_some_and(is_ready);
-        (!ready).then(|| pool.pod(id))
-    });
-    if let Some(unready) = unready {
-        return Some(format!("the restart of {pod} waits until {unready} is ready"));
-    }
-    if cluster.is_lone() || !candidate.is_controller {
-        return None;
-    }
-    match &observed.answers.quorum {
-        // A quorum of one has nobody else who could lead meanwhile.
-        Some(quorum) if quorum.voters.len() == 1 || quorum::can_spare(quorum, candidate.id) => {
-            let behind = quorum.voters.iter().find(|voter| !voter.caught_up && voter.id != candidate.id);
-            behind.map(|voter| format!("the restart of {pod} waits until voter {} keeps up with the leader", voter.id))
-        }
-        Some(_) => Some(format!("the restart of {pod} waits: without it the voters that keep up are no majority")),
-        None => Some(format!("the restart of {pod} waits until the quorum's leader answers")),
-    }
 }
 
 fn prune(cluster: &Resolved, built: &Built, observed: &Observed, steps: &mut Vec<Step>) {

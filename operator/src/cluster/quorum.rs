@@ -2,6 +2,7 @@
 //! a time, and none that could cost the majority. Pure: it gets the quorum as its leader described it.
 
 use crate::broker_client::{Hosted, LiveQuorum, LiveReplica, VoterChange};
+use crate::cluster::roll::StopAnswer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What controllers and brokers said in this pass.
@@ -15,6 +16,8 @@ pub struct Answers {
     pub hosted: Option<BTreeMap<i32, Hosted>>,
     /// The brokers that the cluster knows; asked only when one has left.
     pub registered: BTreeSet<i32>,
+    /// Whether the broker that would be restarted next may stop; asked only when one is to be restarted.
+    pub stop: Option<StopAnswer>,
 }
 
 /// The next change of the voters, or why one that is due waits.
@@ -116,7 +119,7 @@ fn remove(quorum: &LiveQuorum, voter: &LiveReplica) -> Next {
 }
 
 /// True when an empty volume in the place of this node's may be formatted without asking anybody: the others still have the
-/// quorum, and no record was on the lost volume alone.
+/// quorum, and no acknowledged record was on the lost volume alone.
 pub fn may_start_over(answers: &Answers, id: i32, is_broker: bool) -> bool {
     let spared = answers.quorum.as_ref().is_some_and(|quorum| can_spare(quorum, id));
     let holds_nothing_alone = || {

@@ -8,7 +8,7 @@ use crate::cluster::observe::{Observed, is_ready, last_words};
 use crate::cluster::plan::{Plan, Step};
 use crate::cluster::quorum;
 use crate::cluster::validate::{Invalid, Resolved, ResolvedPool};
-use crate::crd::condition::{ConditionStatus, Observation, conditions, kind};
+use crate::crd::condition::{Condition, ConditionStatus, Observation, conditions, find, kind};
 use crate::crd::kafka_cluster::{
     BrokerAddress, DEFAULT_POOL, FormedNode, KafkaCluster, KafkaClusterStatus, Listener, ListenerStatus, PoolStatus,
     QuorumStatus, VoterStatus,
@@ -18,6 +18,8 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
+/// A restart that waits for so long is told as an event and by its condition.
+const ROLL_PATIENCE_SECONDS: i64 = 120;
 /// Lines of a broker's last words that are shown.
 const LAST_LINES: usize = 2;
 
@@ -50,7 +52,10 @@ pub fn compute(
     if !matches!(progress, Progress::Paused(_)) {
         status.observed_generation = generation;
     }
-    let observations = observe_conditions(&status, observed, progress);
+    let mut observations = observe_conditions(&status, observed, progress);
+    if let Progress::Done(_, plan, _) = progress {
+        observations.extend(roll_blocked(&status.conditions, plan, now));
+    }
     status.conditions = conditions(&status.conditions, observations, generation, now);
     status
 }
@@ -246,6 +251,22 @@ fn done(
     all
 }
 
+/// A restart that is due and waits: it does not hold at first, and how long that has been so its time of transition remembers.
+fn roll_blocked(previous: &[Condition], plan: &Plan, now: Timestamp) -> Option<Observation> {
+    let why = plan.roll_waits.clone()?;
+    let before = find(previous, kind::ROLL_BLOCKED);
+    let is_long = |condition: &Condition| {
+        let since = condition.last_transition_time.parse::<Timestamp>();
+        condition.status == ConditionStatus::True
+            || since.is_ok_and(|since| now.as_second() - since.as_second() >= ROLL_PATIENCE_SECONDS)
+    };
+    Some(if before.is_some_and(is_long) {
+        Observation::holds(kind::ROLL_BLOCKED, "RestartWaitsLong", why)
+    } else {
+        Observation::fails(kind::ROLL_BLOCKED, "RestartWaits", why)
+    })
+}
+
 /// Whether the quorum is as it is asked for. A lone node has nobody to agree with: what it is, Ready tells.
 fn quorum_readiness(cluster: &Resolved, observed: &Observed, plan: &Plan, outcome: &Outcome) -> Option<Observation> {
     if cluster.is_lone() {
@@ -345,8 +366,8 @@ fn leaving(cluster: &Resolved, observed: &Observed) -> Option<String> {
     let hosted = observed.answers.hosted.as_ref().and_then(|hosted| hosted.get(last)).map_or(0, |held| held.replicas);
     let why = if hosted > 0 {
         format!(
-            "node {last} holds replicas of {hosted} partitions, which cannot move to other brokers yet: delete their topics, \
-             or ask for the node again"
+            "node {last} holds replicas of {hosted} partitions, which cannot move to other brokers yet, whatever copies there are: \
+             delete their topics, or ask for the node again"
         )
     } else {
         format!("node {last} goes when it has no vote and holds no partitions")
@@ -361,8 +382,10 @@ fn data_missing(status: &KafkaClusterStatus, cluster: &Resolved, observed: &Obse
         let (_, pool) = cluster.nodes().find(|(id, _)| *id == node.id)?;
         lost(node, pool, observed)
     });
+    // Where there is no claim one is being made; what becomes of it is decided when it is there.
+    let found = found.filter(|lost| observed.claim_of_node(lost.id).is_some());
     let Lost { id, claim, replaced_by } = found.min_by_key(|lost| lost.id)?;
-    let what = if cluster.is_lone() { "what the cluster held" } else { "the partitions that only it held" };
+    let what = if cluster.is_lone() { "what the cluster held" } else { "the records that only it had" };
     Some(match replaced_by {
         None => format!(
             "node {id} held data of this cluster, and claim {claim} has none now: bring the volume back, or delete the claim \

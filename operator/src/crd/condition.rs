@@ -125,6 +125,8 @@ pub mod kind {
     pub const STALLED: &str = "Stalled";
     /// A node that was formed once has no data now.
     pub const DATA_MISSING: &str = "DataMissing";
+    /// A restart that is due has waited for long; before that it is there and does not hold.
+    pub const ROLL_BLOCKED: &str = "RollBlocked";
     /// The quorum has the voters that the spec asks for, and all of them keep up.
     pub const QUORUM_READY: &str = "QuorumReady";
     /// Volumes have the size and class that the spec asks for.

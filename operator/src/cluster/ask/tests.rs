@@ -1,9 +1,11 @@
 //! Who is asked, and which answer counts.
 
 use super::*;
-use crate::broker_client::BrokerClient;
 use crate::broker_client::fake::FakeCluster;
-use crate::cluster::fixture::{Fixture, settings};
+use crate::broker_client::{BrokerClient, LivePartition, StopPermit};
+use crate::cluster::fixture::{Fixture, set_ready, settings};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +14,8 @@ use std::sync::{Arc, Mutex};
 struct FakeNodes {
     nodes: BTreeMap<String, Arc<FakeCluster>>,
     asked: Mutex<Vec<String>>,
+    /// What brokers say on their admin ports; those that are not here are of an earlier release.
+    permits: BTreeMap<String, StopPermit>,
 }
 
 impl Brokers for FakeNodes {
@@ -21,6 +25,12 @@ impl Brokers for FakeNodes {
             Some(node) => Ok(Arc::<FakeCluster>::clone(node)),
             None => Err(BrokerError::Unavailable { reason: format!("{bootstrap} is down") }),
         }
+    }
+
+    fn may_stop<'a>(&'a self, admin: &'a str) -> BoxFuture<'a, StopPermit> {
+        let unknown = || StopPermit::NotAsked { reason: "404".to_owned() };
+        let answer = self.permits.get(admin).cloned().unwrap_or_else(unknown);
+        async move { answer }.boxed()
     }
 }
 
@@ -85,4 +95,39 @@ async fn what_brokers_hold_is_asked_only_when_something_hangs_on_it() {
         brokers(&nodes, &fixture.cluster, &resolved, &mut fixture.observed).await;
         assert_eq!(fixture.observed.answers.hosted.is_some(), lost);
     }
+}
+
+#[tokio::test]
+async fn whether_a_broker_may_stop_it_says_itself_and_for_an_old_one_the_others_do() {
+    let mut fixture = Fixture::running("{replicas: 3}");
+    let bootstrap = fixture.cluster.status.as_ref().unwrap().bootstrap.clone().unwrap();
+    let refused = StopPermit::Refused { why: "broker 0 holds the permit".to_owned() };
+    let admin = |id: i32| address(id).replace(":9093", ":9644");
+    let old = node(None);
+    old.state.lock().unwrap().partitions = vec![LivePartition {
+        topic: "orders".to_owned(),
+        partition: 4,
+        leader: Some(2),
+        replicas: vec![0, 1, 2],
+        in_sync: vec![0, 2],
+    }];
+    let mut nodes = FakeNodes {
+        nodes: [(bootstrap, old)].into(),
+        permits: [(admin(0), StopPermit::Granted), (admin(1), refused)].into(),
+        ..FakeNodes::default()
+    };
+    let resolved = fixture.resolve().unwrap();
+    let ask = async |nodes: &FakeNodes, fixture: &Fixture, id| {
+        may_stop(nodes, &fixture.cluster, &resolved, &fixture.observed, id).await.refusal
+    };
+    assert_eq!(ask(&nodes, &fixture, 0).await, None);
+    assert_eq!(ask(&nodes, &fixture, 1).await.as_deref(), Some("broker 0 holds the permit"));
+    assert_eq!(ask(&nodes, &fixture, 2).await.as_deref(), Some("orders-4 has 2 of 3 replicas in sync"));
+    nodes.nodes.clear();
+    let silence = ask(&nodes, &fixture, 2).await.unwrap();
+    assert!(silence.contains("nobody says whether partitions need it"), "{silence}");
+    for id in 0..3 {
+        set_ready(fixture.pod(&format!("demo-broker-{id}")), false);
+    }
+    assert_eq!(ask(&nodes, &fixture, 2).await, None, "with no broker left there is nothing to lose");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cluster::fixture::{Fixture, applied, crash, restarted, set_ready};
 use crate::crd::schema::Scalar;
+use crate::k8s::labels;
 
 const WITH_PORT: &str = "{listeners: [{name: internal, port: 9092}, {name: external, type: NodePort, port: 9094}]}";
 
