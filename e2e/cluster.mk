@@ -17,7 +17,7 @@ down: ## Takes away what `make up` and `make cluster` brought.
 	@e2e/cluster/down
 
 # Each case on the real Kubernetes, one alone: make show-e2e-topic-changed. KEEP=1 leaves the Kubernetes for a look.
-cases := install spec-refused clients pod-deleted data-missing objects-restored topic-changed steady quorum quorum-dedicated namespace-deleted operator-uninstalled
+cases := install spec-refused clients pod-deleted data-missing objects-restored topic-changed steady quorum quorum-dedicated replicated namespace-deleted operator-uninstalled
 .PHONY: show-e2e $(cases:%=show-e2e-%)
 show-e2e: ## All cases on a real Kubernetes of their own; install, clients, pod-deleted … alone as show-e2e-<case>.
 	@e2e/cases/run
@@ -27,6 +27,10 @@ $(cases:%=show-e2e-%): show-e2e-%:
 .PHONY: show-quorum-kubernetes
 show-quorum-kubernetes: ## Quorums of three and five on a real Kubernetes: formed, pods and volumes lost, grown and shrunk.
 	@e2e/cases/run quorum quorum-dedicated
+
+.PHONY: show-replication-kubernetes
+show-replication-kubernetes: ## Pods evicted, deleted, killed and rolled, and a volume lost, under a producer: no record lost, one broker at a time.
+	@e2e/cases/run replicated
 
 .PHONY: show-images
 show-images: ## The released images of broker and operator, built and weighed: at most 20 MiB each.

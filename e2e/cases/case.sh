@@ -8,7 +8,7 @@ root=$(cd "$cluster_dir/../.." && pwd)
 case_name=$(basename "$0")
 ns=e2e-$case_name
 eval "$("$cluster_dir/status" --env)"
-# A copy of its own, so that its namespace is the default here and nowhere else.
+# A copy of its own, so that its namespace is the default here and nowhere else. What a case leaves beside it goes with it.
 own_kubeconfig=$(mktemp "${TMPDIR:-/tmp}/barnabas-$case_name.XXXXXX")
 cp "$KUBECONFIG" "$own_kubeconfig"
 export KUBECONFIG=$own_kubeconfig
@@ -27,7 +27,7 @@ ended() {
         } 2>&1 | cut -c1-240 | sed 's/^/    /'
     fi
     [[ -n ${KEEP:-} ]] || kubectl delete namespace "$ns" --wait=false >/dev/null 2>&1 || true
-    rm -f "$own_kubeconfig"
+    rm -f "$own_kubeconfig" "$own_kubeconfig".*
     exit "$code"
 }
 
