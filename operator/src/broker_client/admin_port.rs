@@ -44,7 +44,8 @@ fn permit(status: StatusCode, body: &[u8]) -> StopPermit {
         |answer: Answer| answer.message.or(answer.error).unwrap_or_else(|| "its broker gives no reason".to_owned());
     match status {
         StatusCode::OK if answer.granted => StopPermit::Granted,
-        StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => StopPermit::Refused { why: why(answer) },
+        StatusCode::CONFLICT => StopPermit::Refused { why: why(answer) },
+        StatusCode::SERVICE_UNAVAILABLE => StopPermit::Unanswered { why: why(answer) },
         other => StopPermit::NotAsked { reason: format!("it answers {other} to {PERMIT}") },
     }
 }
@@ -108,7 +109,7 @@ mod tests {
         let (_, refused) = ask(reply("409 Conflict", refusal)).await;
         assert_eq!(refused, StopPermit::Refused { why: "orders-0 is at its minimum".to_owned() });
         let (_, silent) = ask(reply("503 Service Unavailable", r#"{"error": "no quorum", "granted": false}"#)).await;
-        assert_eq!(silent, StopPermit::Refused { why: "no quorum".to_owned() });
+        assert_eq!(silent, StopPermit::Unanswered { why: "no quorum".to_owned() });
         for (status, body) in [("404 Not Found", "try /metrics"), ("405 Method Not Allowed", ""), ("200 OK", "ok\n")] {
             let (_, unknown) = ask(reply(status, body)).await;
             assert!(matches!(unknown, StopPermit::NotAsked { .. }), "{status}: {unknown:?}");

@@ -39,6 +39,11 @@ pub enum StopPermit {
         /// Why.
         why: String,
     },
+    /// It is there, and no controller answers it: it is not registered yet, or there is no quorum.
+    Unanswered {
+        /// What it says.
+        why: String,
+    },
     /// Nobody is there, or a broker of an earlier release that has no such permits.
     NotAsked {
         /// What went wrong.

@@ -90,12 +90,17 @@ pub async fn may_stop(
     observed: &Observed,
     id: i32,
 ) -> StopAnswer {
-    let host = resolved.brokers().find(|(broker, _)| *broker == id).map(|(_, pool)| resolved.host(id, pool));
-    let admin = format!("{}:{}", host.unwrap_or_default(), names::ADMIN_PORT);
+    let home = resolved.brokers().find(|(broker, _)| *broker == id).map(|(_, pool)| pool);
+    let admin = format!("{}:{}", home.map(|pool| resolved.host(id, pool)).unwrap_or_default(), names::ADMIN_PORT);
+    let works = home.is_some_and(|pool| observed.pod(&pool.stateful_set, &pool.pod(id)).is_some_and(is_ready));
     let refusal = match tokio::time::timeout(LONG_PATIENCE, brokers.may_stop(&admin)).await {
         Ok(StopPermit::Granted) => None,
         Ok(StopPermit::Refused { why }) => Some(why),
-        Ok(StopPermit::NotAsked { .. }) | Err(_) => by_metadata(brokers, cluster, resolved, observed, id).await,
+        // One that does not work may wait for a controller for ever, and a restart be its cure.
+        Ok(StopPermit::Unanswered { why }) if works => Some(why),
+        Ok(StopPermit::Unanswered { .. } | StopPermit::NotAsked { .. }) | Err(_) => {
+            by_metadata(brokers, cluster, resolved, observed, id).await
+        }
     };
     StopAnswer { id, refusal }
 }

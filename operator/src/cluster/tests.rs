@@ -209,7 +209,10 @@ fn a_lost_volume_that_alone_held_partitions_waits_for_the_users_word() {
     assert_eq!(fixture.ready(), ("False".to_owned(), "DataMissing".to_owned()));
     let (_, _, message) = fixture.condition("DataMissing").unwrap();
     let uid = fixture.observed.claims["data-demo-broker-2"].uid().unwrap();
-    assert!(message.contains(&format!("{ALLOW_FORMAT}={uid}")) && message.contains("records that only it had"), "{message}");
+    assert!(
+        message.contains(&format!("{ALLOW_FORMAT}={uid}")) && message.contains("records that only it had"),
+        "{message}"
+    );
     assert_eq!(fixture.condition("QuorumReady").unwrap().1, "VoterBehind");
     fixture.annotate(ALLOW_FORMAT, &uid);
     let told = story(&mut fixture);

@@ -123,6 +123,17 @@ async fn whether_a_broker_may_stop_it_says_itself_and_for_an_old_one_the_others_
     assert_eq!(ask(&nodes, &fixture, 0).await, None);
     assert_eq!(ask(&nodes, &fixture, 1).await.as_deref(), Some("broker 0 holds the permit"));
     assert_eq!(ask(&nodes, &fixture, 2).await.as_deref(), Some("orders-4 has 2 of 3 replicas in sync"));
+    nodes.permits.insert(admin(2), StopPermit::Unanswered { why: "no quorum".to_owned() });
+    assert_eq!(ask(&nodes, &fixture, 2).await.as_deref(), Some("no quorum"));
+    set_ready(fixture.pod("demo-broker-2"), false);
+    let told = ask(&nodes, &fixture, 2).await;
+    assert_eq!(
+        told.as_deref(),
+        Some("orders-4 has 2 of 3 replicas in sync"),
+        "one that is not ready may wait for ever"
+    );
+    set_ready(fixture.pod("demo-broker-2"), true);
+    nodes.permits.clear();
     nodes.nodes.clear();
     let silence = ask(&nodes, &fixture, 2).await.unwrap();
     assert!(silence.contains("nobody says whether partitions need it"), "{silence}");
