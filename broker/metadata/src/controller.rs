@@ -5,6 +5,7 @@
 mod alter_partition;
 #[cfg(test)]
 mod broker_tests;
+mod caught_up;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -27,10 +28,12 @@ mod registration;
 #[cfg(test)]
 mod replication_tests;
 mod sessions;
+mod stop_permit;
 #[cfg(test)]
 mod tests;
 
 pub use alter_partition::{AlterPartitionError, AlteredPartition, PartitionState, alter_partition_response};
+pub use caught_up::{CatchingUp, catching_up};
 pub use configs::{AlterConfigsError, ConfigOperation, ConfigRules, InvalidConfig};
 pub use create_partitions::CreatePartitionsError;
 pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
@@ -45,6 +48,7 @@ pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBl
 pub use registration::{
     BrokerNotRegistered, ControllerRegistrationUnsupported, Registered, Registration, RegistrationError,
 };
+pub use stop_permit::{HinderingPartition, Hindrance, MAX_NAMED_PARTITIONS, STOP_PERMIT, StopDecision, StopRefusal};
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,6 +60,7 @@ use crate::{BrokerRegistration, Image, ReplayError};
 use partition_index::PartitionIndex;
 use periodic_elections::PeriodicElections;
 use sessions::Sessions;
+use stop_permit::StopPermits;
 
 /// The request of a user makes no more records than this, so that they fit one batch. What a broker's coming or going changes may be more: each of
 /// those records holds by itself, and they are appended in as many batches as they need.
@@ -119,6 +124,8 @@ pub struct Controller {
     sessions: Sessions,
     /// Soft, too.
     periodic: PeriodicElections,
+    /// Soft, too.
+    permits: StopPermits,
 }
 
 impl Controller {
@@ -126,12 +133,14 @@ impl Controller {
     #[must_use]
     pub fn new(head: Image) -> Self {
         let index = PartitionIndex::of(&head);
-        Self { head, index, sessions: Sessions::default(), periodic: PeriodicElections::default() }
+        Self { head, index, ..Self::default() }
     }
 
     /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of.
     pub fn activate(&mut self, now: Duration) {
         self.periodic = PeriodicElections::begin(now);
+        // A cluster whose log is empty had no controller that could have given one.
+        self.permits = StopPermits::begin(now, self.head.features.metadata_version() == 0);
         self.sessions = Sessions::default();
         for broker in self.head.brokers.iter().filter(|broker| !broker.fenced) {
             self.sessions.touch(broker.id, broker.epoch, now, None);

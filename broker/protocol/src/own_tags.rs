@@ -1,6 +1,13 @@
 //! Tagged fields (KIP-482) that our nodes put into Kafka's messages for each other: all of them stand here. Their numbers are far from
 //! Kafka's, which count from 0, and who does not know them passes over them. None may change what a message means to Apache Kafka.
 
+mod stop;
+
+pub use stop::{
+    NeedingPartition, StopAnswer, StopOutcome, StopQuestion, read_stop_answer, read_stop_question, stop_answer,
+    stop_question,
+};
+
 use crate::wire::UnknownTags;
 
 /// In the ApiVersionsResponse of a controller's listener, empty: it gives an id to a broker that registers without one.
@@ -18,6 +25,12 @@ pub fn gives_broker_ids() -> UnknownTags<'static> {
 #[must_use]
 pub fn are_broker_ids_given(tags: &UnknownTags<'_>) -> bool {
     tags.iter().any(|(tag, _)| tag == GIVES_BROKER_IDS)
+}
+
+/// Whether an ApiVersionsResponse is that of a controller of ours, which may be asked what Apache Kafka's does not know.
+#[must_use]
+pub fn is_ours(tags: &UnknownTags<'_>) -> bool {
+    are_broker_ids_given(tags)
 }
 
 /// The tags of a BrokerRegistrationResponse that gives `id`.

@@ -160,11 +160,7 @@ impl Controller {
     }
 
     pub(super) fn election_rules(&self, context: &Context<'_>, topic: &Topic) -> ElectionRules {
-        let resource = ConfigResource::topic(std::sync::Arc::clone(&topic.name));
-        let value = |key: &str| match self.head.configs.value(&resource, key) {
-            Some(value) => Some(value.to_owned()),
-            None => context.rules.inherited(&resource, key),
-        };
+        let value = |key: &str| self.topic_config(context, topic, key);
         let unclean = value(UNCLEAN_LEADER_ELECTION).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         // Asked for only where something hangs on it.
         let min_isr = if self.keeps_eligible() { value(MIN_IN_SYNC_REPLICAS) } else { None };
@@ -172,6 +168,20 @@ impl Controller {
         let replicas = topic.partitions.values().next().map_or(usize::MAX, |partition| partition.replicas.len());
         let election = if unclean { Election::Unclean } else { Election::Online };
         ElectionRules { min_isr: replicas.min(min_isr), election }
+    }
+
+    /// What is in force for the topic under `key`.
+    pub(super) fn topic_config(&self, context: &Context<'_>, topic: &Topic, key: &str) -> Option<String> {
+        let resource = ConfigResource::topic(std::sync::Arc::clone(&topic.name));
+        match self.head.configs.value(&resource, key) {
+            Some(value) => Some(value.to_owned()),
+            None => context.rules.inherited(&resource, key),
+        }
+    }
+
+    /// True when `broker` is up and has its replica on a directory that is online.
+    pub(super) fn may_lead(&self, broker: BrokerId, partition: &Partition) -> bool {
+        self.head.brokers.is_active(broker) && self.is_there(broker, partition)
     }
 
     /// True unless the directory of the replica is known to be offline.

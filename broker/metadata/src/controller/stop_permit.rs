@@ -1,0 +1,226 @@
+//! Whether a broker may stop now: what stopping it would take from its partitions, and the permit that one broker of the cluster holds at a
+//! time. The permit is soft, and ends by itself; it moves no leader and fences nobody, which the broker asks for when it stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barnabas_protocol::records::metadata::NoOpRecord;
+use barnabas_types::{BrokerId, Offset, Uuid};
+
+use super::{Context, Controller, Outcome, StaleBrokerEpoch};
+use crate::{Partition, Topic};
+
+/// For how long a permit is good. Until then the broker has to have begun its controlled shutdown, which everybody sees.
+pub const STOP_PERMIT: Duration = Duration::from_secs(30);
+/// Partitions that a refusal names at most; it counts all of them.
+pub const MAX_NAMED_PARTITIONS: usize = 20;
+
+/// Why a partition keeps its broker from stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Nobody else who has every record could lead it.
+    LosesLeader,
+    /// It is at its minimum of replicas in sync, and would take no more records with acks=all.
+    FallsBelowMinIsr {
+        /// `min.insync.replicas`.
+        min_isr: usize,
+    },
+}
+
+/// A partition that keeps its broker from stopping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HinderingPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// Who is in sync now.
+    pub isr: Arc<[BrokerId]>,
+    /// Why.
+    pub hindrance: Hindrance,
+}
+
+/// Why a broker may not stop now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopRefusal {
+    /// The controller before this one may have given a permit that is good for this long yet.
+    MayBeHeld {
+        /// For how long.
+        for_another: Duration,
+    },
+    /// Another broker may.
+    Held {
+        /// Which one.
+        by: BrokerId,
+        /// For how long, unless it stops before.
+        for_another: Duration,
+    },
+    /// It would take something from partitions.
+    Partitions {
+        /// Some of them, in the order of the topics' ids.
+        named: Vec<HinderingPartition>,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+/// Whether a broker may stop, and which metadata that was decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopDecision {
+    /// Everything before it was looked at.
+    pub metadata_end: Offset,
+    /// For how long it may, or why it may not.
+    pub permit: Result<Duration, StopRefusal>,
+}
+
+/// A permit that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Permit {
+    broker: BrokerId,
+    epoch: i64,
+    until: Duration,
+}
+
+/// The permit that somebody has, as the active controller alone knows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StopPermits {
+    given: Option<Permit>,
+    /// Until then one of the controller before may be good.
+    not_before: Duration,
+}
+
+impl StopPermits {
+    /// Those of a controller that takes over at `now`; `is_first` where there never was another.
+    pub(super) fn begin(now: Duration, is_first: bool) -> Self {
+        Self { given: None, not_before: if is_first { now } else { now + STOP_PERMIT } }
+    }
+}
+
+impl Controller {
+    /// Gives `broker` the permit to stop, or again to who has it. The response of one that is given leaves once a record is committed after
+    /// it was decided: a controller that has lost its quorum without knowing gives none.
+    ///
+    /// # Errors
+    /// The registration is not current.
+    pub fn permit_stop(
+        &mut self,
+        context: &Context<'_>,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<Outcome<StopDecision>, StaleBrokerEpoch> {
+        self.registered(broker, broker_epoch).ok_or(StaleBrokerEpoch { broker, epoch: broker_epoch })?;
+        let shares = self.shares_partitions(broker);
+        let permit = if shares { self.may_stop(context, broker) } else { Ok(STOP_PERMIT) };
+        match permit {
+            // Nobody has to wait for it, nor it for anybody.
+            Ok(_) if !shares => {}
+            Ok(_) => {
+                let until = context.now + STOP_PERMIT;
+                self.permits.given = Some(Permit { broker, epoch: broker_epoch, until });
+            }
+            // It had asked before, and things have changed since.
+            Err(_) => self.release(broker),
+        }
+        let records = if permit.is_ok() { vec![NoOpRecord::default().into()] } else { Vec::new() };
+        Ok(Outcome { records, response: StopDecision { metadata_end: context.next_offset, permit } })
+    }
+
+    /// Takes back the permit of `broker`, if it has one.
+    ///
+    /// # Errors
+    /// The registration is not current.
+    pub fn release_stop_permit(
+        &mut self,
+        context: &Context<'_>,
+        broker: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<Outcome<Offset>, StaleBrokerEpoch> {
+        self.registered(broker, broker_epoch).ok_or(StaleBrokerEpoch { broker, epoch: broker_epoch })?;
+        self.release(broker);
+        Ok(Outcome { records: Vec::new(), response: context.next_offset })
+    }
+
+    /// Where the metadata ends now: nothing that was decided before lies behind it. As with a permit, only a controller that has its
+    /// quorum can say so.
+    #[must_use]
+    pub fn metadata_end(&self, context: &Context<'_>) -> Outcome<Offset> {
+        let end = context.next_offset;
+        Outcome { records: vec![NoOpRecord::default().into()], response: end }
+    }
+
+    fn may_stop(&self, context: &Context<'_>, broker: BrokerId) -> Result<Duration, StopRefusal> {
+        let left = |until: Duration| Some(until.saturating_sub(context.now)).filter(|left| !left.is_zero());
+        let others = self.head.brokers.iter().any(|other| other.id != broker && !other.fenced);
+        if let Some(for_another) = left(self.permits.not_before).filter(|_| others) {
+            return Err(StopRefusal::MayBeHeld { for_another });
+        }
+        let other = self.permits.given.filter(|permit| permit.broker != broker && self.is_needed(*permit));
+        if let Some((permit, for_another)) = other.and_then(|permit| Some((permit, left(permit.until)?))) {
+            return Err(StopRefusal::Held { by: permit.broker, for_another });
+        }
+        match self.hindering(context, broker) {
+            (_, 0) => Ok(STOP_PERMIT),
+            (named, count) => Err(StopRefusal::Partitions { named, count }),
+        }
+    }
+
+    /// True when `broker` is in sync with a partition that others have, too.
+    fn shares_partitions(&self, broker: BrokerId) -> bool {
+        let mut partitions = self.index.in_sync(broker).filter_map(|key| self.find_partition(key));
+        partitions.any(|(_, partition)| partition.replicas.len() > 1)
+    }
+
+    /// A broker that has stopped, or has come back since, needs none: the ISRs say of themselves what it has left.
+    fn is_needed(&self, permit: Permit) -> bool {
+        self.registered(permit.broker, permit.epoch).is_some_and(|broker| !broker.fenced)
+    }
+
+    fn release(&mut self, broker: BrokerId) {
+        self.permits.given = self.permits.given.filter(|permit| permit.broker != broker);
+    }
+
+    /// The partitions that keep `broker` from stopping: the first of them, and how many there are.
+    fn hindering(&self, context: &Context<'_>, broker: BrokerId) -> (Vec<HinderingPartition>, usize) {
+        let (mut named, mut count) = (Vec::new(), 0);
+        let mut last: Option<(Uuid, usize)> = None;
+        for key in self.index.in_sync(broker) {
+            let Some((topic, partition)) = self.find_partition(key) else { continue };
+            let min_isr = match last {
+                Some((id, min_isr)) if id == topic.id => min_isr,
+                _ => last.insert((topic.id, self.min_isr(context, topic))).1,
+            };
+            let Some(hindrance) = self.hindrance(broker, partition, min_isr) else { continue };
+            count += 1;
+            if named.len() < MAX_NAMED_PARTITIONS {
+                let (topic, isr) = (Arc::clone(&topic.name), Arc::clone(&partition.isr));
+                named.push(HinderingPartition { topic, partition: key.partition, isr, hindrance });
+            }
+        }
+        (named, count)
+    }
+
+    /// What the partition would lose without `broker`, which is in its ISR. One without another replica hinders nobody, and one that needs
+    /// all of its replicas no more than by its leader: staying would never end it.
+    fn hindrance(&self, broker: BrokerId, partition: &Partition, min_isr: usize) -> Option<Hindrance> {
+        let replicas = partition.replicas.len();
+        if replicas < 2 {
+            return None;
+        }
+        let others: Vec<BrokerId> = partition.isr.iter().copied().filter(|&member| member != broker).collect();
+        let heirs = if others.is_empty() { partition.eligible_leaders() } else { &others };
+        let may_lead = |heir: &BrokerId| *heir != broker && self.may_lead(*heir, partition);
+        if partition.leader != BrokerId::NONE && !heirs.iter().any(may_lead) {
+            return Some(Hindrance::LosesLeader);
+        }
+        let is_at_minimum = partition.isr.len() >= min_isr && others.len() < min_isr;
+        (is_at_minimum && min_isr < replicas).then_some(Hindrance::FallsBelowMinIsr { min_isr })
+    }
+
+    fn min_isr(&self, context: &Context<'_>, topic: &Topic) -> usize {
+        let configured = self.topic_config(context, topic, super::elections::MIN_IN_SYNC_REPLICAS);
+        configured.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

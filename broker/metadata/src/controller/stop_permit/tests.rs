@@ -1,0 +1,188 @@
+//! Who may stop, one after the other.
+
+use barnabas_protocol::messages::create_topics::CreatableTopic;
+
+use super::*;
+use crate::controller::caught_up::{CatchingUp, catching_up};
+use crate::controller::heartbeat::Heartbeat;
+use crate::controller::tests::{ControllerContext, assigned, heartbeat};
+
+/// Three brokers, topic `a` on all of them, and a minimum of two in sync.
+fn three() -> ControllerContext {
+    with(vec![assigned("a", &[(0, &[1, 2, 3])])])
+}
+
+fn with(topics: Vec<CreatableTopic<'static>>) -> ControllerContext {
+    let mut context = ControllerContext::with_brokers(3);
+    context.inherit("min.insync.replicas", "2");
+    for result in context.create(topics) {
+        result.unwrap();
+    }
+    context
+}
+
+fn ask(context: &mut ControllerContext, broker: i32) -> Result<Duration, StopRefusal> {
+    let epoch = context.epoch(broker);
+    let outcome = context.decide(|controller, context| controller.permit_stop(context, BrokerId(broker), epoch));
+    let Outcome { records, response } = outcome.unwrap();
+    assert_eq!(response.metadata_end.0, context.next_offset());
+    assert_eq!(records.len(), usize::from(response.permit.is_ok()), "what is given has to be committed first");
+    context.apply(&records);
+    response.permit
+}
+
+fn hindered(result: Result<Duration, StopRefusal>) -> Vec<(String, i32, Hindrance)> {
+    let Err(StopRefusal::Partitions { named, count }) = result else { panic!("{result:?}") };
+    assert_eq!(named.len(), count.min(MAX_NAMED_PARTITIONS));
+    named.into_iter().map(|one| (one.topic.to_string(), one.partition, one.hindrance)).collect()
+}
+
+#[test]
+fn one_broker_may_stop_at_a_time_until_it_is_gone_gives_it_back_or_its_time_is_over() {
+    let mut context = three();
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    context.now += Duration::from_secs(10);
+    let held = |seconds| Err(StopRefusal::Held { by: BrokerId(1), for_another: Duration::from_secs(seconds) });
+    assert_eq!(ask(&mut context, 2), held(20));
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT), "who has it may ask again, and has it for longer");
+    assert_eq!(ask(&mut context, 2), held(30));
+
+    context.now += STOP_PERMIT;
+    assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT), "it has ended by itself");
+    let epoch = context.epoch(2);
+    let released = context.decide(|controller, context| controller.release_stop_permit(context, BrokerId(2), epoch));
+    assert_eq!(released.unwrap().response.0, context.next_offset());
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+
+    // It stops: from then on the ISR says what may be done.
+    let stop = Heartbeat { want_shut_down: true, ..heartbeat(1, context.epoch(1), context.next_offset()) };
+    context.beat(&stop);
+    assert_eq!(ask(&mut context, 2), held(30), "it is still on its way");
+    context.fence(1);
+    let minimum = Hindrance::FallsBelowMinIsr { min_isr: 2 };
+    assert_eq!(hindered(ask(&mut context, 2)), [("a".to_owned(), 0, minimum)]);
+}
+
+#[test]
+fn a_broker_stays_that_a_partition_needs_for_its_minimum_or_its_leader() {
+    let mut context = three();
+    context.fence(3);
+    for broker in [1, 2] {
+        let minimum = Hindrance::FallsBelowMinIsr { min_isr: 2 };
+        assert_eq!(hindered(ask(&mut context, broker)), [("a".to_owned(), 0, minimum)]);
+    }
+    assert_eq!(ask(&mut context, 3), Ok(STOP_PERMIT), "who is in no ISR is missed nowhere");
+    context.fence(2);
+    assert_eq!(hindered(ask(&mut context, 1)), [("a".to_owned(), 0, Hindrance::LosesLeader)]);
+    // Nobody needs it for what nobody is led by.
+    context.fence(1);
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+}
+
+#[test]
+fn a_partition_under_its_minimum_keeps_only_who_could_not_be_followed() {
+    let mut context = with(vec![assigned("a", &[(0, &[1, 2, 3])])]);
+    context.inherit("min.insync.replicas", "1");
+    context.fence(3);
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT), "one of two is enough");
+    context.now += STOP_PERMIT;
+    context.inherit("min.insync.replicas", "3");
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT), "it is under its minimum, whoever stays");
+}
+
+#[test]
+fn a_partition_that_waiting_would_never_help_keeps_nobody() {
+    // One replica; and as many as have to be in sync.
+    let mut context = with(vec![assigned("single", &[(0, &[1])]), assigned("pair", &[(0, &[1, 2])])]);
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    // But its leader is missed.
+    context.fence(2);
+    context.now += STOP_PERMIT;
+    assert_eq!(hindered(ask(&mut context, 1)), [("pair".to_owned(), 0, Hindrance::LosesLeader)]);
+}
+
+#[test]
+fn a_broker_that_shares_nothing_waits_for_nobody_and_nobody_for_it() {
+    let mut context = with(vec![assigned("single", &[(0, &[3])]), assigned("pair", &[(0, &[1, 2])])]);
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    assert_eq!(ask(&mut context, 3), Ok(STOP_PERMIT));
+    let held = Err(StopRefusal::Held { by: BrokerId(1), for_another: STOP_PERMIT });
+    assert_eq!(ask(&mut context, 2), held, "the permit is still the first one's");
+    let now = context.now;
+    context.controller.activate(now);
+    assert_eq!(ask(&mut context, 3), Ok(STOP_PERMIT), "whatever the controller before has said");
+}
+
+#[test]
+fn a_follower_whose_directory_is_lost_is_no_heir() {
+    let mut context = with(vec![assigned("pair", &[(0, &[1, 2])])]);
+    context.inherit("min.insync.replicas", "1");
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    let (epoch, directory) = (context.epoch(2), Uuid::from_u128(1002));
+    let lost = Heartbeat { offline_log_dirs: vec![directory], ..heartbeat(2, epoch, context.next_offset()) };
+    context.beat(&lost);
+    assert_eq!(hindered(ask(&mut context, 1)), [("pair".to_owned(), 0, Hindrance::LosesLeader)]);
+}
+
+#[test]
+fn a_refusal_names_some_partitions_and_counts_all() {
+    let partitions: Vec<(i32, &[i32])> = (0..50).map(|id| (id, &[1, 2, 3][..])).collect();
+    let mut context = with(vec![assigned("wide", &partitions)]);
+    context.fence(2);
+    let Err(StopRefusal::Partitions { named, count }) = ask(&mut context, 1) else { panic!("it must stay") };
+    assert_eq!((named.len(), count), (MAX_NAMED_PARTITIONS, 50));
+    assert_eq!(*named[0].isr, [BrokerId(1), BrokerId(3)]);
+}
+
+#[test]
+fn a_new_controller_waits_until_no_permit_of_the_one_before_can_be_good() {
+    let mut context = three();
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    let now = context.now;
+    context.controller.activate(now);
+    context.now += Duration::from_secs(29);
+    let refused = Err(StopRefusal::MayBeHeld { for_another: Duration::from_secs(1) });
+    assert_eq!(ask(&mut context, 2), refused);
+    context.now += Duration::from_secs(1);
+    assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT));
+    // The first of a cluster has nobody before it.
+    let mut first = Controller::default();
+    first.activate(Duration::from_secs(7));
+    assert_eq!(first.permits.not_before, Duration::from_secs(7));
+}
+
+#[test]
+fn who_has_lost_what_it_was_permitted_for_loses_the_permit() {
+    let mut context = three();
+    assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
+    context.fence(3);
+    assert!(ask(&mut context, 1).is_err(), "it is needed now");
+    assert_eq!(context.controller.permits.given, None);
+}
+
+#[test]
+fn who_is_not_registered_so_any_more_is_told_so() {
+    let mut context = three();
+    let stale = context.epoch(1) - 1;
+    let asked = context.decide(|controller, context| controller.permit_stop(context, BrokerId(1), stale));
+    assert_eq!(asked.unwrap_err(), StaleBrokerEpoch { broker: BrokerId(1), epoch: stale });
+    let released = context.decide(|controller, context| controller.release_stop_permit(context, BrokerId(9), 0));
+    assert_eq!(released.unwrap_err(), StaleBrokerEpoch { broker: BrokerId(9), epoch: 0 });
+}
+
+#[test]
+fn a_broker_has_caught_up_when_it_is_let_in_and_in_every_isr() {
+    let partitions: Vec<(i32, &[i32])> = (0..5).map(|id| (id, &[1, 2, 3][..])).collect();
+    let mut context = with(vec![assigned("wide", &partitions), assigned("elsewhere", &[(0, &[1, 2])])]);
+    let look = |context: &ControllerContext, broker| catching_up(context.controller.head(), BrokerId(broker), 2);
+    assert!(look(&context, 3).is_caught_up());
+    context.fence(3);
+    let topic: Arc<str> = "wide".into();
+    let behind = vec![(Arc::clone(&topic), 0), (topic, 1)];
+    assert_eq!(look(&context, 3), CatchingUp { is_fenced: true, behind: behind.clone(), behind_count: 5 });
+    context.start_broker(3, 33);
+    let back = look(&context, 3);
+    assert_eq!(back, CatchingUp { is_fenced: false, behind, behind_count: 5 });
+    assert!(!back.is_caught_up());
+    assert!(!look(&context, 9).is_caught_up(), "nobody knows it");
+}
