@@ -12,6 +12,8 @@ pub mod coordinator;
 #[cfg(test)]
 mod fixture_tests;
 pub mod format;
+#[cfg(test)]
+mod leaving_tests;
 pub mod logging;
 pub mod memory;
 pub mod metadata;

@@ -133,6 +133,11 @@ struct Serving {
 }
 
 impl Serving {
+    fn begin(tasks: impl FnOnce(&watch::Receiver<bool>) -> Vec<JoinHandle<()>>) -> Self {
+        let (stopping, stop) = watch::channel(false);
+        Self { tasks: tasks(&stop), stopping }
+    }
+
     async fn end(self) {
         self.stopping.send_replace(true);
         for task in self.tasks {
@@ -230,8 +235,8 @@ impl Running {
         Ok(running)
     }
 
-    /// Stops in the reverse order: clients first, then leadership, partitions, metadata. What was acknowledged is on disk, and
-    /// the next start needs no recovery.
+    /// Stops: leadership goes to others while clients are still served, then connections end, what fetches and keeps up, the controller, and
+    /// the logs. What was acknowledged is on disk, and the next start needs no recovery.
     ///
     /// # Errors
     /// A disk that could not be left clean; the next start recovers.

@@ -13,15 +13,16 @@ use barnabas_records::{BatchBuilder, Compression, batches};
 use barnabas_types::{BrokerId, Offset, Timestamp, TopicIdPartition, Uuid};
 
 use crate::quorum_tests::{Nodes, create};
+use crate::testing::Client;
 
-fn is_in_sync(image: &Image, name: &str, replicas: usize) -> bool {
+pub(crate) fn is_in_sync(image: &Image, name: &str, replicas: usize) -> bool {
     let topic = image.topics.named(name);
     topic.is_some_and(|topic| topic.partitions.values().all(|partition| partition.isr.len() == replicas))
 }
 
 impl Nodes {
     /// The topic's id, once every node knows it with all of its replicas in sync.
-    async fn in_sync(&self, name: &str, replicas: usize) -> Uuid {
+    pub(crate) async fn in_sync(&self, name: &str, replicas: usize) -> Uuid {
         for index in 0..3 {
             let Some(running) = &self.running[index] else { continue };
             let mut applied = running.node.controller.applied().watch();
@@ -38,29 +39,17 @@ impl Nodes {
     }
 
     /// The index of the node that leads the partition, as the node at `index` knows.
-    fn leader(&self, index: usize, key: TopicIdPartition) -> Option<usize> {
+    pub(crate) fn leader(&self, index: usize, key: TopicIdPartition) -> Option<usize> {
         let image = self.node(index).node.image();
         let leader = image.topics.partition(key)?.leader;
         (leader != BrokerId::NONE).then(|| usize::try_from(leader.0 - 1).unwrap())
     }
 
-    async fn produce(&self, leader: usize, key: TopicIdPartition, value: &str) -> (ErrorCode, i64) {
-        let mut builder = BatchBuilder::new(Offset(0), Compression::None);
-        builder.append(Timestamp(1), None, Some(value.as_bytes()), &[]).unwrap();
-        let batch = builder.build().unwrap();
-        let partition = PartitionProduceData {
-            index: key.partition,
-            records: Some(Records::Borrowed(&batch)),
-            ..Default::default()
-        };
-        let topic = TopicProduceData { topic_id: key.topic_id, partition_data: vec![partition], ..Default::default() };
-        let request = ProduceRequest { acks: -1, timeout_ms: 20_000, topic_data: vec![topic], ..Default::default() };
-        let response = self.client(leader).await.call(13, &request).await;
-        let answered = &response.responses[0].partition_responses[0];
-        (answered.error_code, answered.base_offset)
+    pub(crate) async fn produce(&self, leader: usize, key: TopicIdPartition, value: &str) -> (ErrorCode, i64) {
+        try_produce(&mut self.client(leader).await, key, value).await.unwrap()
     }
 
-    async fn offsets(&self, leader: usize, key: TopicIdPartition) -> Vec<Offset> {
+    pub(crate) async fn offsets(&self, leader: usize, key: TopicIdPartition) -> Vec<Offset> {
         let partition = FetchPartition {
             partition: key.partition,
             current_leader_epoch: -1,
@@ -87,6 +76,24 @@ impl Nodes {
         };
         batches(&bytes).map(|batch| batch.unwrap().header().base_offset).collect()
     }
+}
+
+/// The code and offset that a record with `value` gets.
+pub(crate) async fn try_produce(
+    client: &mut Client,
+    key: TopicIdPartition,
+    value: &str,
+) -> std::io::Result<(ErrorCode, i64)> {
+    let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+    builder.append(Timestamp(1), None, Some(value.as_bytes()), &[]).unwrap();
+    let batch = builder.build().unwrap();
+    let partition =
+        PartitionProduceData { index: key.partition, records: Some(Records::Borrowed(&batch)), ..Default::default() };
+    let topic = TopicProduceData { topic_id: key.topic_id, partition_data: vec![partition], ..Default::default() };
+    let request = ProduceRequest { acks: -1, timeout_ms: 20_000, topic_data: vec![topic], ..Default::default() };
+    let response = client.try_call(13, &request).await?;
+    let answered = &response.responses[0].partition_responses[0];
+    Ok((answered.error_code, answered.base_offset))
 }
 
 #[tokio::test]

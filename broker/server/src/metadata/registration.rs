@@ -1,6 +1,7 @@
 //! This node's own part in the metadata: it registers with the active controller, is let in once its partitions are open, is heard of
 //! every `broker.heartbeat.interval.ms`, and leaves before it stops.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,6 +21,9 @@ use crate::node::Node;
 const STEP: Duration = Duration::from_secs(60);
 /// How long until a broker registers again whose id is still another process's, or asks again to be let in.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// How long an answer is waited for that nobody needs any more.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The node may not take part.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +150,8 @@ impl BrokerLife {
         Ok(())
     }
 
-    /// Hands over what this broker leads and fences it. Returns when it may stop.
+    /// Hands over what this broker leads and fences it. Returns when it may stop: when it leads nothing, is in no ISR that others could
+    /// fill, and every broker that is up has applied so; or after 30 s, which is longer than the session of one that does not answer.
     ///
     /// # Errors
     /// The controller gives no answer; stopping all the same is what a crash does, and loses nothing.
@@ -174,12 +179,17 @@ impl BrokerLife {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
             }
-            // Once told to stop, nobody waits for an answer: `leave` asks for its own.
-            let heartbeat = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                heartbeat = self.heartbeat(false, self.node.runtime.deadline(STEP)) => heartbeat,
+            let mut heartbeat = pin!(self.heartbeat(false, self.node.runtime.deadline(STEP)));
+            let stopping = async { _ = stop.wait_for(|stop| *stop).await };
+            let heard = tokio::select! {
+                () = stopping => {
+                    // What is on its way must not arrive after the one that says that this broker leaves.
+                    let _late = tokio::time::timeout(LAST_WORD, heartbeat).await;
+                    return;
+                }
+                heard = &mut heartbeat => heard,
             };
-            match heartbeat {
+            match heard {
                 Ok(_) => {}
                 Err(RegistrationFailed::Controller(ControllerError::Stopped)) => return,
                 Err(RegistrationFailed::Stale) => {

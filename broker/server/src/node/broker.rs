@@ -20,8 +20,12 @@ pub struct BrokerPart {
     /// The listeners as clients are told, `NAME://host:port`.
     pub advertised: Vec<String>,
     life: BrokerLife,
+    /// What keeps the controller hearing of this broker.
+    heartbeats: Serving,
+    /// Connections.
     clients: Serving,
-    upkeep: [JoinHandle<()>; 2],
+    /// Fetchers, ISR updates, what looks after logs and directories.
+    background: Serving,
 }
 
 impl BrokerPart {
@@ -32,34 +36,56 @@ impl BrokerPart {
         let registration = registration::of_broker(node, &endpoints);
         let life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
         life.unfence().await?;
-        let (stopping, stop) = watch::channel(false);
-        let heartbeats = keep_heard_of(node, life.clone(), &stop);
+        let heartbeats = Serving::begin(|stop| vec![keep_heard_of(node, life.clone(), stop)]);
         // All metadata that was committed when this broker registered is applied now.
         let image = node.image();
         hosting(node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
+        let (stopping, stop) = watch::channel(false);
         watch_directories(node, &stop).await;
-        let upkeep = keep_up(node, &stop);
-        replicate(node, &stop);
-        let mut tasks = accept(node, sockets, &stop);
-        let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
-        tasks.extend([heartbeats, node.runtime.spawn_control(placement)]);
+        let mut tasks = keep_up(node, &stop);
+        tasks.extend(replicate(node, &stop));
+        let background = Serving { stopping, tasks };
+        let clients = Serving::begin(|stop| {
+            let mut tasks = accept(node, sockets, stop);
+            let placement = Arc::clone(&node.placement).keep(node.runtime.clone(), stop.clone());
+            tasks.push(node.runtime.spawn_control(placement));
+            tasks
+        });
         let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
-        Ok(Self { advertised, life, clients: Serving { stopping, tasks }, upkeep })
+        Ok(Self { advertised, life, heartbeats, clients, background })
     }
 
-    /// Stops serving, hands over what it leads, and returns its epoch.
+    /// Hands over what it leads while clients are served and fetchers run, so that nobody waits for a broker that is gone; then answers what
+    /// waits, and ends the rest. Returns its epoch.
+    ///
+    /// Where nobody could take over, leaving only takes the leadership away: then clients are answered first.
     pub(super) async fn stop(self, node: &Node) -> i64 {
-        self.clients.stopping.send_replace(true);
+        // Leaving sends its own: one that says otherwise must not follow it.
+        self.heartbeats.end().await;
+        let hands_over = could_hand_over(node);
+        if hands_over {
+            leave(&self.life).await;
+        }
         // Members that wait for their group would keep their connections open.
+        self.clients.stopping.send_replace(true);
         node.groups.resign().await;
         self.clients.end().await;
-        for rounds in self.upkeep {
-            let _ended = rounds.await;
+        if !hands_over {
+            leave(&self.life).await;
         }
-        if let Err(error) = self.life.leave().await {
-            tracing::warn!(%error, "stopping without having handed over");
-        }
+        self.background.end().await;
         self.life.epoch()
+    }
+}
+
+/// True when there is another broker that may lead.
+fn could_hand_over(node: &Node) -> bool {
+    node.image().brokers.iter().any(|broker| broker.is_active() && broker.id != node.broker_id)
+}
+
+async fn leave(life: &BrokerLife) {
+    if let Err(error) = life.leave().await {
+        tracing::warn!(%error, "stopping without having handed over");
     }
 }
 
@@ -110,19 +136,21 @@ pub(super) fn hosting(node: &Node) -> Hosting {
 }
 
 /// Fetches what others lead, and keeps the ISRs of what is led here, until the node stops.
-fn replicate(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
+fn replicate(node: &Arc<Node>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let runtime = &node.runtime;
-    runtime.spawn_data(replica::run_fetchers(Arc::clone(node), stop.clone()));
-    runtime.spawn_data(replica::carry_isr_updates(Arc::clone(node), stop.clone()));
-    runtime.spawn_data(replica::look_for_lag(Arc::clone(node), stop.clone()));
+    vec![
+        runtime.spawn_data(replica::run_fetchers(Arc::clone(node), stop.clone())),
+        runtime.spawn_data(replica::carry_isr_updates(Arc::clone(node), stop.clone())),
+        runtime.spawn_data(replica::look_for_lag(Arc::clone(node), stop.clone())),
+    ]
 }
 
 /// Retention and checkpoints, and compaction, until the node stops.
-fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let cleaner = Arc::new(cleaner(node));
     let (scrub, scrub_stops) = (scrub(node), stop.clone());
     node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, scrub_stops));
-    [node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
+    vec![node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
 }
 
 fn upkeep(node: &Node) -> Upkeep {

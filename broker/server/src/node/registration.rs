@@ -6,7 +6,7 @@ use barnabas_protocol::messages::{
 };
 use barnabas_types::BrokerId;
 
-use super::{Node, quorum};
+use super::{NO_BROKER_EPOCH, Node, quorum};
 use crate::config::BrokerConfig;
 
 /// Of its broker, which clients reach at `endpoints`.
@@ -17,6 +17,7 @@ pub fn of_broker(node: &Node, endpoints: &[BrokerEndpoint]) -> BrokerRegistratio
         cluster_id: node.cluster_id.to_string().into(),
         incarnation_id: node.incarnation_id,
         log_dirs,
+        previous_broker_epoch: node.directories.clean_broker_epoch().unwrap_or(NO_BROKER_EPOCH),
         ..of_nobody(&node.config, endpoints)
     }
 }

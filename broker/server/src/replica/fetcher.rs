@@ -36,6 +36,8 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// How long a peer that does not answer is waited for, beside the time that the request lets it wait.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long fetchers may take to end what they do.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a round waits for syncs before it goes on without the partitions that are not synced.
 const SYNC_PATIENCE_MS: u64 = 50;
 /// What an answer may have beside its records.
@@ -46,17 +48,25 @@ type Answered = (u64, Result<Box<Got>, ClientError>);
 /// A request that is under way, and the connection that it has.
 type UnderWay = BoxFuture<'static, Answered>;
 
-/// Runs the fetchers of this broker until `stop`.
+/// Runs the fetchers of this broker until `stop`. When it returns, none of them runs any more.
 pub async fn run(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     let surroundings = Arc::clone(node.replicas.surroundings());
+    let mut drivers = Vec::new();
     loop {
         let begun = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
             begun = surroundings.fetchers.begun() => begun,
         };
         for (key, inbox) in begun {
             let driver = Driver::new(Arc::clone(&node), key, inbox);
-            node.runtime.spawn_data(driver.run(stop.clone()));
+            drivers.push(node.runtime.spawn_data(driver.run(stop.clone())));
+        }
+    }
+    let deadline = node.runtime.deadline(END_PATIENCE);
+    for mut driver in drivers {
+        // One that asks a peer something beside its Fetch would wait for the answer.
+        if tokio::time::timeout_at(deadline, &mut driver).await.is_err() {
+            driver.abort();
         }
     }
 }
