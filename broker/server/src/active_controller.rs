@@ -9,6 +9,7 @@ use barnabas_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
 use barnabas_protocol::records::data::DefaultPrincipalData;
 use barnabas_protocol::{
     ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, RequestHeader, ResponseHeader, UnknownTags, frame_request,
+    own_tags,
 };
 use barnabas_types::{Segment, Segments};
 use bytes::{Bytes, BytesMut};
@@ -50,6 +51,15 @@ impl ControllerConnections {
     }
 }
 
+/// Whose controllers may be asked something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// It is Kafka's own.
+    Anybodys,
+    /// Apache Kafka's would misunderstand it.
+    Ours,
+}
+
 /// The attempt failed; another may not.
 enum Failed {
     /// This controller does not answer, or is not active any more.
@@ -70,6 +80,28 @@ impl Node {
         request: &Q,
         error_of: impl Fn(&Q::Response<'static>) -> ErrorCode,
     ) -> Result<Q::Response<'static>, ControllerError> {
+        self.ask_active((Asked::Anybodys, deadline), request, error_of).await
+    }
+
+    /// As [`Node::ask_controller`], what only a controller of ours understands: no other is asked.
+    ///
+    /// # Errors
+    /// No controller has answered by `deadline`, or the active one is not ours.
+    pub async fn ask_own_kind<Q: Request + Sync>(
+        self: &Arc<Self>,
+        deadline: Instant,
+        request: &Q,
+        error_of: impl Fn(&Q::Response<'static>) -> ErrorCode,
+    ) -> Result<Q::Response<'static>, ControllerError> {
+        self.ask_active((Asked::Ours, deadline), request, error_of).await
+    }
+
+    async fn ask_active<Q: Request + Sync>(
+        self: &Arc<Self>,
+        (asked, deadline): (Asked, Instant),
+        request: &Q,
+        error_of: impl Fn(&Q::Response<'static>) -> ErrorCode,
+    ) -> Result<Q::Response<'static>, ControllerError> {
         let mut active = self.controller.active();
         loop {
             let current = active.borrow_and_update().clone();
@@ -77,7 +109,7 @@ impl Node {
             let replaced = |now: &ActiveController| now.id.is_some() && *now != current;
             let mut others = active.clone();
             tokio::select! {
-                answered = self.ask_once(&current, request) => match answered {
+                answered = self.ask_once(&current, asked, request) => match answered {
                     Ok(response) if error_of(&response) != ErrorCode::NOT_CONTROLLER => return Ok(response),
                     Err(Failed::For(error)) => return Err(error),
                     Ok(_) | Err(Failed::Again) => {}
@@ -97,19 +129,21 @@ impl Node {
     async fn ask_once<Q: Request + Sync>(
         self: &Arc<Self>,
         active: &ActiveController,
+        asked: Asked,
         request: &Q,
     ) -> Result<Q::Response<'static>, Failed> {
         match active.id {
             None if active.epoch.0 < 0 && self.controller.has_stopped() => Err(Failed::For(ControllerError::Stopped)),
             None => Err(Failed::Again),
             Some(id) if id == self.broker_id => self.ask_own_controller(request).await,
-            Some(_) => self.ask_other_controller(active, request).await,
+            Some(_) => self.ask_other_controller(active, asked, request).await,
         }
     }
 
     async fn ask_other_controller<Q: Request>(
         &self,
         active: &ActiveController,
+        whose: Asked,
         request: &Q,
     ) -> Result<Q::Response<'static>, Failed> {
         let Some(address) = self.address(active) else { return Err(Failed::Again) };
@@ -122,6 +156,9 @@ impl Node {
                 None => Outgoing::open(&address, &settings).await,
             };
             let asked = match connection {
+                Ok(connection) if whose == Asked::Ours && !own_tags::is_ours(connection.tags()) => {
+                    return Err(Failed::For(ControllerError::NotOurs));
+                }
                 Ok(mut connection) => {
                     let answered = connection.call(request, Q::KEY.answered_versions()).await;
                     answered.map(|response| (response, connection))

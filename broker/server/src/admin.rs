@@ -1,5 +1,7 @@
-//! The admin port: `/metrics`, the three probes and the log level, over plain HTTP/1.1. Carries no client data and
-//! changes nothing but the log level.
+//! The admin port: `/metrics`, the three probes, the log level, and what an operator asks before it stops this broker, over plain HTTP/1.1.
+//! Carries no client data and changes nothing but the log level and who holds the permit to stop.
+
+pub(crate) mod stopping;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::logging::LogLevel;
 use crate::metrics::Metrics;
 use crate::runtime::Runtime;
+pub use stopping::RegisteredBroker;
 
 /// Scrapers and probes that may be connected at once.
 const MAX_CONNECTIONS: usize = 64;
@@ -42,6 +45,8 @@ pub struct Admin {
     pub health: Arc<dyn Health>,
     /// The node's log level.
     pub log_level: LogLevel,
+    /// The node's broker, for what its stopping needs.
+    pub broker: RegisteredBroker,
     /// Threads.
     pub runtime: Runtime,
 }
@@ -85,6 +90,11 @@ async fn serve_connection(admin: Arc<Admin>, stream: TcpStream) {
 
 impl Admin {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let deadline = |patience| self.runtime.deadline(patience);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        if let Some(answer) = stopping::answer(&self.broker, &method, &path, deadline).await {
+            return answer;
+        }
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/metrics") => self.metrics_page().await,
             (&Method::GET | &Method::HEAD, "/livez") => probe(self.health.live()),
@@ -95,7 +105,14 @@ impl Admin {
             (_, "/metrics" | "/livez" | "/readyz" | "/startupz" | "/log-level") => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET (and /log-level PUT)\n".to_owned())
             }
-            _ => text(StatusCode::NOT_FOUND, "try /metrics, /livez, /readyz, /startupz or /log-level\n".to_owned()),
+            (_, stopping::PERMIT | stopping::CAUGHT_UP) => {
+                let what = "/permits/stop takes POST and DELETE, /caught-up takes GET\n";
+                text(StatusCode::METHOD_NOT_ALLOWED, what.to_owned())
+            }
+            _ => {
+                let what = "try /metrics, /livez, /readyz, /startupz, /log-level, /permits/stop or /caught-up\n";
+                text(StatusCode::NOT_FOUND, what.to_owned())
+            }
         }
     }
 
@@ -184,6 +201,7 @@ mod tests {
             metrics: Arc::new(Metrics::new().unwrap()),
             health: Arc::new(NotReady),
             log_level,
+            broker: RegisteredBroker::default(),
             runtime: Runtime::current(),
         };
         let server = tokio::spawn(serve(Arc::new(admin), socket, Runtime::current()));
@@ -204,6 +222,13 @@ mod tests {
         assert!(get("/livez").await.starts_with("HTTP/1.1 200 "));
         let ready = get("/readyz").await;
         assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("recovering 3 of 7 partitions\n"), "{ready}");
+    }
+
+    #[tokio::test]
+    async fn what_a_broker_has_to_answer_is_refused_while_there_is_none() {
+        let answer = get("/caught-up").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("application/json"), "{answer}");
+        assert!(get("/permits/stop").await.starts_with("HTTP/1.1 405 "));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ mod internal_topics;
 mod quorum;
 mod registration;
 mod rules;
+mod staying;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::active_controller::ControllerConnections;
-use crate::admin::{Admin, Health as _};
+use crate::admin::{Admin, Health as _, RegisteredBroker};
 use crate::api::FetchSessions;
 use crate::config::{Boot, BrokerConfig, GroupsConfig, Settings, TopicToCreate};
 use crate::connection::{self, ConnectionLimits, Listener, ListenerKind, OpenConnections, Placement};
@@ -160,8 +161,8 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let sockets = bind(&boot.config).await?;
         let metrics = Arc::new(Metrics::new()?);
-        let health = Arc::new(NodeHealth::default());
-        let admin = serve_admin(&boot.config, &metrics, &health, log_level, &runtime).await?;
+        let (health, registered) = (Arc::new(NodeHealth::default()), RegisteredBroker::default());
+        let admin = serve_admin(&boot.config, &metrics, (&health, &registered), log_level, &runtime).await?;
         let incarnation_id = runtime.random_uuid();
         let node_id = given_id::settle(&mut boot, format, &sockets, incarnation_id, &runtime).await?;
         let (config, settings) = (Arc::new(boot.config), Arc::new(boot.settings));
@@ -221,7 +222,7 @@ impl Running {
             register_controller(&node, &registration::of_controller(&node)).await?;
         }
         let broker = match node.config.roles.broker {
-            true => Some(BrokerPart::start(&node, sockets).await?),
+            true => Some(BrokerPart::start(&node, sockets, &registered).await?),
             false => None,
         };
         if broker.is_some() {
@@ -233,6 +234,21 @@ impl Running {
             running.create_topics(boot.create_topics).await;
         }
         Ok(running)
+    }
+
+    /// What the admin port answers for.
+    #[cfg(test)]
+    pub(crate) fn registered(&self) -> RegisteredBroker {
+        let registered = RegisteredBroker::default();
+        _ = self.broker.as_ref().map(|broker| registered.set(broker.life().clone()));
+        registered
+    }
+
+    /// Returns once the broker of this node may stop: nobody needs it any more, or `barnabas.shutdown.grace.ms` is over.
+    pub async fn stay_while_needed(&self) {
+        if let Some(broker) = &self.broker {
+            broker.stay_while_needed(&self.node).await;
+        }
     }
 
     /// Stops: leadership goes to others while clients are still served, then connections end, what fetches and keeps up, the controller, and
@@ -335,7 +351,7 @@ async fn bind(config: &BrokerConfig) -> anyhow::Result<Vec<Socket>> {
 async fn serve_admin(
     config: &BrokerConfig,
     metrics: &Arc<Metrics>,
-    health: &Arc<NodeHealth>,
+    (health, broker): (&Arc<NodeHealth>, &RegisteredBroker),
     log_level: LogLevel,
     runtime: &Runtime,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
@@ -351,8 +367,8 @@ async fn serve_admin(
         .await?
         .with_context(|| format!("cannot listen on {address} (barnabas.admin.listener; empty switches it off)"))?;
     tracing::info!("admin port: http://{}/metrics", listening.address);
-    let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    let admin = Arc::new(Admin { metrics, health, log_level, runtime: runtime.clone() });
+    let (metrics, health, broker) = (Arc::clone(metrics), Arc::clone(health), Arc::clone(broker));
+    let admin = Arc::new(Admin { metrics, health, log_level, broker, runtime: runtime.clone() });
     Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
 }
 

@@ -36,14 +36,20 @@ async fn try_start(boot: Boot) -> anyhow::Result<Running> {
 pub(crate) struct Nodes {
     pub(crate) directories: Vec<tempfile::TempDir>,
     ports: Vec<u16>,
+    /// Further lines in the properties of each.
+    properties: String,
     pub(crate) running: Vec<Option<Running>>,
 }
 
 impl Nodes {
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    pub(crate) async fn start_with(properties: &str) -> Self {
         let directories = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let ports = (0..3).map(|_| free_port()).collect();
-        let mut nodes = Self { directories, ports, running: Vec::new() };
+        let mut nodes = Self { directories, ports, properties: properties.to_owned(), running: Vec::new() };
         let starts = (0..3).map(|index| nodes.start_one(index));
         nodes.running = futures::future::join_all(starts).await.into_iter().map(Some).collect();
         nodes
@@ -78,8 +84,9 @@ impl Nodes {
         let port = self.ports[index];
         let text = format!(
             "process.roles=broker,controller\ncontroller.listener.names=CONTROLLER\ncontroller.quorum.voters={}\nnode.id={id}\n\
-             listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:{port}\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n",
-            voters.join(",")
+             listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:{port}\nadvertised.listeners=PLAINTEXT://127.0.0.1:0\n{}",
+            voters.join(","),
+            self.properties
         );
         let mut boot = booted(self.directories[index].path(), &text);
         boot.cluster_id = Some(CLUSTER.into());

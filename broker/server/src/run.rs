@@ -15,7 +15,8 @@ use crate::runtime::Runtime;
 /// How long background threads may take once everything is closed.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a broker until SIGTERM or SIGINT. A second signal ends the process at once.
+/// Runs a broker until SIGTERM or SIGINT. A second signal ends its waiting until others can do without it; one more, or one while it stops, ends
+/// the process at once.
 ///
 /// # Errors
 /// The broker could not start, or could not go on.
@@ -67,11 +68,19 @@ async fn serve(
         _ = interrupt.recv() => return Ok(()),
     };
     announce(&running, began.elapsed());
-    let failed = tokio::select! {
+    let mut failed = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
         () = running.failed() => true,
     };
+    if !failed {
+        tokio::select! {
+            () = running.stay_while_needed() => {}
+            _ = terminate.recv() => tracing::info!("told twice to stop: it stays no longer"),
+            _ = interrupt.recv() => tracing::info!("told twice to stop: it stays no longer"),
+            () = running.failed() => failed = true,
+        }
+    }
     tracing::info!("stopping");
     let stopped = tokio::select! {
         stopped = running.stop() => stopped,

@@ -1,19 +1,35 @@
-//! BrokerHeartbeat: a broker lets the controller hear of it, and hears whether it may lead or stop. Decided there.
+//! BrokerHeartbeat: a broker lets the controller hear of it, and hears whether it may lead or stop. One of ours may ask more (`stop.rs`).
+//! Decided there.
 
 use std::time::Duration;
 
 use barnabas_metadata::Heartbeat;
-use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+use barnabas_protocol::{ErrorCode, own_tags};
 use barnabas_types::{BrokerId, Offset};
 
 use super::RequestContext;
+
+mod stop;
 
 /// The request carries no time limit of its own; the next heartbeat follows.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes a heartbeat.
 pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_>) -> BrokerHeartbeatResponse<'static> {
+    let deadline = context.node.runtime.deadline(TIMEOUT);
+    let refused = |error_code| BrokerHeartbeatResponse { error_code, ..BrokerHeartbeatResponse::default() };
+    // A question is no heartbeat: it must not let a broker in that is about to stop.
+    if let Some(question) = own_tags::read_stop_question(&request.unknown_tags) {
+        let broker = (BrokerId(request.broker_id), request.broker_epoch);
+        return match stop::answer(context, question, broker, deadline).await {
+            Ok(answer) => BrokerHeartbeatResponse {
+                unknown_tags: own_tags::stop_answer(&answer),
+                ..BrokerHeartbeatResponse::default()
+            },
+            Err(code) => refused(code),
+        };
+    }
     let heartbeat = Heartbeat {
         broker_id: BrokerId(request.broker_id),
         broker_epoch: request.broker_epoch,
@@ -23,12 +39,10 @@ pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_
         offline_log_dirs: request.offline_log_dirs,
         cordoned_log_dirs: request.cordoned_log_dirs,
     };
-    let deadline = context.node.runtime.deadline(TIMEOUT);
     let decided = context
         .node
         .controller
         .try_decide_committed(deadline, move |controller, decision| controller.heartbeat(decision, &heartbeat));
-    let refused = |error_code| BrokerHeartbeatResponse { error_code, ..BrokerHeartbeatResponse::default() };
     match decided.await {
         Ok(Ok(reply)) => BrokerHeartbeatResponse {
             is_caught_up: reply.is_caught_up,

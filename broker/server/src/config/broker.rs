@@ -108,6 +108,8 @@ section! {
         metadata_max_idle_interval_ms: i64 = "metadata.max.idle.interval.ms",
         broker_session_timeout_ms: i64 = "broker.session.timeout.ms",
         broker_heartbeat_interval_ms: i64 = "broker.heartbeat.interval.ms",
+        /// 0 for not at all.
+        shutdown_grace_ms: i64 = "barnabas.shutdown.grace.ms",
         auto_leader_rebalance_enable: bool = "auto.leader.rebalance.enable",
         leader_imbalance_check_interval_seconds: i64 = "leader.imbalance.check.interval.seconds",
         unclean_leader_election_interval_ms: i64 = "unclean.leader.election.interval.ms",

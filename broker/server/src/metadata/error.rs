@@ -22,6 +22,9 @@ pub enum ControllerError {
     /// The active controller does not understand what it is asked, or its answer is not understood.
     #[error("the active controller cannot be asked: {0}; run the same release on all nodes")]
     Unserved(Arc<str>),
+    /// The active controller is Apache Kafka's, or an older release's.
+    #[error("the active controller is not one of this release: nobody can be asked whether a broker may stop")]
+    NotOurs,
     /// The controller has stopped.
     #[error("the controller has stopped; the log of this broker says why")]
     Stopped,
@@ -45,7 +48,7 @@ impl ControllerError {
             // Clients try again after it.
             Self::NoRoom(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
-            Self::Unserved(_) => ErrorCode::UNSUPPORTED_VERSION,
+            Self::Unserved(_) | Self::NotOurs => ErrorCode::UNSUPPORTED_VERSION,
         }
     }
 }

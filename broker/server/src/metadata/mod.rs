@@ -7,6 +7,7 @@ mod owner;
 mod producer_ids;
 mod publish;
 mod registration;
+mod stop_permit;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub use error::ControllerError;
 pub use producer_ids::{ProducerIdError, ProducerIds};
 pub use publish::{ActiveController, Applied, Change, Published, Publisher, Subscriber};
 pub use registration::{BrokerLife, Directories, DirectoryNews, RegistrationFailed, register_controller};
+pub use stop_permit::{Aged, reason_to_stay};

@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use barnabas_protocol::ErrorCode;
@@ -101,6 +101,8 @@ pub struct BrokerLife {
     directories: Directories,
     registration: Arc<BrokerRegistrationRequest<'static>>,
     epoch: Arc<AtomicI64>,
+    /// True when no controller has answered what was asked last.
+    pub(super) is_unanswered: Arc<AtomicBool>,
 }
 
 impl BrokerLife {
@@ -114,12 +116,16 @@ impl BrokerLife {
         registration: BrokerRegistrationRequest<'static>,
         directories: Directories,
     ) -> Result<Self, RegistrationFailed> {
-        let life =
-            Self { node, directories, registration: Arc::new(registration), epoch: Arc::new(AtomicI64::new(-1)) };
+        let (registration, epoch) = (Arc::new(registration), Arc::new(AtomicI64::new(-1)));
+        let life = Self { node, directories, registration, epoch, is_unanswered: Arc::default() };
         let deadline = life.node.runtime.deadline(STEP);
         life.register_by(deadline).await?;
         life.applied(Offset(life.epoch() + 1), deadline).await?;
         Ok(life)
+    }
+
+    pub(super) const fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     /// The broker epoch.
@@ -161,8 +167,11 @@ impl BrokerLife {
         const LEAVE: Duration = Duration::from_secs(30);
         /// Where no controller answers for so long, all nodes are stopping: nobody would take over.
         const NOBODY: Duration = Duration::from_secs(5);
+        /// The same where none has answered before.
+        const STILL_NOBODY: Duration = Duration::from_secs(1);
+        let patience = if self.is_unanswered.load(Ordering::Relaxed) { STILL_NOBODY } else { NOBODY };
         for round in 0..ROUNDS {
-            if self.heartbeat(true, self.node.runtime.deadline(NOBODY)).await?.should_shut_down {
+            if self.heartbeat(true, self.node.runtime.deadline(patience)).await?.should_shut_down {
                 break;
             }
             if round > 0 {
@@ -230,7 +239,7 @@ impl BrokerLife {
         }
     }
 
-    async fn applied(&self, end: Offset, deadline: Instant) -> Result<(), ControllerError> {
+    pub(super) async fn applied(&self, end: Offset, deadline: Instant) -> Result<(), ControllerError> {
         let reached = tokio::time::timeout_at(deadline, self.node.controller.applied().reached(end)).await;
         reached.map_err(|_| ControllerError::TimedOut)?.map_err(|_| ControllerError::Stopped)
     }

@@ -7,7 +7,8 @@ use barnabas_metadata::BrokerEndpoint;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Node, Serving, Socket, accept, milliseconds, registration};
+use super::{Node, Serving, Socket, accept, milliseconds, registration, staying};
+use crate::admin::RegisteredBroker;
 use crate::config::{BrokerConfig, CleanerConfig, Layers};
 use crate::metadata::{BrokerLife, Directories, DirectoryNews};
 use crate::replica;
@@ -30,11 +31,17 @@ pub struct BrokerPart {
 
 impl BrokerPart {
     /// Registers, waits until everything committed up to then is in force here, is let in, and serves.
-    pub(super) async fn start(node: &Arc<Node>, sockets: Vec<Socket>) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        node: &Arc<Node>,
+        sockets: Vec<Socket>,
+        registered: &RegisteredBroker,
+    ) -> anyhow::Result<Self> {
         hosting(node).remove_leftovers();
         let endpoints = endpoints(&node.config, &sockets);
         let registration = registration::of_broker(node, &endpoints);
         let life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
+        // Who starts it wants to know how far it has come.
+        _ = registered.set(life.clone());
         life.unfence().await?;
         let heartbeats = Serving::begin(|stop| vec![keep_heard_of(node, life.clone(), stop)]);
         // All metadata that was committed when this broker registered is applied now.
@@ -53,6 +60,16 @@ impl BrokerPart {
         });
         let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
         Ok(Self { advertised, life, heartbeats, clients, background })
+    }
+
+    #[cfg(test)]
+    pub(super) const fn life(&self) -> &BrokerLife {
+        &self.life
+    }
+
+    /// See [`super::Running::stay_while_needed`].
+    pub(super) async fn stay_while_needed(&self, node: &Node) {
+        staying::stay_while_needed(node, &self.life).await;
     }
 
     /// Hands over what it leads while clients are served and fetchers run, so that nobody waits for a broker that is gone; then answers what
