@@ -13,6 +13,9 @@ use crate::text::TextFileError;
 pub const META_PROPERTIES: &str = "meta.properties";
 /// The file that says that all was synced when the broker stopped; removed at start.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// The file of ours that says since which registration of the broker everything was kept that it was counted for, also through a kill.
+/// Apache Kafka passes over it.
+pub const KEPT_EPOCH: &str = ".barnabas_kept_epoch";
 /// The file that names the topic of a partition's directory.
 pub const PARTITION_METADATA: &str = "partition.metadata";
 
@@ -177,6 +180,56 @@ pub fn take_clean_shutdown(fs: &dyn Fs, directory: &Path) -> Result<Option<i64>,
     fs.sync_directory(directory)?;
     let parsed = serde_json::from_slice::<CleanShutdown>(&contents);
     Ok(Some(parsed.map_or(unknown_epoch(), |parsed| parsed.broker_epoch)))
+}
+
+/// What `.barnabas_kept_epoch` holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KeptEpoch {
+    version: i32,
+    /// The epoch of the broker since whose beginning everything was kept that it was counted for.
+    #[serde(rename = "brokerEpoch")]
+    pub broker_epoch: i64,
+    /// The release that says so: another may have kept things differently.
+    pub release: String,
+    /// The ids of all directories that the broker had, in order.
+    pub directories: Vec<String>,
+}
+
+impl KeptEpoch {
+    /// That of `release`, which has `directories`.
+    #[must_use]
+    pub fn new(broker_epoch: i64, release: &str, directories: impl IntoIterator<Item = Uuid>) -> Self {
+        let mut directories: Vec<String> = directories.into_iter().map(|id| id.to_string()).collect();
+        directories.sort_unstable();
+        Self { version: 0, broker_epoch, release: release.to_owned(), directories }
+    }
+
+    /// Writes it into `directory`, durably.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn write(&self, fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
+        replace(fs, &directory.join(KEPT_EPOCH), &serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What `directory` says; None where it says nothing, or nothing that is understood.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn read(fs: &dyn Fs, directory: &Path) -> Result<Option<Self>, IoError> {
+        let contents = read_bounded(fs, &directory.join(KEPT_EPOCH), LIMIT_BYTES)?;
+        let parsed = contents.and_then(|contents| serde_json::from_slice::<Self>(&contents).ok());
+        Ok(parsed.filter(|parsed| parsed.version == 0 && parsed.broker_epoch >= 0))
+    }
+
+    /// Has `directory` say nothing from here on, durably.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn remove(fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
+        fs.remove_file(&directory.join(KEPT_EPOCH))?;
+        fs.sync_directory(directory)
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
-//! Brokers that stop, on three whole nodes in one process: who may, how long they stay, and what clients see of it.
+//! Brokers that stop, on three whole nodes in one process: who may, how long they stay, and what clients see of it; and with which epoch they
+//! come back.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use barnabas_log::fs::RealFs;
+use barnabas_log::identity::{CLEAN_SHUTDOWN, KeptEpoch};
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::CreateTopicsRequest;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
@@ -205,4 +208,86 @@ async fn start(directory: &Path) -> Running {
 async fn client(running: &Running) -> Client {
     let (_, address) = running.advertised()[0].split_once("://").unwrap();
     Client::to(address).await
+}
+
+/// The epoch and the incarnation under which a node is registered.
+fn registered(running: &Running) -> (i64, barnabas_types::Uuid) {
+    let image = running.node.image();
+    let broker = image.brokers.get(running.node.broker_id).unwrap();
+    (broker.epoch, broker.incarnation_id)
+}
+
+/// What the directory promises.
+fn promised(directory: &Path) -> Option<i64> {
+    KeptEpoch::read(&RealFs, directory).unwrap().map(|promise| promise.broker_epoch)
+}
+
+#[tokio::test]
+async fn a_broker_registers_with_the_epoch_that_it_has_kept_and_without_where_it_has_lost_something() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path();
+    let running = start(directory).await;
+    let mut producer = client(&running).await;
+    assert_eq!(create(&mut producer, "kept", 1).await, ErrorCode::NONE);
+    let topic_id = running.node.image().topics.named("kept").unwrap().id;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    assert_eq!(try_produce(&mut producer, key, "one").await.unwrap(), (ErrorCode::NONE, 0));
+    drop(producer);
+    let (first, _) = registered(&running);
+    assert_eq!(promised(directory), Some(first));
+    running.stop().await.unwrap();
+
+    let clean = start(directory).await;
+    assert_eq!(clean.node.directories.clean_broker_epoch(), Some(first));
+    let (second, incarnation) = registered(&clean);
+    assert_eq!((promised(directory), incarnation), (Some(second), clean.node.incarnation_id));
+    clean.stop().await.unwrap();
+
+    // As a kill leaves it.
+    std::fs::remove_file(directory.join(CLEAN_SHUTDOWN)).unwrap();
+    let killed = start(directory).await;
+    let directories = &killed.node.directories;
+    assert_eq!((directories.clean_broker_epoch(), directories.kept_broker_epoch()), (None, Some(second)));
+    let (third, incarnation) = registered(&killed);
+    assert_eq!((promised(directory), incarnation), (Some(third), killed.node.incarnation_id));
+    killed.stop().await.unwrap();
+
+    // A kill, and a disk that has forgotten what was synced.
+    std::fs::remove_file(directory.join(CLEAN_SHUTDOWN)).unwrap();
+    std::fs::write(directory.join("kept-0/00000000000000000000.log"), b"").unwrap();
+    let lost = start(directory).await;
+    assert_eq!(lost.node.directories.kept_broker_epoch(), Some(third));
+    assert!(!lost.node.directories.have_kept_all());
+    let (fourth, incarnation) = registered(&lost);
+    assert_ne!(incarnation, lost.node.incarnation_id, "it has registered again");
+    assert!(fourth > third && promised(directory).is_none(), "nothing is promised any more");
+    lost.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_promised_from_the_first_topic_on_that_does_not_wait_for_the_disk() {
+    let root = tempfile::tempdir().unwrap();
+    let running = start(root.path()).await;
+    assert!(promised(root.path()).is_some());
+    let mut client = client(&running).await;
+    let replicated = CreatableTopicConfig {
+        name: "barnabas.durability".into(),
+        value: Some("replicated".into()),
+        ..Default::default()
+    };
+    let topic = CreatableTopic {
+        name: "loose".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![replicated],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    assert_eq!(client.call(7, &request).await.topics[0].error_code, ErrorCode::NONE);
+    assert_eq!(promised(root.path()), None, "it is taken back before the topic can be used");
+    drop(client);
+    running.stop().await.unwrap();
+    let again = start(root.path()).await;
+    assert_eq!(promised(root.path()), None);
+    again.stop().await.unwrap();
 }

@@ -19,7 +19,7 @@ use super::broker::hosting;
 use crate::config::{Layers, Settings, TopicConfig};
 use crate::coordinator::GroupCoordinators;
 use crate::metadata::{Change, Subscriber};
-use crate::replica::{Again, Partition as Hosted, PartitionConfig, Replicas};
+use crate::replica::{Again, Durability, Partition as Hosted, PartitionConfig, Replicas};
 use crate::storage::{Coming, Hosting};
 
 /// Partitions opened or deleted at once: recovery after a kill reads their logs, and disks answer several better than one.
@@ -222,7 +222,7 @@ impl Assignments {
             let assigned = image.topics.partition(key).filter(|one| one.replicas.contains(&self.assigner.broker));
             if let Some((topic, partition)) = topic.zip(assigned) {
                 let (topic, partition) = (Arc::clone(topic), Arc::clone(partition));
-                let config = self.config(image, &topic);
+                let config = self.config(image, &topic).await;
                 self.assigner.assign_all(vec![Assigned { topic, id: key.partition, partition, is_new, config }]).await;
                 if self.assigner.waiting().contains_key(&key) {
                     return;
@@ -243,7 +243,7 @@ impl Assignments {
         leaving.finish().await;
         let (mut coming, mut leaving) = (Vec::new(), AtOnce::default());
         for delta in &change.delta.changed_topics {
-            let config = self.config(&change.new, &delta.topic);
+            let config = self.config(&change.new, &delta.topic).await;
             for (id, partition) in &delta.partitions {
                 if !partition.replicas.contains(&broker) {
                     leaving.begin(self.delete(&delta.topic, *id).boxed()).await;
@@ -288,12 +288,14 @@ impl Assignments {
         let own = |resource: &ConfigResource| resource.resource_type == ResourceType::Topic;
         for resource in change.delta.changed_configs.iter().filter(|resource| own(resource)) {
             if let Some(topic) = change.new.topics.named(&resource.name) {
-                configs.insert(Arc::clone(&topic.name), self.config(&change.new, topic));
+                configs.insert(Arc::clone(&topic.name), self.config(&change.new, topic).await);
             }
         }
         if inherited_changed {
-            let all = change.new.topics.by_name();
-            configs.extend(all.map(|topic| (Arc::clone(&topic.name), self.config(&change.new, topic))));
+            let all: Vec<_> = change.new.topics.by_name().cloned().collect();
+            for topic in all {
+                configs.insert(Arc::clone(&topic.name), self.config(&change.new, &topic).await);
+            }
         }
         for (name, config) in configs {
             let Some(topic) = change.new.topics.named(&name) else { continue };
@@ -307,7 +309,28 @@ impl Assignments {
         }
     }
 
-    fn config(&self, image: &Image, topic: &Topic) -> Arc<PartitionConfig> {
+    /// The settings of the topic's partitions. Those that do not wait for their disk are in force only once nothing else is promised.
+    async fn config(&self, image: &Image, topic: &Topic) -> Arc<PartitionConfig> {
+        let config = self.configured(image, topic);
+        let Hosting { directories, runtime, .. } = &self.assigner.hosting;
+        if config.durability == Durability::Fsync || directories.promise_nothing() {
+            return config;
+        }
+        let directories = Arc::clone(directories);
+        match runtime.spawn_blocking(move || directories.take_promise_back()).await {
+            Ok(Ok(())) => config,
+            Ok(Err(error)) => {
+                tracing::error!(topic = %topic.name, %error, "barnabas.durability stays fsync for this topic: no disk takes back what it promises");
+                Arc::new(PartitionConfig { durability: Durability::Fsync, ..PartitionConfig::clone(&config) })
+            }
+            Err(error) => {
+                tracing::error!(topic = %topic.name, %error, "barnabas.durability stays fsync for this topic");
+                Arc::new(PartitionConfig { durability: Durability::Fsync, ..PartitionConfig::clone(&config) })
+            }
+        }
+    }
+
+    fn configured(&self, image: &Image, topic: &Topic) -> Arc<PartitionConfig> {
         let layers = Layers::of(image, self.assigner.broker, &self.settings);
         let resolved = TopicConfig::resolve(image.configs.topic(&topic.name), layers).or_else(|error| {
             // The controller accepts no such value: it was written by another release.

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use barnabas_metadata::BrokerEndpoint;
+use barnabas_protocol::messages::BrokerRegistrationRequest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Node, Serving, Socket, accept, milliseconds, registration, staying};
+use super::{NO_BROKER_EPOCH, Node, Serving, Socket, accept, milliseconds, registration, staying};
 use crate::admin::RegisteredBroker;
 use crate::config::{BrokerConfig, CleanerConfig, Layers};
-use crate::metadata::{BrokerLife, Directories, DirectoryNews};
+use crate::metadata::{BrokerLife, Directories, DirectoryNews, RegistrationFailed};
 use crate::replica;
 use crate::storage::compaction::{self, Cleaner};
 use crate::storage::space::{Reserve, SpaceWatch};
@@ -38,8 +39,7 @@ impl BrokerPart {
     ) -> anyhow::Result<Self> {
         hosting(node).remove_leftovers();
         let endpoints = endpoints(&node.config, &sockets);
-        let registration = registration::of_broker(node, &endpoints);
-        let life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
+        let life = register(node, &endpoints).await?;
         // Who starts it wants to know how far it has come.
         _ = registered.set(life.clone());
         life.unfence().await?;
@@ -104,6 +104,35 @@ async fn leave(life: &BrokerLife) {
     if let Err(error) = life.leave().await {
         tracing::warn!(%error, "stopping without having handed over");
     }
+}
+
+/// Registers with the epoch up to which everything was kept, if that is known. The partitions are open then, and if one of them has lost
+/// something all the same, the broker registers again, as one that may have: nothing was elected here meanwhile.
+async fn register(node: &Arc<Node>, endpoints: &[BrokerEndpoint]) -> Result<BrokerLife, RegistrationFailed> {
+    let registration = registration::of_broker(node, endpoints);
+    let claims = registration.previous_broker_epoch != NO_BROKER_EPOCH;
+    let mut life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
+    if claims && !node.directories.have_kept_all() {
+        tracing::error!(
+            "a log of this broker has lost records, or cannot be opened (see the errors above): it registers again as a broker that may \
+             have lost something, once its first registration is not heard of any more (broker.session.timeout.ms)"
+        );
+        let registration = BrokerRegistrationRequest {
+            incarnation_id: node.runtime.random_uuid(),
+            previous_broker_epoch: NO_BROKER_EPOCH,
+            ..registration::of_broker(node, endpoints)
+        };
+        life = BrokerLife::register(Arc::clone(node), registration, directory_news(node)).await?;
+    }
+    let (directories, epoch) = (Arc::clone(&node.directories), life.epoch());
+    let promised = node.runtime.spawn_blocking(move || directories.promise_to_keep(epoch));
+    // Without it a kill costs this broker what it is eligible for, and nothing else.
+    match promised.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "what this broker keeps could not be promised"),
+        Err(error) => tracing::warn!(%error, "what this broker keeps could not be promised"),
+    }
+    Ok(life)
 }
 
 /// What clients are told; a port that the system chose is told as it is.
@@ -190,6 +219,7 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
         let mut space = SpaceWatch::new(runtime.clone(), disk, Arc::clone(directory), reserve);
         space.look().await;
         runtime.spawn_data(space.run(stop.clone()));
+        runtime.spawn_data(end_promise(Arc::clone(node), Arc::clone(directory), stop.clone()));
         let (directory, replicas) = (Arc::clone(directory), Arc::clone(&node.replicas));
         runtime.spawn_data(watchdog::await_failure(runtime.clone(), directory, replicas, stop.clone()));
     }
@@ -197,6 +227,17 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
     let watchdog = watchdog::Watchdog::new(directories, replicas, timeout);
     runtime.spawn_control(watchdog.run(runtime.clone(), stop.clone()));
+}
+
+/// A directory that has failed keeps nothing for sure.
+async fn end_promise(node: Arc<Node>, directory: Arc<LogDirectory>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        () = directory.condition.failed() => {}
+    }
+    let directories = Arc::clone(&node.directories);
+    // Where every disk has failed there is nothing left to write on.
+    let _ = node.runtime.spawn_blocking(move || directories.take_promise_back()).await;
 }
 
 fn cleaner(node: &Node) -> Cleaner {

@@ -17,7 +17,7 @@ pub fn of_broker(node: &Node, endpoints: &[BrokerEndpoint]) -> BrokerRegistratio
         cluster_id: node.cluster_id.to_string().into(),
         incarnation_id: node.incarnation_id,
         log_dirs,
-        previous_broker_epoch: node.directories.clean_broker_epoch().unwrap_or(NO_BROKER_EPOCH),
+        previous_broker_epoch: node.directories.kept_broker_epoch().unwrap_or(NO_BROKER_EPOCH),
         ..of_nobody(&node.config, endpoints)
     }
 }

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use barnabas_log::checkpoint::{self, Offsets};
 use barnabas_log::empty_logs::EmptyLogs;
 use barnabas_log::fs::{Disk, File, IoError};
-use barnabas_log::identity;
+use barnabas_log::identity::{self, KeptEpoch};
 use barnabas_log::{Log, LogConfig, OpenError, OpenOptions, Recovery, TextFileError};
 use barnabas_types::{Offset, Timestamp, TopicPartition, Uuid};
 
+use super::kept_epoch::Promise;
 use super::names::{self, DELETE, STRAY};
 use super::{Condition, Flusher};
 
@@ -121,6 +122,8 @@ pub struct LogDirectory {
     pub condition: Arc<Condition>,
     /// The broker epoch (-1: none) if the broker that had it last stopped cleanly.
     pub(super) clean_shutdown: Option<i64>,
+    /// What the broker that had it last has promised, found at start.
+    pub(super) kept_epoch: Option<KeptEpoch>,
     pub(super) checkpoints: Mutex<Checkpoints>,
     /// What the last clean stop said of logs to which nothing was ever written, until they are opened.
     pub(super) empty_logs: Mutex<EmptyLogs>,
@@ -130,6 +133,8 @@ pub struct LogDirectory {
     pub(super) cordoned: AtomicBool,
     /// A log here does not open: calling the directory clean would let the next start believe it unseen.
     pub(super) has_unopened: AtomicBool,
+    /// A log here has lost records that were synced.
+    pub(super) has_lost: AtomicBool,
     pub(super) _lock: Arc<dyn File>,
 }
 
@@ -142,6 +147,7 @@ pub struct LogDirectories {
     pub(super) not_taken: Vec<PathBuf>,
     /// Held while a new partition is given its place.
     pub(super) placing: Mutex<()>,
+    pub(super) promise: Promise,
     pub(super) cluster_id: String,
 }
 
@@ -358,6 +364,9 @@ impl LogDirectories {
             directory.noticed(error);
         })?;
         log.set_cleaned_to(cleaned_to);
+        if recovery.missing_records > 0 {
+            directory.has_lost.store(true, Ordering::Relaxed);
+        }
         tell(partition, &log, &recovery);
         directory.partitions.fetch_add(1, Ordering::Relaxed);
         Ok(OpenedPartition { directory: Arc::clone(directory), log, recovery, high_watermark })

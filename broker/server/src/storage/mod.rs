@@ -6,6 +6,7 @@ mod condition;
 mod dirs;
 mod flusher;
 mod hosting;
+mod kept_epoch;
 mod names;
 mod pace;
 mod progress;

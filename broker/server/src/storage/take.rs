@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use barnabas_log::empty_logs::{self, EMPTY_LOGS};
 use barnabas_log::fs::{Disk, File, IoError, OpenMode};
-use barnabas_log::identity::{self, MetaProperties};
+use barnabas_log::identity::{self, KeptEpoch, MetaProperties};
 use barnabas_log::{TextFileError, checkpoint};
 use barnabas_types::{BrokerId, Uuid};
 use rustix::fs::FlockOperation;
 
 use super::dirs::{Checkpoint, Checkpoints};
+use super::kept_epoch::Promise;
 use super::{Condition, Flusher, LogDirectories, LogDirectory};
 
 /// The file that a process locks to have a directory to itself.
@@ -126,6 +127,7 @@ impl LogDirectories {
             directories: Vec::new(),
             not_taken: Vec::new(),
             placing: Mutex::default(),
+            promise: Promise::default(),
             cluster_id: String::new(),
         };
         let mut failure = None;
@@ -189,6 +191,7 @@ impl LogDirectories {
         };
         // Last: whatever fails above leaves the sign of a clean shutdown for the next attempt.
         let empty_logs = empty_logs::read(fs, path);
+        let kept_epoch = KeptEpoch::read(fs, path)?;
         let clean_shutdown = identity::take_clean_shutdown(fs, path)?;
         fs.remove_file(&path.join(EMPTY_LOGS))?;
         let condition = Arc::new(Condition::new(path.to_path_buf()));
@@ -198,11 +201,13 @@ impl LogDirectories {
             flusher: Arc::new(Flusher::new(fs.volume(path)?, Arc::clone(&condition))),
             condition,
             clean_shutdown,
+            kept_epoch,
             checkpoints: Mutex::new(checkpoints),
             empty_logs: Mutex::new(empty_logs),
             partitions: AtomicUsize::new(0),
             cordoned: AtomicBool::new(false),
             has_unopened: AtomicBool::new(false),
+            has_lost: AtomicBool::new(false),
             _lock: lock,
         })
     }
