@@ -7,6 +7,7 @@ mod observed;
 mod partition;
 mod quorum;
 mod report;
+mod stopping;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use super::observed::{Broker, Disk, Observed, Partition};
 use super::quorum::SILENT_MS;
 use super::report::{Report, counted, duration, named};
+use super::stopping;
 
 /// A volume with less free than this part of it is nearly full, as the broker's own reserve has it.
 const RESERVE_PART: i64 = 20;
@@ -49,6 +50,7 @@ pub fn explain(id: i32, observed: &Observed) -> Report {
         Some(Err(_)) | None => {}
     }
     explain_partitions(&mut report, id, broker, observed);
+    stopping::explain(&mut report, id, observed);
     report
 }
 
@@ -159,7 +161,7 @@ fn partitions(observed: &Observed, is_so: impl Fn(&Partition) -> bool) -> Vec<St
         .collect()
 }
 
-fn listed(partitions: &[String]) -> String {
+pub(super) fn listed(partitions: &[String]) -> String {
     let shown: Vec<&str> = partitions.iter().take(NAMED_PARTITIONS).map(String::as_str).collect();
     match partitions.len().saturating_sub(NAMED_PARTITIONS) {
         0 => shown.join(", "),
@@ -178,6 +180,8 @@ fn bytes(count: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::observed::{Quorum, Replica, Topic};
     use super::super::report::Severity;
     use super::*;
@@ -218,6 +222,7 @@ mod tests {
             )]
             .into(),
             min_insync_replicas: None,
+            minimums: BTreeMap::new(),
         }
     }
 

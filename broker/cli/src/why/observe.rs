@@ -14,6 +14,7 @@ use barnabas_protocol::messages::describe_topic_partitions::{
 };
 
 use super::observed::{Broker, Disk, Observed, Partition, Quorum, Replica, Topic};
+use super::stopping;
 
 /// Nothing could be seen.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,7 @@ impl Observer {
             topics: Vec::new(),
             disks: BTreeMap::new(),
             min_insync_replicas: None,
+            minimums: BTreeMap::new(),
         })
     }
 
@@ -71,6 +73,11 @@ impl Observer {
         let mut observed = self.quorum().await?;
         observed.topics = topics(self.client.describe_topic_partitions(&[]).await?);
         self.look_at_disks(&mut observed, id).await;
+        for topic in stopping::undecided(&observed, id) {
+            if let Some(minimum) = self.min_insync_replicas(&topic).await {
+                observed.minimums.insert(topic, minimum);
+            }
+        }
         Ok(observed)
     }
 

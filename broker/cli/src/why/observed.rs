@@ -123,6 +123,8 @@ pub struct Observed {
     pub disks: BTreeMap<i32, Result<Vec<Disk>, String>>,
     /// `min.insync.replicas` of the topic, where one was asked for.
     pub min_insync_replicas: Option<usize>,
+    /// The same of other topics, where it matters for a broker.
+    pub minimums: BTreeMap<String, usize>,
 }
 
 impl Observed {

@@ -225,6 +225,7 @@ mod tests {
             topics: vec![Topic { name: "orders".into(), partitions: vec![partition] }],
             disks: [(1, Ok(vec![disk]))].into(),
             min_insync_replicas: Some(2),
+            minimums: std::collections::BTreeMap::new(),
         }
     }
 

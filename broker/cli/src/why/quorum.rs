@@ -172,6 +172,7 @@ mod tests {
             topics: Vec::new(),
             disks: Default::default(),
             min_insync_replicas: None,
+            minimums: std::collections::BTreeMap::new(),
         }
     }
 
