@@ -6,6 +6,7 @@ use std::time::Duration;
 use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::Records;
+use barnabas_protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use barnabas_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -172,5 +173,67 @@ async fn a_broker_that_was_away_is_ready_once_it_is_in_sync_again_and_no_sooner(
     nodes.running[away] = Some(back);
     nodes.running[leader].take().unwrap().stop().await.unwrap();
     assert_eq!(nodes.node(away).ready(), Ok(()), "what becomes of others afterwards changes nothing");
+    nodes.stop().await;
+}
+
+impl Nodes {
+    async fn elect(&self, index: usize, election_type: i8, name: &'static str, partition: i32) -> ErrorCode {
+        let topic = TopicPartitions { topic: name.into(), partitions: vec![partition], ..Default::default() };
+        let request = ElectLeadersRequest {
+            election_type,
+            topic_partitions: Some(vec![topic]),
+            timeout_ms: 20_000,
+            ..Default::default()
+        };
+        let response = self.client(index).await.call(2, &request).await;
+        assert_eq!(response.error_code, ErrorCode::NONE);
+        response.replica_election_results[0].partition_result[0].error_code
+    }
+}
+
+#[tokio::test]
+async fn the_first_replica_leads_again_when_a_user_asks_and_a_consumer_that_waits_is_told_so_at_once() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "led", 3).await, ErrorCode::NONE);
+    let topic_id = nodes.in_sync("led", 3).await;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    let preferred = nodes.leader(0, key).unwrap();
+    assert_eq!(nodes.elect(0, 0, "led", 0).await, ErrorCode::ELECTION_NOT_NEEDED);
+    assert_eq!(nodes.elect(1, 1, "led", 0).await, ErrorCode::ELECTION_NOT_NEEDED);
+    assert_eq!(nodes.elect(2, 0, "led", 9).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    nodes.running[preferred].take().unwrap().stop().await.unwrap();
+    let other = (preferred + 1) % 3;
+    let acting = nodes.leader(other, key).expect("another leader");
+    assert_eq!(nodes.elect(other, 0, "led", 0).await, ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE);
+    let back = nodes.start_one(preferred).await;
+    nodes.running[preferred] = Some(back);
+    nodes.in_sync("led", 3).await;
+
+    let partition = FetchPartition { current_leader_epoch: -1, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic_id, partitions: vec![partition], ..Default::default() };
+    let waiting = FetchRequest {
+        max_wait_ms: 600_000,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let mut consumer = nodes.client(acting).await;
+    let elect = async {
+        let hosted = nodes.node(acting).node.replicas.get(key).unwrap();
+        while hosted.watermark_list().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        nodes.elect(other, 0, "led", 0).await
+    };
+    let (fetched, elected) = tokio::join!(consumer.call(16, &waiting), elect);
+    assert_eq!(elected, ErrorCode::NONE);
+    let data = &fetched.responses[0].partitions[0];
+    assert_eq!(data.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    assert_eq!(data.current_leader.leader_id, i32::try_from(preferred).unwrap() + 1);
+    let said = &fetched.node_endpoints[0];
+    assert_eq!(nodes.node(preferred).advertised()[0], format!("PLAINTEXT://{}:{}", said.host, said.port));
+    let (code, base_offset) = nodes.produce(preferred, key, "to whom the hint says").await;
+    assert_eq!((code, base_offset), (ErrorCode::NONE, 0));
     nodes.stop().await;
 }

@@ -7,6 +7,7 @@ use barnabas_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use barnabas_types::{PartitionId, Segments, TopicIdPartition};
 use futures::future::BoxFuture;
 
+use super::current_leader::moved_or;
 use crate::connection::Connection;
 use crate::node::Node;
 use crate::raft::rpc::RpcError;
@@ -33,11 +34,12 @@ impl RequestContext {
     /// The partition of a topic named by the client, if this broker hosts it.
     ///
     /// # Errors
-    /// `UNKNOWN_TOPIC_OR_PARTITION`.
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; `NOT_LEADER_OR_FOLLOWER` for one that is elsewhere.
     pub fn hosted(&self, topic: &str, partition: PartitionId) -> Result<Arc<Partition>, ErrorCode> {
-        let topic_id = self.node.image().topics.named(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.id;
+        let image = self.node.image();
+        let topic_id = image.topics.named(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?.id;
         let key = TopicIdPartition { topic_id, partition };
-        self.node.replicas.hosted(key)
+        self.node.replicas.hosted(key).map_err(|code| moved_or(&image, key, code))
     }
 }
 

@@ -7,18 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_protocol::messages::fetch::{
-    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_types::{BrokerId, FileRegion, Offset, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::RequestContext;
+use super::current_leader::{CurrentLeaders, LeaderNode, moved_or};
 use crate::replica::{FetchFrom, Fetched, Isolation, Marks, Partition, Reader};
 use crate::waiting::Parked;
 use session::{FetchContext, TopicKey, Wanted, failed};
 
 pub use session::FetchSessions;
+
+/// From it on a client that asked the wrong broker is told the right one (KIP-951).
+const LEADERS_VERSION: i16 = 16;
 
 /// What all partitions of one reply were read into.
 #[derive(Default)]
@@ -42,7 +46,37 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
         fetch.wanted.iter().map(|wanted| resolve(context, wanted)).collect();
     let round = read_until_enough(context, &request, &fetch, &hosted).await;
     let (session_id, responses) = fetch.finish(round.results);
-    FetchResponse { session_id, responses, ..Default::default() }
+    let mut response = FetchResponse { session_id, responses, ..Default::default() };
+    if context.api_version >= LEADERS_VERSION {
+        name_leaders(context, &mut response);
+    }
+    response
+}
+
+/// Tells who leads the partitions that this broker does not, or leads in another epoch than the client believes.
+fn name_leaders(context: &RequestContext, response: &mut FetchResponse<'_>) {
+    let has_moved = |data: &PartitionData<'_>| {
+        matches!(data.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH)
+    };
+    if !response.responses.iter().flat_map(|topic| &topic.partitions).any(has_moved) {
+        return;
+    }
+    let mut leaders = CurrentLeaders::new(context.node.image(), &context.connection.listener);
+    for topic in &mut response.responses {
+        for data in topic.partitions.iter_mut().filter(|data| has_moved(data)) {
+            let key = TopicIdPartition { topic_id: topic.topic_id, partition: data.partition_index };
+            let (leader_id, leader_epoch) = leaders.of(key);
+            data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        }
+    }
+    let endpoint = |node: LeaderNode| NodeEndpoint {
+        node_id: node.id,
+        host: node.host.into(),
+        port: node.port,
+        rack: node.rack.map(Into::into),
+        ..Default::default()
+    };
+    response.node_endpoints = leaders.nodes().map(endpoint).collect();
 }
 
 fn resolve(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, ErrorCode> {
@@ -52,7 +86,7 @@ fn resolve(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, 
         TopicKey::Name(name) => image.topics.named(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
     };
     let key = TopicIdPartition { topic_id: topic.id, partition: wanted.partition };
-    context.node.replicas.hosted(key)
+    context.node.replicas.hosted(key).map_err(|code| moved_or(&image, key, code))
 }
 
 async fn read_until_enough(
@@ -134,7 +168,10 @@ fn read_all(
             at_least_one_batch: round.bytes == 0,
             reader: reader(request, wanted),
         };
-        let data = match hosted.as_ref().map_err(|error| *error).and_then(|partition| partition.fetch(from)) {
+        // One that was taken away while it was waited for is gone, or elsewhere.
+        let gone = |partition: &Partition, code| moved_or(&context.node.image(), partition.key, code);
+        let read = |partition: &Arc<Partition>| partition.fetch(from).map_err(|code| gone(partition, code));
+        let data = match hosted.as_ref().map_err(|error| *error).and_then(read) {
             Ok(fetched) => {
                 round.urgent |= fetched.diverging.is_some();
                 partition_data(wanted, from.reader, fetched)

@@ -38,11 +38,20 @@ pub async fn handle(context: &RequestContext, request: ListOffsetsRequest<'_>) -
                 Ok(partition) => look_up(context, partition, asked, isolation).await,
                 Err(error) => Err(error),
             };
+            let found = found.map_err(|code| in_version(context.api_version, code));
             partitions.push(response(context.api_version, asked.partition_index, found));
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions, ..Default::default() });
     }
     ListOffsetsResponse { topics, ..Default::default() }
+}
+
+/// OFFSET_NOT_AVAILABLE for clients that do not know it: another code that they retry (KIP-207).
+const fn in_version(version: i16, code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::OFFSET_NOT_AVAILABLE if version < 5 => ErrorCode::LEADER_NOT_AVAILABLE,
+        code => code,
+    }
 }
 
 /// A follower asks where the log begins and ends.
@@ -128,5 +137,17 @@ fn response(
             ..nothing
         },
         Err(error_code) => ListOffsetsPartitionResponse { error_code, ..nothing },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_do_not_know_that_an_offset_is_not_available_yet_are_told_what_they_retry_as_well() {
+        let told = |version| in_version(version, ErrorCode::OFFSET_NOT_AVAILABLE);
+        assert_eq!((told(4), told(5)), (ErrorCode::LEADER_NOT_AVAILABLE, ErrorCode::OFFSET_NOT_AVAILABLE));
+        assert_eq!(in_version(1, ErrorCode::FENCED_LEADER_EPOCH), ErrorCode::FENCED_LEADER_EPOCH);
     }
 }

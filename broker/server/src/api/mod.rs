@@ -17,6 +17,7 @@ mod controller_tests;
 mod coordinated;
 mod create_partitions;
 mod create_topics;
+mod current_leader;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -28,6 +29,7 @@ mod describe_quorum;
 mod describe_topic_partitions;
 #[cfg(test)]
 mod disk_tests;
+mod elect_leaders;
 mod envelope;
 mod fetch;
 mod find_coordinator;

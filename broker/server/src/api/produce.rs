@@ -7,8 +7,8 @@ use std::time::Duration;
 use barnabas_log::AppendError as LogError;
 use barnabas_log::producer::SequenceError;
 use barnabas_protocol::messages::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use barnabas_protocol::{ErrorCode, Records};
 use barnabas_records::{BatchError, InvalidBatch};
@@ -16,7 +16,10 @@ use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition};
 use futures::FutureExt;
 use tokio::time::Instant;
 
+use super::current_leader::{CurrentLeaders, LeaderNode, moved_or};
 use super::{Reply, RequestContext};
+use crate::connection::Connection;
+use crate::node::Node;
 use crate::replica::{Acks, AppendError, Appended, Partition};
 
 /// The client wants no reply.
@@ -25,6 +28,10 @@ const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
 /// Every in-sync replica must have it.
 const ACKS_ALL: i16 = -1;
+/// From it on a client that asked the wrong broker is told the right one (KIP-951).
+const LEADERS_VERSION: i16 = 10;
+/// From it on topics are named by their ids.
+const TOPIC_IDS_VERSION: i16 = 13;
 
 /// An append that waits for its replicas, and where its result belongs.
 struct Pending {
@@ -42,19 +49,63 @@ pub async fn handle(context: &RequestContext, request: ProduceRequest<'_>) -> Re
     for topic in &request.topic_data {
         responses.push(append_topic(context, &request, topic, responses.len(), &mut pending));
     }
-    let response = ProduceResponse { responses, ..Default::default() };
+    let mut response = ProduceResponse { responses, ..Default::default() };
     if request.acks == ACKS_NONE {
         return match first_error(&response) {
             Some(error) => Reply::Close(error.name()),
             None => Reply::Nothing,
         };
     }
+    let whose = Whose::of(context);
     if pending.is_empty() {
+        name_leaders(&whose, &mut response);
         return Reply::Now(response);
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = context.node.runtime.deadline(timeout);
-    Reply::Later(replicated(response, pending, deadline).boxed())
+    Reply::Later(replicated(whose, response, pending, deadline).boxed())
+}
+
+/// Who is answered, for as long as that takes.
+struct Whose {
+    node: Arc<Node>,
+    connection: Arc<Connection>,
+    version: i16,
+}
+
+impl Whose {
+    fn of(context: &RequestContext) -> Self {
+        let (node, connection) = (Arc::clone(&context.node), Arc::clone(&context.connection));
+        Self { node, connection, version: context.api_version }
+    }
+}
+
+/// Tells who leads the partitions that this broker does not.
+fn name_leaders(whose: &Whose, response: &mut ProduceResponse<'_>) {
+    let has_moved =
+        |partition: &PartitionProduceResponse<'_>| partition.error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    let mut results = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    if whose.version < LEADERS_VERSION || !results.any(has_moved) {
+        return;
+    }
+    let mut leaders = CurrentLeaders::new(whose.node.image(), &whose.connection.listener);
+    for topic in &mut response.responses {
+        let named = leaders.topic_id(&topic.name);
+        let topic_id = if whose.version >= TOPIC_IDS_VERSION { Some(topic.topic_id) } else { named };
+        let Some(topic_id) = topic_id else { continue };
+        for result in topic.partition_responses.iter_mut().filter(|result| has_moved(result)) {
+            let (leader_id, leader_epoch) = leaders.of(TopicIdPartition { topic_id, partition: result.index });
+            result.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        }
+    }
+    let endpoint = |node: LeaderNode| NodeEndpoint {
+        node_id: node.id,
+        host: node.host.into(),
+        port: node.port,
+        rack: node.rack.map(Into::into),
+        ..Default::default()
+    };
+    response.node_endpoints = leaders.nodes().map(endpoint).collect();
 }
 
 fn append_topic(
@@ -66,7 +117,7 @@ fn append_topic(
 ) -> TopicProduceResponse<'static> {
     let image = context.node.image();
     let found = match context.api_version {
-        13.. => image.topics.get(topic.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+        TOPIC_IDS_VERSION.. => image.topics.get(topic.topic_id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
         _ => image.topics.named(&topic.name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     };
     let mut response =
@@ -76,7 +127,7 @@ fn append_topic(
         let appended = check(request).map_err(AppendError::from).and_then(|()| {
             let topic = found?;
             let key = TopicIdPartition { topic_id: topic.id, partition: partition.index };
-            let hosted = context.node.replicas.hosted(key)?;
+            let hosted = context.node.replicas.hosted(key).map_err(|code| moved_or(&image, key, code))?;
             let appended = hosted.append(bytes(partition.records.as_ref()), wanted, context.node.runtime.wall())?;
             Ok((hosted, appended))
         });
@@ -192,17 +243,21 @@ fn first_error(response: &ProduceResponse<'_>) -> Option<ErrorCode> {
 
 /// Waits for every pending append, all with the same deadline, and writes into the response what became of it.
 async fn replicated(
+    whose: Whose,
     mut response: ProduceResponse<'static>,
     pending: Vec<Pending>,
     deadline: Instant,
 ) -> ProduceResponse<'static> {
     for Pending { topic, partition, hosted, end, since } in pending {
+        let key = hosted.key;
         if let Err(error) = hosted.replicated(end, since, deadline).await
             && let Some(topic) = response.responses.get_mut(topic)
             && let Some(partition) = topic.partition_responses.get_mut(partition)
         {
-            *partition = PartitionProduceResponse { error_code: error, ..failed(partition.index) };
+            let error_code = moved_or(&whose.node.image(), key, error);
+            *partition = PartitionProduceResponse { error_code, ..failed(partition.index) };
         }
     }
+    name_leaders(&whose, &mut response);
     response
 }

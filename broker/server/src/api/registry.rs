@@ -109,6 +109,7 @@ served! {
     CreateTopics, CreateTopicsRequest, create_topics;
     DeleteTopics, DeleteTopicsRequest, delete_topics;
     CreatePartitions, CreatePartitionsRequest, create_partitions;
+    ElectLeaders, ElectLeadersRequest, elect_leaders;
     DescribeConfigs, DescribeConfigsRequest, describe_configs;
     AlterConfigs, AlterConfigsRequest, alter_configs;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;
@@ -125,6 +126,7 @@ served! {
     CreateTopics, CreateTopicsRequest, create_topics;
     DeleteTopics, DeleteTopicsRequest, delete_topics;
     CreatePartitions, CreatePartitionsRequest, create_partitions;
+    ElectLeaders, ElectLeadersRequest, elect_leaders;
     DescribeConfigs, DescribeConfigsRequest, describe_configs;
     AlterConfigs, AlterConfigsRequest, alter_configs;
     IncrementalAlterConfigs, IncrementalAlterConfigsRequest, incremental_alter_configs;

@@ -115,15 +115,10 @@ impl State {
         if self.log.is_offline() { Err(ErrorCode::KAFKA_STORAGE_ERROR) } else { Ok(epoch) }
     }
 
-    /// As `leading`, and the epoch must be the one the client believes in, where it says so (KIP-320).
+    /// As `leading`, and the epoch must be the one the client believes in, where it says so (KIP-320): that is asked first.
     pub(super) fn leading_in(&self, believed: i32) -> Result<LeaderEpoch, ErrorCode> {
-        let epoch = self.leading()?;
-        match believed {
-            ..0 => Ok(epoch),
-            older if older < epoch.0 => Err(ErrorCode::FENCED_LEADER_EPOCH),
-            newer if newer > epoch.0 => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
-            _ => Ok(epoch),
-        }
+        self.replica.check_epoch((believed >= 0).then_some(LeaderEpoch(believed))).map_err(error_code)?;
+        self.leading()
     }
 
     pub(super) fn marks(&self) -> Marks {

@@ -271,7 +271,8 @@ impl Partition {
     /// The record that `sought` names, as far as consumers may see it. Reads from disk; may block.
     ///
     /// # Errors
-    /// Not leading, an epoch that does not fit, or a storage error.
+    /// Not leading, an epoch that does not fit, or a storage error; `OFFSET_NOT_AVAILABLE` where it is not found while a new leader may know
+    /// less than was told before (KIP-207).
     pub fn offset_of(
         &self,
         current_leader_epoch: i32,
@@ -281,7 +282,7 @@ impl Partition {
         loop {
             let state = self.lock_unless_hanging()?;
             state.leading_in(current_leader_epoch)?;
-            state.replica.check_offsets_available().map_err(error_code)?;
+            let is_settled = state.replica.check_offsets_available().map_err(error_code);
             let marks = state.marks();
             let ticket = match sought {
                 Sought::From(timestamp) => state.log.prepare_offset_for_timestamp(timestamp),
@@ -291,7 +292,11 @@ impl Partition {
             match ticket.and_then(TimestampTicket::run) {
                 Err(ReadError::Replaced) => {}
                 Err(error) => return Err(read_failed(self, &error)),
-                Ok(found) => return Ok(found.filter(|found| found.offset < marks.readable(isolation))),
+                // What is not committed as far as a new leader knows may have been before (KIP-207); below its watermark nothing changes.
+                Ok(found) => match found.filter(|found| found.offset < marks.readable(isolation)) {
+                    None => return is_settled.map(|()| None),
+                    found => return Ok(found),
+                },
             }
         }
     }

@@ -253,22 +253,24 @@ pub(super) fn position(log: &Log, high_watermark: Offset) -> LogPosition {
 impl Partition {
     /// This broker leads from now on, alone, in `epoch`.
     pub(crate) fn lead(&self, epoch: LeaderEpoch) {
-        self.assign_to(epoch, self.surroundings.own());
+        let own = self.surroundings.own();
+        self.assign_to(epoch, own, &[own]);
     }
 
     /// `leader` leads from now on.
     pub(crate) fn follow(&self, epoch: LeaderEpoch, leader: BrokerId) {
-        self.assign_to(epoch, leader);
+        self.assign_to(epoch, leader, &[leader]);
     }
 
-    fn assign_to(&self, leader_epoch: LeaderEpoch, leader: BrokerId) {
+    /// `leader` leads from now on, and all of `replicas` are in sync.
+    pub(crate) fn assign_to(&self, leader_epoch: LeaderEpoch, leader: BrokerId, replicas: &[BrokerId]) {
         let mut state = self.lock();
         let assigned = Assigned {
             leader,
             leader_epoch,
             partition_epoch: leader_epoch.0,
-            isr: &[leader],
-            replicas: &[leader],
+            isr: replicas,
+            replicas,
             adding: &[],
             removing: &[],
             recovery: LeaderRecoveryState::Recovered,

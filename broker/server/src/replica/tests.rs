@@ -316,3 +316,25 @@ async fn with_flush_ms_records_are_synced_when_that_has_passed_and_nobody_waits_
     flusher.stop();
     thread.join().unwrap();
 }
+
+#[test]
+fn a_new_leader_tells_no_end_before_it_knows_what_was_committed_before_it() {
+    let context = PartitionContext::without_syncs(Durability::Replicated);
+    let partition = &context.partition;
+    context.produce(&["committed"]).unwrap();
+    let both = [BrokerId(1), BrokerId(2)];
+    partition.assign_to(LeaderEpoch(4), BrokerId(1), &both);
+    context.produce(&["on its way"]).unwrap();
+    partition.assign_to(LeaderEpoch(6), BrokerId(1), &both);
+    let offset = |sought| partition.offset_of(-1, sought, Isolation::ReadUncommitted);
+    let later = Sought::From(Timestamp(NOW.0 + 1));
+    assert_eq!(partition.settled_marks_in(-1), Err(ErrorCode::OFFSET_NOT_AVAILABLE));
+    assert_eq!(offset(later).unwrap_err(), ErrorCode::OFFSET_NOT_AVAILABLE);
+    assert_eq!(offset(Sought::From(NOW)).unwrap().unwrap().offset, Offset(0), "nothing changes that");
+    let marks = partition.marks_in(-1).unwrap();
+    assert_eq!((marks.high_watermark, marks.log_end), (Offset(1), Offset(2)), "what followers and Fetch are told");
+    assert_eq!(partition.epoch_end(6, LeaderEpoch(4)).unwrap().unwrap().end_offset, Offset(2));
+    partition.fetched_by(BrokerId(2), Offset(2));
+    assert_eq!(partition.settled_marks_in(-1).unwrap().high_watermark, Offset(2));
+    assert!(offset(later).unwrap().is_none());
+}
