@@ -221,7 +221,7 @@ async fn the_first_replica_leads_again_when_a_user_asks_and_a_consumer_that_wait
     let mut consumer = nodes.client(acting).await;
     let elect = async {
         let hosted = nodes.node(acting).node.replicas.get(key).unwrap();
-        while hosted.watermark_list().is_empty() {
+        while !hosted.is_waited_for() {
             tokio::task::yield_now().await;
         }
         nodes.elect(other, 0, "led", 0).await

@@ -1,4 +1,4 @@
-//! Requests that wait for a partition to move on: a Produce for the high watermark, a Fetch for new records. A waiter is
+//! Requests that wait for a partition to move on: a Produce for the high watermark (a Fetch is told by `replica/news`). A waiter is
 //! woken only by the partitions it named, after their locks are released. Decides nothing: who wakes looks again.
 
 use std::sync::atomic::{AtomicU64, Ordering};

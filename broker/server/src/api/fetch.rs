@@ -10,25 +10,25 @@ use barnabas_protocol::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use barnabas_protocol::{ErrorCode, Records};
-use barnabas_types::{BrokerId, FileRegion, Offset, TopicIdPartition};
-use tokio::sync::Notify;
+use barnabas_types::{FileRegion, Offset, TopicIdPartition};
 
 use super::RequestContext;
 use super::current_leader::{CurrentLeaders, LeaderNode, moved_or};
-use crate::replica::{FetchFrom, Fetched, Isolation, Marks, Partition, Reader};
-use crate::waiting::Parked;
-use session::{FetchContext, TopicKey, Wanted, failed};
+use crate::replica::{FetchFrom, Fetched, Isolation, Partition, Reader};
+use session::{FetchContext, TopicKey, Wanted, failed, follower};
 
 pub use session::FetchSessions;
 
 /// From it on a client that asked the wrong broker is told the right one (KIP-951).
 const LEADERS_VERSION: i16 = 16;
 
-/// What all partitions of one reply were read into.
+/// What came of reading.
 #[derive(Default)]
 struct Round {
-    results: Vec<PartitionData<'static>>,
+    /// Of the whole reply.
     bytes: usize,
+    /// What was read for a consumer.
+    consumed: Vec<Arc<Partition>>,
     /// Something must be told at once: an error, a diverging epoch.
     urgent: bool,
 }
@@ -38,14 +38,12 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
     let node = &context.node;
     let candidate_id = i32::from_be_bytes(node.runtime.random_bytes());
     let began = node.fetch_sessions.begin(&request, context.api_version, node.runtime.now().monotonic, candidate_id);
-    let fetch = match began {
+    let mut fetch = match began {
         Ok(fetch) => fetch,
         Err(error_code) => return FetchResponse { error_code, ..Default::default() },
     };
-    let hosted: Vec<Result<Arc<Partition>, ErrorCode>> =
-        fetch.wanted.iter().map(|wanted| resolve(context, wanted)).collect();
-    let round = read_until_enough(context, &request, &fetch, &hosted).await;
-    let (session_id, responses) = fetch.finish(round.results);
+    read_until_enough(context, &request, &mut fetch).await;
+    let (session_id, responses) = fetch.finish();
     let mut response = FetchResponse { session_id, responses, ..Default::default() };
     if context.api_version >= LEADERS_VERSION {
         name_leaders(context, &mut response);
@@ -89,54 +87,32 @@ fn resolve(context: &RequestContext, wanted: &Wanted) -> Result<Arc<Partition>, 
     context.node.replicas.hosted(key).map_err(|code| moved_or(&image, key, code))
 }
 
-async fn read_until_enough(
-    context: &RequestContext,
-    request: &FetchRequest<'_>,
-    fetch: &FetchContext,
-    hosted: &[Result<Arc<Partition>, ErrorCode>],
-) -> Round {
+async fn read_until_enough(context: &RequestContext, request: &FetchRequest<'_>, fetch: &mut FetchContext) {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = context.node.runtime.deadline(wait);
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
-    let waiter = Arc::new(Notify::new());
+    let news = Arc::clone(fetch.news());
+    let _waiting = news.begin_waiting();
     loop {
-        // Registered before reading, so that what is appended meanwhile is not missed.
-        let _parked: Vec<_> =
-            (hosted.iter().flatten()).map(|partition| park(partition, follower(request).is_some(), &waiter)).collect();
-        let round = read_all(context, request, fetch, hosted);
+        let round = read_unread(context, request, fetch);
         if round.urgent || round.bytes >= min_bytes {
-            return round;
+            return;
         }
-        if follower(request).is_none() {
-            // What is there and not synced yet would be enough, perhaps.
-            hosted.iter().flatten().for_each(Partition::hurry_sync);
+        // What is there and not synced yet would be enough, perhaps.
+        round.consumed.iter().for_each(Partition::hurry_sync);
+        if fetch.is_empty() || wait.is_zero() {
+            return;
         }
-        if fetch.wanted.is_empty() || wait.is_zero() {
-            return round;
+        if fetch.watch(|wanted| Some(Arc::clone(resolve(context, wanted).ok()?.watchers()))) {
+            continue;
         }
-        if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
-            return read_all(context, request, fetch, hosted);
+        let is_late = tokio::time::timeout_at(deadline, news.come()).await.is_err();
+        fetch.take_news();
+        if is_late {
+            read_unread(context, request, fetch);
+            return;
         }
     }
-}
-
-/// Wakes `waiter` when there is more to read: for a consumer behind the high watermark, for a follower behind the end of the log.
-fn park(partition: &Arc<Partition>, for_follower: bool, waiter: &Arc<Notify>) -> Parked {
-    // One that cannot say is an error when it is read, and nobody waits.
-    let marks = partition.marks_in(-1);
-    let past = |mark: fn(Marks) -> Offset| marks.map_or(Offset(i64::MAX), mark);
-    match for_follower {
-        true => partition.log_end_list().park(past(|marks| marks.log_end), waiter),
-        false => partition.watermark_list().park(past(|marks| marks.high_watermark), waiter),
-    }
-}
-
-/// The replica that fetches and the epoch of its registration, unless it is a consumer.
-fn follower(request: &FetchRequest<'_>) -> Option<(BrokerId, i64)> {
-    let state = &request.replica_state;
-    let (id, epoch) =
-        if state.replica_id >= 0 { (state.replica_id, state.replica_epoch) } else { (request.replica_id, -1) };
-    (id >= 0).then_some((BrokerId(id), epoch))
 }
 
 fn reader(request: &FetchRequest<'_>, wanted: &Wanted) -> Reader {
@@ -148,42 +124,49 @@ fn reader(request: &FetchRequest<'_>, wanted: &Wanted) -> Reader {
     }
 }
 
-fn read_all(
-    context: &RequestContext,
-    request: &FetchRequest<'_>,
-    fetch: &FetchContext,
-    hosted: &[Result<Arc<Partition>, ErrorCode>],
-) -> Round {
+/// Reads what was not read yet, or has moved since.
+fn read_unread(context: &RequestContext, request: &FetchRequest<'_>, fetch: &mut FetchContext) -> Round {
+    let node = &context.node;
     let asked = usize::try_from(request.max_bytes).unwrap_or(0);
-    let max_bytes = asked.min(context.node.config.network.fetch_max_bytes);
+    let max_bytes = asked.min(node.config.network.fetch_max_bytes);
     let mut round = Round::default();
-    for (wanted, hosted) in fetch.wanted.iter().zip(hosted) {
-        let left = max_bytes.saturating_sub(round.bytes);
+    let (urgent, consumed) = (&mut round.urgent, &mut round.consumed);
+    node.fetch_sessions.visits(fetch.unread());
+    let read = |wanted: &Wanted, hosted: &Result<Arc<Partition>, ErrorCode>, bytes: usize| {
+        let left = max_bytes.saturating_sub(bytes);
         let from = FetchFrom {
             offset: Offset(wanted.fetch_offset),
             current_leader_epoch: wanted.current_leader_epoch,
             last_fetched_epoch: wanted.last_fetched_epoch,
             max_bytes: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
             // The reply's first batch comes whole, so that a client with small limits gets on.
-            at_least_one_batch: round.bytes == 0,
+            at_least_one_batch: bytes == 0,
             reader: reader(request, wanted),
         };
         // One that was taken away while it was waited for is gone, or elsewhere.
-        let gone = |partition: &Partition, code| moved_or(&context.node.image(), partition.key, code);
-        let read = |partition: &Arc<Partition>| partition.fetch(from).map_err(|code| gone(partition, code));
-        let data = match hosted.as_ref().map_err(|error| *error).and_then(read) {
+        let gone = |partition: &Partition, code| moved_or(&node.image(), partition.key, code);
+        let read = |partition: &Arc<Partition>| {
+            if matches!(from.reader, Reader::Consumer(_)) {
+                consumed.push(Arc::clone(partition));
+            }
+            partition.fetch(from).map_err(|code| gone(partition, code))
+        };
+        match hosted.as_ref().map_err(|error| *error).and_then(read) {
             Ok(fetched) => {
-                round.urgent |= fetched.diverging.is_some();
-                partition_data(wanted, from.reader, fetched)
+                let is_parted = fetched.diverging.is_some();
+                *urgent |= is_parted;
+                // Whatever moves later is noted; what is there already is not.
+                let has_more = from.offset < from.reader.end(&fetched.marks);
+                (partition_data(wanted, from.reader, fetched), is_parted || has_more)
             }
             Err(error) => {
-                round.urgent = true;
-                failed(wanted.partition, error)
+                *urgent = true;
+                (failed(wanted.partition, error), true)
             }
-        };
-        round.bytes += data.records.as_ref().map_or(0, Records::len);
-        round.results.push(data);
-    }
+        }
+    };
+    let resolve = |wanted: &Wanted| resolve(context, wanted);
+    round.bytes = fetch.read(resolve, |hosted| Some(hosted.as_ref().ok()?.watchers()), read);
     round
 }
 
@@ -216,3 +199,6 @@ fn partition_data(wanted: &Wanted, reader: Reader, fetched: Fetched) -> Partitio
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

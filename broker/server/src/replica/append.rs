@@ -113,13 +113,13 @@ impl Partition {
         let left = self.log_moved(&mut state, &config);
         let is_flush_due = state.is_flush_due(&config);
         let led_since = state.led_since;
-        let (log_start, log_end) = (state.log.log_start(), state.log.log_end());
+        let log_start = state.log.log_start();
         let end_offset = appended.last_offset.plus(1);
         let replicated = state.replica.high_watermark() >= end_offset;
         drop(state);
         self.settle(left);
         if !appended.duplicate {
-            self.log_end_moved(log_end);
+            self.log_end_moved();
             self.appended(&config, is_flush_due);
         }
         if appended.rolled {

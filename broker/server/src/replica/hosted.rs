@@ -13,6 +13,7 @@ use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::news::{Moved, Watchers};
 use super::roles::Left;
 use super::surroundings::Surroundings;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
@@ -90,8 +91,8 @@ pub struct Partition {
     pub(super) flusher: Arc<Flusher>,
     /// Made when somebody waits for the first time.
     past_watermark: OnceLock<Arc<WaitList>>,
-    /// Of followers. Made when one waits for the first time.
-    past_log_end: OnceLock<Arc<WaitList>>,
+    /// Fetch sessions. Made when one watches for the first time.
+    watchers: OnceLock<Arc<Watchers>>,
     /// The sync that is asked for and has not begun.
     pub(crate) sync_asked: SyncAsked,
     pub(super) surroundings: Arc<Surroundings>,
@@ -170,7 +171,7 @@ impl Partition {
             config: ArcSwap::new(config.into()),
             flusher,
             past_watermark: OnceLock::new(),
-            past_log_end: OnceLock::new(),
+            watchers: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             surroundings,
             state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE, effects: Vec::new() }),
@@ -202,6 +203,7 @@ impl Partition {
         if !state.log.is_offline() {
             tracing::error!(partition = %self.name, "a change of the log broke off; the partition is offline until restart");
             state.log.take_offline();
+            self.note(Moved::All);
         }
         state
     }
@@ -262,32 +264,43 @@ impl Partition {
         self.past_watermark.get_or_init(Arc::default)
     }
 
-    fn is_waited_for(&self) -> bool {
+    /// A producer or a consumer waits for the high watermark.
+    pub(crate) fn is_waited_for(&self) -> bool {
         self.past_watermark.get().is_some_and(|list| !list.is_empty())
+            || self.watchers.get().is_some_and(|watchers| watchers.has_waiting_consumers())
     }
 
-    /// Followers that wait for records.
+    /// Those who fetch from it and want to know when it moves.
     #[must_use]
-    pub fn log_end_list(&self) -> &Arc<WaitList> {
-        self.past_log_end.get_or_init(Arc::default)
+    pub fn watchers(&self) -> &Arc<Watchers> {
+        self.watchers.get_or_init(Arc::default)
     }
 
     pub(super) fn watermark_moved(&self, watermark: Offset) {
         if let Some(list) = self.past_watermark.get() {
             list.moved_to(watermark);
         }
+        self.note(Moved::HighWatermark);
     }
 
-    /// Wakes the followers that wait for records: `log_end` is what there is now.
-    pub(super) fn log_end_moved(&self, log_end: Offset) {
-        if let Some(list) = self.past_log_end.get() {
-            list.moved_to(log_end);
-        }
+    /// There are more records, or fewer.
+    pub(super) fn log_end_moved(&self) {
+        self.note(Moved::LogEnd);
     }
 
-    pub(super) fn wake_all(&self) {
-        for list in [&self.past_watermark, &self.past_log_end] {
-            list.get().inspect(|list| list.wake_all());
+    pub(crate) fn wake_all(&self) {
+        self.past_watermark.get().inspect(|list| list.wake_all());
+        self.note(Moved::All);
+    }
+
+    /// Records have been deleted.
+    pub(super) fn log_start_moved(&self) {
+        self.note(Moved::LogStart);
+    }
+
+    fn note(&self, moved: Moved) {
+        if let Some(watchers) = self.watchers.get() {
+            watchers.note(moved);
         }
     }
 
@@ -348,8 +361,17 @@ impl Partition {
     /// that counts as a write that hangs.
     pub fn with_log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
         let mut state = self.lock();
-        let _writing = self.condition().begin_write();
-        change(&mut state.log)
+        let writing = self.condition().begin_write();
+        let seen = |log: &Log| (log.log_start(), log.is_offline());
+        let before = seen(&state.log);
+        let result = change(&mut state.log);
+        let after = seen(&state.log);
+        drop(writing);
+        drop(state);
+        if before != after {
+            self.note(if before.1 == after.1 { Moved::LogStart } else { Moved::All });
+        }
+        result
     }
 
     /// What must be synced now.

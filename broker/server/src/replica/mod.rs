@@ -7,6 +7,7 @@ mod fetchers;
 mod follow;
 mod hosted;
 mod isr_updates;
+mod news;
 mod read;
 mod roles;
 mod surroundings;
@@ -24,6 +25,9 @@ pub use barnabas_replica::Durability;
 pub use fetcher::run as run_fetchers;
 pub use hosted::{Marks, Partition, PartitionConfig};
 pub use isr_updates::{carry as carry_isr_updates, look_for_lag};
+#[cfg(test)]
+pub use news::Moved;
+pub use news::{News, Watch, Watchers};
 pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Reader, Sought};
 pub use roles::Again;
 pub use surroundings::Surroundings;

@@ -64,7 +64,7 @@ impl Reader {
     }
 
     /// Where it stops reading.
-    fn end(self, marks: &Marks) -> Offset {
+    pub fn end(self, marks: &Marks) -> Offset {
         match self {
             Self::Consumer(isolation) => marks.readable(isolation),
             Self::Follower { .. } => marks.log_end,
@@ -314,7 +314,10 @@ impl Partition {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
         state.log.raise_log_start(before);
-        Ok(state.log.log_start())
+        let log_start = state.log.log_start();
+        drop(state);
+        self.log_start_moved();
+        Ok(log_start)
     }
 }
 

@@ -195,9 +195,15 @@ impl Partition {
             log_end: state.log.log_end(),
             durable_end: state.log.durable_end(),
         };
+        let epoch_before = state.replica.leader_epoch();
         let left = self.step(&mut state, Input::Assigned(assigned));
+        let is_new_epoch = state.replica.leader_epoch() != epoch_before;
         drop(state);
         self.settle(left);
+        if is_new_epoch {
+            // Who fetches in the epoch before has to be told, news or not.
+            self.wake_all();
+        }
     }
 
     /// The epoch in which this broker began to lead; -1 when it does not lead.
@@ -280,5 +286,11 @@ impl Partition {
         let left = self.step(&mut state, Input::Assigned(assigned));
         drop(state);
         self.settle(left);
+        self.wake_all();
+    }
+
+    /// Below this the other replica has everything, as its last Fetch said.
+    pub(crate) fn follower_end(&self, broker: BrokerId) -> Option<Offset> {
+        self.lock().replica.followers().find(|follower| follower.broker == broker)?.end
     }
 }

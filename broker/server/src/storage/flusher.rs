@@ -291,7 +291,7 @@ fn guarded(partition: &Partition, sync: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(sync)).is_err() {
         tracing::error!(partition = %partition.name, "a sync broke off; the partition is offline until restart");
         partition.with_log(barnabas_log::Log::take_offline);
-        partition.watermark_list().wake_all();
+        partition.wake_all();
     }
 }
 

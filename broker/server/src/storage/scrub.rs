@@ -84,7 +84,7 @@ impl Scrub {
             "a segment has rotted on the disk; the partition is offline: restore its directory from a replica or a backup"
         );
         partition.with_log(barnabas_log::Log::take_offline);
-        partition.watermark_list().wake_all();
+        partition.wake_all();
     }
 }
 

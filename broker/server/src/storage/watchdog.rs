@@ -61,7 +61,7 @@ impl Watchdog {
             let took = syncing.unwrap_or_default().max(writing);
             let changed = directory.condition.set_slow(took >= self.timeout, took);
             if changed && directory.condition.is_slow() {
-                of_directory(&self.replicas, directory.id).for_each(|partition| partition.watermark_list().wake_all());
+                of_directory(&self.replicas, directory.id).for_each(|partition| partition.wake_all());
             }
         }
     }

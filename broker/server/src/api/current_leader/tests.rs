@@ -38,7 +38,7 @@ impl HalfReplicated {
 
     /// Another broker leads, once a request waits for the high watermark.
     async fn moves_once_somebody_waits(&self) {
-        while self.hosted.watermark_list().is_empty() {
+        while !self.hosted.is_waited_for() {
             tokio::task::yield_now().await;
         }
         self.assign(BrokerId(2), 6);

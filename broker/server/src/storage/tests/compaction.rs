@@ -8,7 +8,7 @@ use super::super::compaction::{Cleaner, Shared};
 use super::*;
 use crate::config::CleanerConfig;
 use crate::metrics::Metrics;
-use crate::replica::{Acks, FetchFrom, Isolation};
+use crate::replica::{Acks, FetchFrom, Isolation, Reader};
 
 fn compacted() -> PartitionConfig {
     config(LogConfig {
@@ -157,4 +157,38 @@ async fn as_many_threads_run_as_the_configuration_says_and_all_end_when_the_node
     running.await.unwrap();
     assert!(read_values(&partition).len() < 50);
     run.stop(false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_whose_read_goes_on_in_the_next_segment_has_what_it_asked_from_and_no_more() {
+    let context = StorageContext::new(1);
+    let run = context.start();
+    let metrics = Metrics::new().unwrap();
+    let cleaner = cleaner(&run, &metrics, CleanerConfig::kafkas);
+    let partition = run.host("gaps", 0, 1, compacted()).await;
+    // In each segment one record that stays, so large that no two of them share a segment, and three that go.
+    let mut end = Offset(0);
+    for number in 0..20 {
+        let (stays, large) = (format!("stays {number}"), "x".repeat(600));
+        for (key, value) in [(stays.as_str(), large.as_str()), ("goes", "1"), ("goes", "2"), ("goes", "3")] {
+            let mut builder = BatchBuilder::new(Offset(0), Compression::None);
+            builder.append(Timestamp(0), Some(key.as_bytes()), Some(value.as_bytes()), &[]).unwrap();
+            end = partition.append(&builder.build().unwrap(), Acks::AllInSync, Timestamp(0)).unwrap().end_offset;
+        }
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    Arc::clone(&partition).replicated(end, partition.led_since(), deadline).await.unwrap();
+    assert!(round(&cleaner).await);
+    let (own, other) = (run.hosting.replicas.surroundings().own(), BrokerId(77));
+    partition.assign_to(LeaderEpoch(9), own, &[own, other]);
+    let from = FetchFrom {
+        reader: Reader::Follower { broker: other, broker_epoch: -1, log_start: Offset(0) },
+        max_bytes: 1,
+        ..FetchFrom::batches(Offset(1), 1, Isolation::ReadUncommitted)
+    };
+    let bytes = partition.fetch(from).unwrap().region.unwrap().bytes().unwrap();
+    assert_eq!(barnabas_records::single_batch(&bytes).unwrap().header().base_offset, Offset(4), "beyond the gap");
+    assert_eq!(partition.follower_end(other), Some(Offset(1)));
+    drop((partition, cleaner));
+    run.stop(true);
 }
