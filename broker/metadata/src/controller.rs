@@ -43,6 +43,7 @@ pub use elect_leaders::{ElectLeaderError, ElectLeadersError, ElectedPartition, E
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
 pub use format::{bootstrap_records, first_batch, level_records};
 pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};
+pub use partition_index::PartitionCounts;
 pub use periodic_elections::{MAX_PERIODIC_ELECTIONS, PeriodicElection};
 pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};
 pub use registration::{
@@ -151,6 +152,12 @@ impl Controller {
     #[must_use]
     pub fn session_deadline(&self, broker_session_timeout: Duration) -> Option<Duration> {
         self.sessions.deadline(broker_session_timeout)
+    }
+
+    /// How many partitions have no leader, or another than they should; counted as they change.
+    #[must_use]
+    pub const fn partition_counts(&self) -> PartitionCounts {
+        self.index.counts()
     }
 
     /// The state with everything that was decided, committed or not.

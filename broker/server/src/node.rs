@@ -36,7 +36,9 @@ use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{Applied, ControllerHandle, ProducerIds, Publisher, register_controller};
-use crate::metrics::{DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector};
+use crate::metrics::{
+    DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector, ReplicationCollector,
+};
 use crate::replica::{Replicas, Surroundings};
 use crate::runtime::Runtime;
 use crate::storage::{LogDirectories, LogDirectory, OpeningProgress, checkpoints};
@@ -377,6 +379,7 @@ fn register_collectors(node: &Node, metadata: MetadataCollector) -> Result<(), p
     node.metrics.register(Box::new(metadata))?;
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
     node.metrics.register(Box::new(PartitionCollector::new(Arc::clone(&replicas), MAX_SHOWN_PARTITIONS)?))?;
+    node.metrics.register(Box::new(ReplicationCollector::new(Arc::clone(&replicas))?))?;
     node.metrics.register(Box::new(DirectoryCollector::new(directories, replicas)?))?;
     node.metrics.register(Box::new(OpeningCollector::new(Arc::clone(&node.opening))?))
 }

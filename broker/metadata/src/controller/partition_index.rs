@@ -24,19 +24,25 @@ impl PartitionSet {
         ((key.topic_id, key.partition >> CHUNK_BITS), 1 << bit)
     }
 
-    fn insert(&mut self, key: TopicIdPartition) {
+    /// True when it was not there.
+    fn insert(&mut self, key: TopicIdPartition) -> bool {
         let (chunk, bit) = Self::place(key);
-        *self.chunks.entry(chunk).or_default() |= bit;
+        let bits = self.chunks.entry(chunk).or_default();
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        is_new
     }
 
-    fn remove(&mut self, key: TopicIdPartition) {
+    /// True when it was there.
+    fn remove(&mut self, key: TopicIdPartition) -> bool {
         let (chunk, bit) = Self::place(key);
-        if let Some(bits) = self.chunks.get_mut(&chunk) {
-            *bits &= !bit;
-            if *bits == 0 {
-                self.chunks.remove(&chunk);
-            }
+        let Some(bits) = self.chunks.get_mut(&chunk) else { return false };
+        let was_there = *bits & bit != 0;
+        *bits &= !bit;
+        if *bits == 0 {
+            self.chunks.remove(&chunk);
         }
+        was_there
     }
 
     fn is_empty(&self) -> bool {
@@ -119,6 +125,16 @@ pub(super) struct PartitionIndex {
     leaderless: PartitionSet,
     /// Those that are not led by their first replica.
     unbalanced: PartitionSet,
+    counts: PartitionCounts,
+}
+
+/// How many partitions are not as they should be, for who watches over a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionCounts {
+    /// Nobody leads them.
+    pub leaderless: usize,
+    /// Their first replica does not lead them.
+    pub unbalanced: usize,
 }
 
 impl PartitionIndex {
@@ -191,20 +207,21 @@ impl PartitionIndex {
         standing.isr.iter().for_each(|&broker| self.in_sync.insert(broker, key));
         standing.eligible.iter().for_each(|&broker| self.eligible.insert(broker, key));
         if standing.leader == BrokerId::NONE {
-            self.leaderless.insert(key);
+            self.counts.leaderless += usize::from(self.leaderless.insert(key));
         } else {
             *self.led.entry(standing.leader).or_default() += 1;
         }
         if !standing.has_preferred_leader {
-            self.unbalanced.insert(key);
+            self.counts.unbalanced += usize::from(self.unbalanced.insert(key));
         }
     }
 
     fn remove(&mut self, key: TopicIdPartition, standing: &Standing) {
         standing.isr.iter().for_each(|&broker| self.in_sync.remove(broker, key));
         standing.eligible.iter().for_each(|&broker| self.eligible.remove(broker, key));
-        self.leaderless.remove(key);
-        self.unbalanced.remove(key);
+        let (leaderless, unbalanced) = (self.leaderless.remove(key), self.unbalanced.remove(key));
+        self.counts.leaderless = self.counts.leaderless.saturating_sub(usize::from(leaderless));
+        self.counts.unbalanced = self.counts.unbalanced.saturating_sub(usize::from(unbalanced));
         if let Some(led) = self.led.get_mut(&standing.leader) {
             *led = led.saturating_sub(1);
             if *led == 0 {
@@ -226,6 +243,11 @@ impl PartitionIndex {
     /// True when `broker` leads a partition.
     pub(super) fn leads_any(&self, broker: BrokerId) -> bool {
         self.led.contains_key(&broker)
+    }
+
+    /// How many partitions have no leader, or another than they should.
+    pub(super) const fn counts(&self) -> PartitionCounts {
+        self.counts
     }
 
     /// The partitions that nobody leads.
@@ -265,11 +287,12 @@ mod tests {
         let expected: Vec<_> = [1, 2].into_iter().flat_map(|topic| numbers.map(|number| key(topic, number))).collect();
         assert_eq!(set.iter().collect::<Vec<_>>(), expected);
         for partition in numbers {
-            set.remove(key(1, partition));
-            set.remove(key(1, partition));
+            assert!(!set.insert(key(1, partition)), "it is there");
+            assert!(set.remove(key(1, partition)));
+            assert!(!set.remove(key(1, partition)), "it was taken out");
         }
         assert_eq!(set.iter().collect::<Vec<_>>(), numbers.map(|number| key(2, number)));
-        numbers.into_iter().for_each(|partition| set.remove(key(2, partition)));
+        assert!(numbers.into_iter().all(|partition| set.remove(key(2, partition))));
         assert!(set.is_empty());
     }
 }

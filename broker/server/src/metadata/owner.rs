@@ -328,7 +328,8 @@ impl Owner {
             .send_if_modified(|active| std::mem::replace(&mut active.kraft_version, kraft_version) != kraft_version);
         let (image, active) = (self.committed.visible().clone(), self.active.borrow());
         let epoch = active.id.map_or(LeaderEpoch::NONE, |_| active.epoch);
-        self.published.send_replace(Published { image: Arc::new(image), end: self.applied, epoch });
+        let partitions = self.leading.as_ref().map(|leading| leading.controller.partition_counts());
+        self.published.send_replace(Published { image: Arc::new(image), end: self.applied, epoch, partitions });
     }
 
     fn close(mut self) {

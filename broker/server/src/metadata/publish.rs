@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_metadata::{Delta, Image};
+use barnabas_metadata::{Delta, Image, PartitionCounts};
 use barnabas_raft::Endpoint;
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 use futures::future::BoxFuture;
@@ -19,11 +19,13 @@ pub struct Published {
     pub end: Offset,
     /// The quorum's epoch; -1 when nobody leads.
     pub epoch: LeaderEpoch,
+    /// At the active controller: what it has decided on, committed or not.
+    pub partitions: Option<PartitionCounts>,
 }
 
 impl Default for Published {
     fn default() -> Self {
-        Self { image: Arc::default(), end: Offset(0), epoch: LeaderEpoch::NONE }
+        Self { image: Arc::default(), end: Offset(0), epoch: LeaderEpoch::NONE, partitions: None }
     }
 }
 

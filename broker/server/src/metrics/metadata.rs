@@ -1,5 +1,6 @@
 //! Figures of the metadata, read when somebody asks: how far it is committed and applied here, and what it holds.
 
+use barnabas_metadata::PartitionCounts;
 use prometheus::IntGauge;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -23,6 +24,10 @@ struct Gauges {
     quorum_epoch: IntGauge,
     topics: IntGauge,
     active_brokers: IntGauge,
+    fenced_brokers: IntGauge,
+    active_controller: IntGauge,
+    offline_partitions: IntGauge,
+    unbalanced_partitions: IntGauge,
 }
 
 impl Gauges {
@@ -38,10 +43,28 @@ impl Gauges {
             quorum_epoch: gauge("barnabas_quorum_leader_epoch", "Epoch that this node leads the quorum in, or -1.")?,
             topics: gauge("barnabas_topics", "Topics of the cluster.")?,
             active_brokers: gauge("barnabas_active_brokers", "Brokers that may lead.")?,
+            fenced_brokers: gauge(
+                "barnabas_fenced_brokers",
+                "Registered brokers that may not lead: mostly such as are down.",
+            )?,
+            active_controller: gauge("barnabas_active_controller", "1 on the controller that decides, else 0.")?,
+            offline_partitions: gauge(
+                "barnabas_offline_partitions",
+                "Partitions of the cluster that nobody leads; on the active controller only.",
+            )?,
+            unbalanced_partitions: gauge(
+                "barnabas_preferred_replica_imbalance",
+                "Partitions of the cluster that are not led by their first replica; on the active controller only.",
+            )?,
         })
     }
 
-    fn all(&self) -> [&IntGauge; 6] {
+    /// What only the active controller shows.
+    const fn of_controller(&self) -> [&IntGauge; 2] {
+        [&self.offline_partitions, &self.unbalanced_partitions]
+    }
+
+    fn all(&self) -> [&IntGauge; 8] {
         [
             &self.committed_end,
             &self.applied_end,
@@ -49,6 +72,8 @@ impl Gauges {
             &self.quorum_epoch,
             &self.topics,
             &self.active_brokers,
+            &self.fenced_brokers,
+            &self.active_controller,
         ]
     }
 }
@@ -65,11 +90,11 @@ impl MetadataCollector {
 
 impl Collector for MetadataCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges.all().into_iter().flat_map(Collector::desc).collect()
+        self.gauges.all().into_iter().chain(self.gauges.of_controller()).flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Published { image, end, epoch } = self.committed.borrow().clone();
+        let Published { image, end, epoch, partitions } = self.committed.borrow().clone();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.gauges.committed_end.set(end.0);
         self.gauges.applied_end.set(self.applied.end().0);
@@ -77,7 +102,13 @@ impl Collector for MetadataCollector {
         self.gauges.quorum_epoch.set(i64::from(epoch.0));
         self.gauges.topics.set(count(image.topics.len()));
         self.gauges.active_brokers.set(count(image.brokers.iter().filter(|broker| broker.is_active()).count()));
-        self.gauges.all().into_iter().flat_map(Collector::collect).collect()
+        self.gauges.fenced_brokers.set(count(image.brokers.iter().filter(|broker| broker.fenced).count()));
+        self.gauges.active_controller.set(i64::from(partitions.is_some()));
+        let PartitionCounts { leaderless, unbalanced } = partitions.unwrap_or_default();
+        self.gauges.offline_partitions.set(count(leaderless));
+        self.gauges.unbalanced_partitions.set(count(unbalanced));
+        let of_controller = self.gauges.of_controller().into_iter().filter(|_| partitions.is_some());
+        self.gauges.all().into_iter().chain(of_controller).flat_map(Collector::collect).collect()
     }
 }
 
@@ -102,6 +133,22 @@ mod tests {
             "barnabas_quorum_leader_epoch 3",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line} is not on the page:\n{page}");
+        }
+    }
+
+    #[test]
+    fn partitions_without_a_leader_are_shown_where_they_are_decided_on_and_nowhere_else() {
+        let (sender, committed) = watch::channel(Published::default());
+        let metrics = Metrics::new().unwrap();
+        metrics.register(Box::new(MetadataCollector::new(committed, Applied::default()).unwrap())).unwrap();
+        let page = || String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(page().contains("\nbarnabas_active_controller 0\n") && !page().contains("barnabas_offline_partitions"));
+        let partitions = Some(PartitionCounts { leaderless: 3, unbalanced: 5 });
+        sender.send_replace(Published { partitions, ..Published::default() });
+        for line in
+            ["barnabas_active_controller 1", "barnabas_offline_partitions 3", "barnabas_preferred_replica_imbalance 5"]
+        {
+            assert!(page().lines().any(|shown| shown == line), "{line}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod directories;
 mod metadata;
 mod opening;
 mod partitions;
+mod replication;
 mod requests;
 mod scrub;
 
@@ -21,6 +22,7 @@ pub use directories::DirectoryCollector;
 pub use metadata::MetadataCollector;
 pub use opening::OpeningCollector;
 pub use partitions::PartitionCollector;
+pub use replication::ReplicationCollector;
 pub use requests::RequestMetrics;
 pub use scrub::ScrubMetrics;
 

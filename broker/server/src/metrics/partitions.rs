@@ -21,6 +21,8 @@ struct Gauges {
     log_end: IntGaugeVec,
     high_watermark: IntGaugeVec,
     size_bytes: IntGaugeVec,
+    in_sync: IntGaugeVec,
+    follower_lag: IntGaugeVec,
     hosted: IntGauge,
     left_out: IntGauge,
 }
@@ -34,13 +36,21 @@ impl Gauges {
             log_end: per_partition("barnabas_partition_log_end_offset", "Offset of the next record.")?,
             high_watermark: per_partition("barnabas_partition_high_watermark", "Consumers read below this offset.")?,
             size_bytes: per_partition("barnabas_partition_size_bytes", "Bytes of all segments.")?,
+            in_sync: per_partition(
+                "barnabas_partition_in_sync_replicas",
+                "Replicas in sync; where this broker leads.",
+            )?,
+            follower_lag: per_partition(
+                "barnabas_partition_follower_lag_records",
+                "Records that the furthest follower lacks; where this broker leads others.",
+            )?,
             hosted: IntGauge::new("barnabas_partitions", "Partitions hosted by this broker.")?,
             left_out: IntGauge::new("barnabas_partitions_left_out", "Partitions that are not shown on this page.")?,
         })
     }
 
-    fn vectors(&self) -> [&IntGaugeVec; 4] {
-        [&self.log_start, &self.log_end, &self.high_watermark, &self.size_bytes]
+    fn vectors(&self) -> [&IntGaugeVec; 6] {
+        [&self.log_start, &self.log_end, &self.high_watermark, &self.size_bytes, &self.in_sync, &self.follower_lag]
     }
 }
 
@@ -77,6 +87,11 @@ impl Collector for PartitionCollector {
             gauges.high_watermark.with_label_values(labels).set(marks.high_watermark.0);
             let size_bytes = i64::try_from(size_bytes).unwrap_or(i64::MAX);
             gauges.size_bytes.with_label_values(labels).set(size_bytes);
+            let Some(standing) = partition.standing().filter(|standing| standing.is_leader) else { continue };
+            gauges.in_sync.with_label_values(labels).set(standing.in_sync as i64);
+            if let Some(lag) = standing.follower_lag {
+                gauges.follower_lag.with_label_values(labels).set(lag);
+            }
         }
         let single = gauges.hosted.collect().into_iter().chain(gauges.left_out.collect());
         gauges.vectors().into_iter().flat_map(|vector| vector.collect()).chain(single).collect()

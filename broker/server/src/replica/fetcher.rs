@@ -191,6 +191,7 @@ impl Driver {
                 None
             }
             Effect::SetAside { partition, reason } => {
+                self.node.replicas.surroundings().fetchers.set_aside(partition);
                 let name = self.node.replicas.get(partition).map(|hosted| hosted.name.to_string());
                 tracing::warn!(partition = name, ?reason, leader = %self.leader, "a partition is not fetched before the metadata says something new");
                 None

@@ -1,7 +1,7 @@
 //! Which fetcher has which partition: one for each peer and durability, begun when a partition comes to it, and told what concerns its
 //! partitions. Fetches nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barnabas_replica::Durability;
@@ -40,6 +40,17 @@ impl Inbox {
     }
 }
 
+/// What is fetched from other brokers, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Following {
+    /// Brokers and ways to keep from or in which anything is fetched.
+    pub fetchers: usize,
+    /// Partitions that are fetched.
+    pub partitions: usize,
+    /// Those among them that wait for the metadata to say something new.
+    pub set_aside: usize,
+}
+
 /// All fetchers of this broker.
 #[derive(Debug, Default)]
 pub(super) struct Fetchers {
@@ -51,6 +62,8 @@ pub(super) struct Fetchers {
 struct State {
     inboxes: BTreeMap<FetcherKey, Arc<Inbox>>,
     followed: HashMap<TopicIdPartition, Arc<Inbox>>,
+    /// Those that are not fetched before the metadata says something new.
+    set_aside: BTreeSet<TopicIdPartition>,
     /// Those that nobody runs yet.
     to_run: Vec<(FetcherKey, Arc<Inbox>)>,
 }
@@ -65,7 +78,8 @@ impl Fetchers {
         log: LogPosition,
     ) {
         let mut state = self.state();
-        let State { inboxes, followed, to_run } = &mut *state;
+        let State { inboxes, followed, set_aside, to_run } = &mut *state;
+        set_aside.remove(&partition);
         let inbox = inboxes.entry(key).or_insert_with(|| {
             let inbox = Arc::<Inbox>::default();
             to_run.push((key, Arc::clone(&inbox)));
@@ -82,9 +96,26 @@ impl Fetchers {
 
     /// The partition is fetched no more.
     pub(super) fn unfollow(&self, partition: TopicIdPartition) {
-        if let Some(inbox) = self.state().followed.remove(&partition) {
+        let mut state = self.state();
+        state.set_aside.remove(&partition);
+        if let Some(inbox) = state.followed.remove(&partition) {
             inbox.push(Input::Unfollow { partition });
         }
+    }
+
+    /// The partition's fetcher waits for the metadata.
+    pub(super) fn set_aside(&self, partition: TopicIdPartition) {
+        let mut state = self.state();
+        if state.followed.contains_key(&partition) {
+            state.set_aside.insert(partition);
+        }
+    }
+
+    /// What is fetched now.
+    pub(super) fn following(&self) -> Following {
+        let state = self.state();
+        let in_use: BTreeSet<_> = state.followed.values().map(Arc::as_ptr).collect();
+        Following { fetchers: in_use.len(), partitions: state.followed.len(), set_aside: state.set_aside.len() }
     }
 
     /// A log was synced.

@@ -10,6 +10,7 @@ mod isr_updates;
 mod news;
 mod read;
 mod roles;
+mod standing;
 mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -23,6 +24,7 @@ use barnabas_types::{TopicIdPartition, TopicPartition};
 pub use append::{Acks, AppendError, Appended};
 pub use barnabas_replica::Durability;
 pub use fetcher::run as run_fetchers;
+pub use fetchers::Following;
 pub use hosted::{Marks, Partition, PartitionConfig};
 pub use isr_updates::{carry as carry_isr_updates, look_for_lag};
 #[cfg(test)]
@@ -30,7 +32,8 @@ pub use news::Moved;
 pub use news::{News, Watch, Watchers};
 pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Reader, Sought};
 pub use roles::Again;
-pub use surroundings::Surroundings;
+pub use standing::Standing;
+pub use surroundings::{IsrChanges, Surroundings};
 
 /// All hosted partitions, by topic id: a topic made again under its old name is another one.
 #[derive(Debug)]

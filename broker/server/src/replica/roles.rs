@@ -1,6 +1,8 @@
 //! A hosted partition's replica between its log and the rest of the node: inputs go in under the partition's lock, what it asks for is done
 //! there or, after the lock is released, left with those who fetch and those who ask the controller. Decides nothing.
 
+use std::sync::atomic::Ordering;
+
 use barnabas_log::Log;
 use barnabas_metadata::{Partition as Assignment, RecoveryState};
 use barnabas_replica::fetcher::LogPosition;
@@ -119,9 +121,18 @@ impl Partition {
                 let proposal = Proposal { number, leader_epoch, partition_epoch, isr, recovery };
                 left.seldom().proposal = Some(proposal);
             }
-            Effect::IsrShrunk => tracing::info!(partition = %self.name, "the ISR has shrunk"),
-            Effect::IsrExpanded => tracing::info!(partition = %self.name, "the ISR has grown"),
-            Effect::IsrUpdateFailed => tracing::debug!(partition = %self.name, "a change of the ISR was not done"),
+            Effect::IsrShrunk => {
+                self.surroundings.isr_changes.shrunk.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(partition = %self.name, "the ISR has shrunk");
+            }
+            Effect::IsrExpanded => {
+                self.surroundings.isr_changes.expanded.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(partition = %self.name, "the ISR has grown");
+            }
+            Effect::IsrUpdateFailed => {
+                self.surroundings.isr_changes.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(partition = %self.name, "a change of the ISR was not done");
+            }
         }
     }
 
@@ -287,6 +298,36 @@ impl Partition {
         drop(state);
         self.settle(left);
         self.wake_all();
+    }
+
+    /// `broker` has fetched from `offset`.
+    pub(crate) fn fetched_by(&self, broker: BrokerId, offset: Offset) {
+        let mut state = self.lock();
+        let fetched = barnabas_replica::Fetched { follower: broker, broker_epoch: -1, offset, log_start: Offset(0) };
+        let left = self.step(&mut state, Input::Fetched(fetched));
+        drop(state);
+        self.settle(left);
+    }
+
+    /// Of `replicas` only this broker is in sync any more.
+    pub(crate) fn shrink_to(&self, leader_epoch: LeaderEpoch, replicas: &[BrokerId]) {
+        let mut state = self.lock();
+        let own = self.surroundings.own();
+        let assigned = Assigned {
+            leader: own,
+            leader_epoch,
+            partition_epoch: leader_epoch.0 + 1,
+            isr: &[own],
+            replicas,
+            adding: &[],
+            removing: &[],
+            recovery: LeaderRecoveryState::Recovered,
+            log_end: state.log.log_end(),
+            durable_end: state.log.durable_end(),
+        };
+        let left = self.step(&mut state, Input::Assigned(assigned));
+        drop(state);
+        self.settle(left);
     }
 
     /// Below this the other replica has everything, as its last Fetch said.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use barnabas_replica::{Around, BrokerState, Brokers, InSyncMember, LeaderRecover
 use barnabas_types::{BrokerId, LeaderEpoch, Now, TopicIdPartition};
 use tokio::sync::Notify;
 
-use super::fetchers::Fetchers;
+use super::fetchers::{Fetchers, Following};
 
 static NOBODY: Brokers = Brokers(BTreeMap::new());
 
@@ -27,6 +27,19 @@ pub struct Surroundings {
     /// The newest of each partition.
     proposals: Mutex<BTreeMap<TopicIdPartition, Proposal>>,
     proposed: Notify,
+    /// What has come of them.
+    pub(super) isr_changes: IsrChanges,
+}
+
+/// How often ISRs have changed since the start.
+#[derive(Debug, Default)]
+pub struct IsrChanges {
+    /// Somebody has left.
+    pub shrunk: AtomicU64,
+    /// Somebody has joined.
+    pub expanded: AtomicU64,
+    /// A change was not done.
+    pub failed: AtomicU64,
 }
 
 /// A change of a partition's ISR that its leader asks the controller for.
@@ -57,6 +70,7 @@ impl Surroundings {
             fetchers: Fetchers::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
+            isr_changes: IsrChanges::default(),
         })
     }
 
@@ -74,6 +88,18 @@ impl Surroundings {
     /// This broker is registered in `epoch` from here on.
     pub fn registered(&self, epoch: i64) {
         self.own_epoch.store(epoch, Ordering::Release);
+    }
+
+    /// How often ISRs have changed.
+    #[must_use]
+    pub const fn isr_changes(&self) -> &IsrChanges {
+        &self.isr_changes
+    }
+
+    /// What is fetched from other brokers.
+    #[must_use]
+    pub fn following(&self) -> Following {
+        self.fetchers.following()
     }
 
     /// This broker.
