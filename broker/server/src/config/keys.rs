@@ -110,6 +110,9 @@ pub(crate) enum Allowed {
     ResetStrategy,
 }
 
+/// How the sentence of a key begins that is accepted and does nothing, where the reason is worth knowing.
+const NO_EFFECT: &str = "No effect: ";
+
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConfigKey {
@@ -125,7 +128,7 @@ pub struct ConfigKey {
     pub(crate) allowed: Allowed,
     /// Who gets to see it.
     pub visibility: Visibility,
-    /// What it does, in a sentence; empty where it is accepted and has no effect.
+    /// What it does, in a sentence; empty, or with the reason behind [`NO_EFFECT`], where it is accepted and does nothing.
     pub doc: &'static str,
 }
 
@@ -156,8 +159,8 @@ impl ConfigKey {
 
     /// Whether setting it does anything.
     #[must_use]
-    pub const fn has_effect(&self) -> bool {
-        !self.doc.is_empty()
+    pub fn has_effect(&self) -> bool {
+        !self.doc.is_empty() && !self.doc.starts_with(NO_EFFECT)
     }
 
     /// Whether it is listed although nobody set it.

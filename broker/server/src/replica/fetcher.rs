@@ -411,3 +411,6 @@ const fn partition_error(code: ErrorCode) -> PartitionError {
         code => PartitionError::Other(code.0),
     }
 }
+
+#[cfg(test)]
+mod tests;
