@@ -13,6 +13,7 @@ mod delete_topics;
 mod directories;
 mod elect_leaders;
 mod elections;
+mod failure_detector;
 #[cfg(test)]
 mod feature_tests;
 mod features;
@@ -40,6 +41,10 @@ pub use create_topics::{AssignmentError, CreateTopicError, CreatedTopic};
 pub use delete_topics::{DeleteTopicError, TopicSelector};
 pub use directories::{AssignReplicaError, AssignReplicasError};
 pub use elect_leaders::{ElectLeaderError, ElectLeadersError, ElectedPartition, ElectionType, elect_leaders_response};
+pub use failure_detector::{
+    DetectorEffect, DetectorInput, Evidence, FailureDetector, Finding, Lead, PROBE_TIMEOUT, PULSE_FEATURE,
+    PULSE_INTERVAL, ProbeOutcome, WatchedBroker,
+};
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
 pub use format::{bootstrap_records, first_batch, level_records};
 pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};

@@ -3,6 +3,7 @@
 
 mod stop;
 
+use barnabas_types::Uuid;
 pub use stop::{
     NeedingPartition, StopAnswer, StopOutcome, StopQuestion, read_stop_answer, read_stop_question, stop_answer,
     stop_question,
@@ -14,17 +15,75 @@ use crate::wire::UnknownTags;
 const GIVES_BROKER_IDS: u32 = 10_000;
 /// In the BrokerRegistrationResponse to a broker without an id, an INT32: the id that it has been given.
 const GIVEN_BROKER_ID: u32 = 10_001;
+/// In an ApiVersionsRequest, empty: who answers is to say which node it is.
+const ASKS_WHO: u32 = 10_004;
+/// In the ApiVersionsResponse to that, an INT32 and a UUID: `node.id`, and this start of the process.
+const WHO: u32 = 10_005;
+/// In the ApiVersionsResponse of a controller's listener, empty: it takes heartbeats that say no more than that the broker is there.
+const TAKES_PULSES: u32 = 10_006;
+/// In a BrokerHeartbeatRequest, empty: such a heartbeat. It is answered at once and decided on by nobody.
+const PULSE: u32 = 10_007;
 
-/// The tags of an ApiVersionsResponse that says so.
+/// The tags of the ApiVersionsResponse of a controller's listener, which gives ids, and may take pulses.
 #[must_use]
-pub fn gives_broker_ids() -> UnknownTags<'static> {
-    UnknownTags::single(GIVES_BROKER_IDS, &[])
+pub fn of_controller(takes_pulses: bool) -> UnknownTags<'static> {
+    let tags = UnknownTags::single(GIVES_BROKER_IDS, &[]);
+    if takes_pulses { tags.and(TAKES_PULSES, &[]) } else { tags }
+}
+
+/// Whether an ApiVersionsResponse says that pulses are taken.
+#[must_use]
+pub fn are_pulses_taken(tags: &UnknownTags<'_>) -> bool {
+    has(tags, TAKES_PULSES)
+}
+
+/// The tags of a BrokerHeartbeatRequest that is a pulse.
+#[must_use]
+pub fn pulse() -> UnknownTags<'static> {
+    UnknownTags::single(PULSE, &[])
+}
+
+/// Whether a BrokerHeartbeatRequest is a pulse.
+#[must_use]
+pub fn is_pulse(tags: &UnknownTags<'_>) -> bool {
+    has(tags, PULSE)
+}
+
+/// The tags of an ApiVersionsRequest that asks who answers.
+#[must_use]
+pub fn asks_who() -> UnknownTags<'static> {
+    UnknownTags::single(ASKS_WHO, &[])
+}
+
+/// Whether an ApiVersionsRequest asks that.
+#[must_use]
+pub fn is_asked_who(tags: &UnknownTags<'_>) -> bool {
+    has(tags, ASKS_WHO)
+}
+
+/// The tags of an ApiVersionsResponse that says who answers.
+#[must_use]
+pub fn who(node_id: i32, incarnation_id: Uuid) -> UnknownTags<'static> {
+    UnknownTags::single(WHO, &[node_id.to_be_bytes().as_slice(), incarnation_id.0.as_slice()].concat())
+}
+
+/// Who an ApiVersionsResponse says that it is; None where it does not, or not in the form that it has here.
+#[must_use]
+pub fn read_who(tags: &UnknownTags<'_>) -> Option<(i32, Uuid)> {
+    let (_, value) = tags.iter().find(|(tag, _)| *tag == WHO)?;
+    let (id, incarnation) = value.split_first_chunk::<4>()?;
+    let incarnation = <[u8; 16]>::try_from(incarnation).ok()?;
+    Some((i32::from_be_bytes(*id), Uuid(incarnation)))
+}
+
+fn has(tags: &UnknownTags<'_>, wanted: u32) -> bool {
+    tags.iter().any(|(tag, _)| tag == wanted)
 }
 
 /// Whether an ApiVersionsResponse says so.
 #[must_use]
 pub fn are_broker_ids_given(tags: &UnknownTags<'_>) -> bool {
-    tags.iter().any(|(tag, _)| tag == GIVES_BROKER_IDS)
+    has(tags, GIVES_BROKER_IDS)
 }
 
 /// Whether an ApiVersionsResponse is that of a controller of ours, which may be asked what Apache Kafka's does not know.
@@ -51,7 +110,9 @@ mod tests {
     use barnabas_types::Segment;
 
     use super::*;
-    use crate::messages::{ApiVersionsResponse, BrokerRegistrationResponse};
+    use crate::messages::{
+        ApiVersionsRequest, ApiVersionsResponse, BrokerHeartbeatRequest, BrokerRegistrationResponse,
+    };
     use crate::{Encode, Message, Reader};
 
     fn encoded(message: &(impl Message + Encode), version: i16) -> Vec<u8> {
@@ -75,10 +136,30 @@ mod tests {
         assert_eq!(read, response);
         assert_eq!(read_given_broker_id(&read.unknown_tags), Some(1001));
         assert!(!are_broker_ids_given(&read.unknown_tags));
-        let versions = ApiVersionsResponse { unknown_tags: gives_broker_ids(), ..ApiVersionsResponse::default() };
+        let versions = ApiVersionsResponse { unknown_tags: of_controller(true), ..ApiVersionsResponse::default() };
         let bytes = encoded(&versions, 4);
         let read = ApiVersionsResponse::decode(&mut Reader::new(&bytes), 4).unwrap();
-        assert!(are_broker_ids_given(&read.unknown_tags));
+        assert!(are_broker_ids_given(&read.unknown_tags) && are_pulses_taken(&read.unknown_tags));
+        assert!(are_broker_ids_given(&of_controller(false)) && !are_pulses_taken(&of_controller(false)));
+    }
+
+    #[test]
+    fn a_node_says_which_it_is_when_it_is_asked() {
+        let request = ApiVersionsRequest { unknown_tags: asks_who(), ..ApiVersionsRequest::default() };
+        let bytes = encoded(&request, 3);
+        let read = ApiVersionsRequest::decode(&mut Reader::new(&bytes), 3).unwrap();
+        assert!(is_asked_who(&read.unknown_tags) && !is_pulse(&read.unknown_tags));
+        let process = Uuid::from_u128(77);
+        let response = ApiVersionsResponse { unknown_tags: who(3, process), ..ApiVersionsResponse::default() };
+        let bytes = encoded(&response, 3);
+        let read = ApiVersionsResponse::decode(&mut Reader::new(&bytes), 3).unwrap();
+        assert_eq!(read_who(&read.unknown_tags), Some((3, process)));
+        for value in [&[0; 3][..], &[0; 19], &[0; 21]] {
+            assert_eq!(read_who(&UnknownTags::single(WHO, value)), None);
+        }
+        let pulse = BrokerHeartbeatRequest { unknown_tags: pulse(), ..BrokerHeartbeatRequest::default() };
+        let bytes = encoded(&pulse, 1);
+        assert!(is_pulse(&BrokerHeartbeatRequest::decode(&mut Reader::new(&bytes), 1).unwrap().unknown_tags));
     }
 
     #[test]

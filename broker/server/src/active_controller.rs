@@ -180,7 +180,8 @@ impl Node {
         }
     }
 
-    fn address(&self, active: &ActiveController) -> Option<String> {
+    /// Where `active` listens.
+    pub(crate) fn address(&self, active: &ActiveController) -> Option<String> {
         let wanted = self.config.controller_listener_name.as_deref();
         let by_name = active.endpoints.iter().find(|endpoint| Some(endpoint.name.as_ref()) == wanted);
         let endpoint = by_name.or_else(|| active.endpoints.first())?;
@@ -209,6 +210,7 @@ impl Node {
 
     fn own_request(self: &Arc<Self>, api_key: ApiKey, api_version: i16) -> RequestContext {
         let connection = Connection {
+            number: 0,
             listener: LISTENER.into(),
             kind: ListenerKind::Controller,
             peer: ([127, 0, 0, 1], 0).into(),

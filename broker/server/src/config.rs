@@ -17,8 +17,8 @@ mod topic;
 
 pub use boot::{Boot, BootInput, ConfigError, DATA_MOUNTS, HostFacts, SourceFile, TopicToCreate, Warning, boot};
 pub use broker::{
-    BrokerConfig, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig, Roles, StorageConfig,
-    TopicDefaults,
+    BrokerConfig, FailureDetection, GroupsConfig, LogFormatSetting, MetadataLogConfig, NetworkConfig, QuorumConfig,
+    Roles, StorageConfig, TopicDefaults,
 };
 pub use cleaner::CleanerConfig;
 pub use describe::{

@@ -10,6 +10,8 @@ pub mod config;
 pub mod connection;
 pub mod coordinator;
 #[cfg(test)]
+mod detection_tests;
+#[cfg(test)]
 mod fixture_tests;
 pub mod format;
 #[cfg(test)]

@@ -35,7 +35,9 @@ use crate::connection::{self, ConnectionLimits, Listener, ListenerKind, OpenConn
 use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
-use crate::metadata::{Applied, ControllerHandle, ProducerIds, Publisher, register_controller};
+use crate::metadata::{
+    Applied, ControllerHandle, Detection, ProducerIds, Published, Publisher, detect, register_controller,
+};
 use crate::metrics::{
     DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector, ReplicationCollector,
 };
@@ -46,6 +48,8 @@ use broker::BrokerPart;
 pub(crate) use formatting::{MIGRATE, is_partition_name};
 use health::NodeHealth;
 
+/// What requests between nodes may hold together, at most.
+const MAX_CONTROL_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Partitions that `/metrics` shows at most.
 const MAX_SHOWN_PARTITIONS: usize = 20_000;
 
@@ -78,6 +82,8 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// Memory for requests in flight.
     pub request_memory: MemoryBudget,
+    /// The same for what nodes ask each other: clients must not keep it from being heard.
+    pub control_memory: MemoryBudget,
     /// Open connections, counted.
     pub open_connections: Arc<OpenConnections>,
     /// Which thread serves which connection.
@@ -92,6 +98,8 @@ pub struct Node {
     pub fetch_sessions: FetchSessions,
     /// Decides about metadata.
     pub controller: ControllerHandle,
+    /// Finds brokers that are dead, while this node's controller is the active one.
+    pub detection: Detection,
     /// Connections to the active controller, where that is another node.
     pub controller_connections: ControllerConnections,
     /// Ids for idempotent producers.
@@ -161,7 +169,7 @@ impl Running {
         log_level: LogLevel,
         runtime: Runtime,
     ) -> anyhow::Result<Self> {
-        let sockets = bind(&boot.config).await?;
+        let sockets = bind(&boot.config, &runtime).await?;
         let metrics = Arc::new(Metrics::new()?);
         let (health, registered) = (Arc::new(NodeHealth::default()), RegisteredBroker::default());
         let admin = serve_admin(&boot.config, &metrics, (&health, &registered), log_level, &runtime).await?;
@@ -194,6 +202,8 @@ impl Running {
             incarnation_id,
             cluster_id: directories.cluster_id().into(),
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
+            control_memory: MemoryBudget::new((request_memory_bytes(&config) / 4).min(MAX_CONTROL_MEMORY_BYTES)),
+            detection: Detection::new(runtime.clone(), config.failure_detection),
             open_connections: Arc::default(),
             placement: Arc::default(),
             replicas: Arc::new(Replicas::new(surroundings(node_id, &config, &runtime))),
@@ -210,11 +220,7 @@ impl Running {
             controller,
             published,
         });
-        let (stopping_quorum, stop_quorum) = watch::channel(false);
-        // The other nodes of the quorum ask before there is anything to serve to clients, and until the last decision is made.
-        let (of_quorum, sockets): (Vec<_>, Vec<_>) =
-            sockets.into_iter().partition(|socket| socket.kind == ListenerKind::Controller);
-        let quorum = Serving { stopping: stopping_quorum, tasks: accept(&node, of_quorum, &stop_quorum) };
+        let (quorum, sockets) = serve_quorum(&node, sockets, committed.clone());
         register_collectors(&node, MetadataCollector::new(committed.clone(), applied.clone())?)?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
         publisher.publish().await;
@@ -337,12 +343,19 @@ struct Socket {
     listening: Listening,
 }
 
-async fn bind(config: &BrokerConfig) -> anyhow::Result<Vec<Socket>> {
+async fn bind(config: &BrokerConfig, runtime: &Runtime) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     let brokers = config.listeners.iter().map(|listener| (ListenerKind::Broker, listener));
     let controllers = config.controller_listeners.iter().map(|listener| (ListenerKind::Controller, listener));
     for (kind, listener) in brokers.chain(controllers) {
-        let listening = barnabas_net::bind(&listener.host, listener.port).await.with_context(|| {
+        let (host, port) = (listener.host.clone(), listener.port);
+        let bound = async move { barnabas_net::bind(&host, port).await };
+        let bound = match kind {
+            ListenerKind::Broker => bound.await,
+            // There, so that connections are told of there, even when the data threads wait for a disk.
+            ListenerKind::Controller => runtime.spawn_control(bound).await?,
+        };
+        let listening = bound.with_context(|| {
             format!("cannot listen on {}://{}:{} (listeners)", listener.name, listener.host, listener.port)
         })?;
         sockets.push(Socket { name: listener.name.as_str().into(), kind, listening });
@@ -389,6 +402,20 @@ fn metadata_directory(node: &Node) -> Option<&Arc<LogDirectory>> {
     node.directories.all().iter().find(|directory| directory.path == node.config.metadata_log_dir)
 }
 
+/// The other nodes of the quorum ask before there is anything to serve to clients, and until the last decision is made. Returns the sockets of
+/// the broker as well.
+fn serve_quorum(
+    node: &Arc<Node>,
+    sockets: Vec<Socket>,
+    committed: watch::Receiver<Published>,
+) -> (Serving, Vec<Socket>) {
+    let (stopping, stop) = watch::channel(false);
+    let (of_quorum, others) = sockets.into_iter().partition(|socket| socket.kind == ListenerKind::Controller);
+    let mut tasks = accept(node, of_quorum, &stop);
+    tasks.push(node.runtime.spawn_control(detect(Arc::clone(node), committed, stop)));
+    (Serving { stopping, tasks }, others)
+}
+
 fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let network = &node.config.network;
     let limits = ConnectionLimits {
@@ -399,7 +426,11 @@ fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) 
     };
     let serve = |socket: Socket| {
         let listener = Listener { name: socket.name, kind: socket.kind, socket: socket.listening.socket };
-        node.runtime.spawn_data(connection::accept(Arc::clone(node), listener, limits.clone(), stop.clone()))
+        let accepting = connection::accept(Arc::clone(node), listener, limits.clone(), stop.clone());
+        match socket.kind {
+            ListenerKind::Broker => node.runtime.spawn_data(accepting),
+            ListenerKind::Controller => node.runtime.spawn_control(accepting),
+        }
     };
     sockets.into_iter().map(serve).collect()
 }

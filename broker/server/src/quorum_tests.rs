@@ -29,8 +29,12 @@ const ALIVE: Duration = Duration::from_secs(3);
 const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
 
 async fn try_start(boot: Boot) -> anyhow::Result<Running> {
+    start_on(Runtime::current(), boot).await
+}
+
+async fn start_on(runtime: Runtime, boot: Boot) -> anyhow::Result<Running> {
     let level = LogLevel::detached("off").unwrap();
-    Running::start(boot, FormatPolicy::IfEmpty, level, Runtime::current()).await
+    Running::start(boot, FormatPolicy::IfEmpty, level, runtime).await
 }
 
 pub(crate) struct Nodes {
@@ -97,6 +101,17 @@ impl Nodes {
         try_start(self.boot(index)).await.unwrap()
     }
 
+    /// As [`Self::start_one`], on threads of its own: shut down, they leave of the node what a kill leaves.
+    pub(crate) fn start_to_die(
+        &self,
+        index: usize,
+    ) -> (tokio::runtime::Runtime, impl Future<Output = Running> + use<>) {
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = Runtime::new(threads.handle().clone(), threads.handle().clone(), []);
+        let started = threads.spawn(start_on(runtime, self.boot(index)));
+        (threads, async move { started.await.unwrap().unwrap() })
+    }
+
     /// A broker on `directory` that is told of one controller, and not of any id.
     fn boot_without_id(&self, directory: &Path, controller: usize) -> Boot {
         let text = format!(
@@ -117,7 +132,7 @@ impl Nodes {
     }
 
     /// Returns once the node has applied that there are so many brokers, all of them let in.
-    async fn await_brokers(&self, index: usize, count: usize) {
+    pub(crate) async fn await_brokers(&self, index: usize, count: usize) {
         let node = &self.node(index).node;
         let mut applied = node.controller.applied().watch();
         while node.image().brokers.iter().filter(|broker| !broker.fenced).count() < count {

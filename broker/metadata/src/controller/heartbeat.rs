@@ -206,6 +206,16 @@ impl Controller {
         Outcome { records, response: () }
     }
 
+    /// Ends the session of a broker that the [`FailureDetector`](super::FailureDetector) found dead, and fences it if it was not; the response
+    /// says which. Nothing where the registration is not current any more.
+    pub fn fence_dead(&mut self, context: &Context<'_>, broker: BrokerId, epoch: i64) -> Outcome<bool> {
+        if self.registered(broker, epoch).is_none() {
+            return Outcome { records: Vec::new(), response: false };
+        }
+        let Outcome { records, .. } = self.fence_broker(context, broker);
+        Outcome { response: !records.is_empty(), records }
+    }
+
     /// Fences the broker that has been silent for longest, if for `broker.session.timeout.ms`; the response names it. To be asked
     /// again until it names none.
     pub fn fence_silent(&mut self, context: &Context<'_>) -> Outcome<Option<BrokerId>> {

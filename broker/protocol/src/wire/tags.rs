@@ -30,6 +30,16 @@ impl<'a> UnknownTags<'a> {
         Self(Some(Box::new(Kept { fields: Cow::Owned(field), count: 1 })))
     }
 
+    /// These and one more, whose tag is higher than theirs.
+    #[must_use]
+    pub(crate) fn and(mut self, tag: u32, value: &[u8]) -> Self {
+        let Some(Kept { fields, count }) = self.0.as_deref_mut() else { return Self::single(tag, value) };
+        let one = Self::single(tag, value);
+        fields.to_mut().extend_from_slice(one.as_bytes());
+        *count = count.saturating_add(1);
+        self
+    }
+
     /// How many fields there are.
     #[inline]
     #[must_use]

@@ -5,10 +5,12 @@ use barnabas_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use barnabas_protocol::{ApiKey, ErrorCode, UnknownTags, encode_response, own_tags};
+use barnabas_types::Uuid;
 
 use super::context::{Answer, Refusal};
 use super::{RequestContext, served};
 use crate::connection::ListenerKind;
+use crate::node::Node;
 
 /// What is served. A client that names itself in other characters than Kafka allows gets `INVALID_REQUEST`.
 pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -> ApiVersionsResponse<'static> {
@@ -26,7 +28,7 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
         supported_features: supported(&barnabas_metadata::served_features(), context.api_version),
         finalized_features_epoch: epoch,
         finalized_features: image.features.iter().chain(kraft_version).map(finalized).collect(),
-        unknown_tags: own_tags(context.connection.kind, context.api_version),
+        unknown_tags: own_tags(context, &request),
         ..Default::default()
     }
 }
@@ -34,12 +36,23 @@ pub async fn handle(context: &RequestContext, request: ApiVersionsRequest<'_>) -
 /// The first version with tagged fields.
 const FLEXIBLE: i16 = 3;
 
-/// What our own brokers have to know of a controller before they ask it for what Apache Kafka's would misunderstand.
-fn own_tags(kind: ListenerKind, api_version: i16) -> UnknownTags<'static> {
-    match kind {
-        ListenerKind::Controller if api_version >= FLEXIBLE => own_tags::gives_broker_ids(),
-        ListenerKind::Controller | ListenerKind::Broker => UnknownTags::default(),
+/// What our own nodes have to know of this one before they ask it for what Apache Kafka's would misunderstand, or to know it by.
+fn own_tags(context: &RequestContext, request: &ApiVersionsRequest<'_>) -> UnknownTags<'static> {
+    let node = &context.node;
+    match context.connection.kind {
+        _ if context.api_version < FLEXIBLE => UnknownTags::default(),
+        _ if own_tags::is_asked_who(&request.unknown_tags) => own_tags::who(node.broker_id.0, registered_as(node)),
+        ListenerKind::Controller => own_tags::of_controller(node.detection.is_fast()),
+        ListenerKind::Broker => UnknownTags::default(),
     }
+}
+
+/// The incarnation under which this process has registered last: a broker that has to take its word back registers as another.
+fn registered_as(node: &Node) -> Uuid {
+    let image = node.image();
+    let own = image.brokers.get(node.broker_id);
+    let current = own.filter(|broker| broker.epoch == node.replicas.surroundings().own_epoch());
+    current.map_or(node.incarnation_id, |broker| broker.incarnation_id)
 }
 
 /// What this node supports, which is what it registers. A node that is a controller alone tells it too: the leader of the quorum

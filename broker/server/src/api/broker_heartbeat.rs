@@ -1,5 +1,5 @@
 //! BrokerHeartbeat: a broker lets the controller hear of it, and hears whether it may lead or stop. One of ours may ask more (`stop.rs`).
-//! Decided there.
+//! Decided there. That it was heard the failure detector knows when the request is here, however long the decision waits for a disk.
 
 use std::time::Duration;
 
@@ -17,12 +17,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes a heartbeat.
 pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_>) -> BrokerHeartbeatResponse<'static> {
+    let (broker, epoch) = (BrokerId(request.broker_id), request.broker_epoch);
+    context.node.detection.heard(broker, epoch, context.connection.number);
+    if own_tags::is_pulse(&request.unknown_tags) {
+        return pulse(context, broker, epoch);
+    }
     let deadline = context.node.runtime.deadline(TIMEOUT);
     let refused = |error_code| BrokerHeartbeatResponse { error_code, ..BrokerHeartbeatResponse::default() };
     // A question is no heartbeat: it must not let a broker in that is about to stop.
     if let Some(question) = own_tags::read_stop_question(&request.unknown_tags) {
-        let broker = (BrokerId(request.broker_id), request.broker_epoch);
-        return match stop::answer(context, question, broker, deadline).await {
+        return match stop::answer(context, question, (broker, epoch), deadline).await {
             Ok(answer) => BrokerHeartbeatResponse {
                 unknown_tags: own_tags::stop_answer(&answer),
                 ..BrokerHeartbeatResponse::default()
@@ -31,8 +35,8 @@ pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_
         };
     }
     let heartbeat = Heartbeat {
-        broker_id: BrokerId(request.broker_id),
-        broker_epoch: request.broker_epoch,
+        broker_id: broker,
+        broker_epoch: epoch,
         applied_offset: Offset(request.current_metadata_offset),
         want_fence: request.want_fence,
         want_shut_down: request.want_shut_down,
@@ -53,4 +57,16 @@ pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_
         Ok(Err(_)) => refused(ErrorCode::STALE_BROKER_EPOCH),
         Err(error) => refused(error.code()),
     }
+}
+
+/// A heartbeat between two others, by which the broker is heard of and nothing else: answered from what this node has applied.
+fn pulse(context: &RequestContext, broker: BrokerId, epoch: i64) -> BrokerHeartbeatResponse<'static> {
+    let image = context.node.image();
+    let registered = image.brokers.get(broker).filter(|registered| registered.epoch == epoch);
+    let error_code = match context.node.is_active_controller() {
+        true => ErrorCode::NONE,
+        false => ErrorCode::NOT_CONTROLLER,
+    };
+    let is_fenced = registered.is_none_or(|registered| registered.fenced);
+    BrokerHeartbeatResponse { error_code, is_fenced, ..BrokerHeartbeatResponse::default() }
 }

@@ -57,7 +57,10 @@ pub async fn handle(
         Ok(Err(error)) => {
             // One that comes back before its former session has ended asks again and again, and tells of it itself.
             match error {
-                RegistrationError::Duplicate { .. } => tracing::debug!(%error, "a broker may not register yet"),
+                RegistrationError::Duplicate { broker } => {
+                    context.node.detection.contested(broker);
+                    tracing::debug!(%error, "a broker may not register yet");
+                }
                 _ => tracing::warn!(broker = request.broker_id, %error, "a broker may not register"),
             }
             refused(error.code())

@@ -148,6 +148,15 @@ pub enum LogFormatSetting {
     Json,
 }
 
+/// `barnabas.failure.detection`: how the death of a broker is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureDetection {
+    /// By what is heard of it and what comes of asking it, too.
+    Fast,
+    /// By `broker.session.timeout.ms` alone.
+    Kafka,
+}
+
 /// Everything that a broker reads once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
@@ -181,6 +190,8 @@ pub struct BrokerConfig {
     pub metadata_log_dir: PathBuf,
     /// `barnabas.admin.listener` as `host:port`; none where it is empty.
     pub admin_listener: Option<String>,
+    /// `barnabas.failure.detection`
+    pub failure_detection: FailureDetection,
     /// `barnabas.log.format`
     pub log_format: LogFormatSetting,
     /// `barnabas.log.level`
@@ -230,6 +241,10 @@ impl BrokerConfig {
             Some("json") => LogFormatSetting::Json,
             _ => LogFormatSetting::Text,
         };
+        let failure_detection = match settings.effective("barnabas.failure.detection") {
+            Some("kafka") => FailureDetection::Kafka,
+            _ => FailureDetection::Fast,
+        };
         Ok(Self {
             node_id: derived.node_id,
             rack: settings.read("broker.rack")?,
@@ -246,6 +261,7 @@ impl BrokerConfig {
             cordoned_log_dirs: derived.cordoned_log_dirs,
             metadata_log_dir,
             admin_listener: (!admin_listener.is_empty()).then_some(admin_listener),
+            failure_detection,
             log_format,
             log_level: settings.read("barnabas.log.level")?,
             network: NetworkConfig::read(settings)?,

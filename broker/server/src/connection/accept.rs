@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::serve::ConnectionError;
 use super::serve::{Served, Stream, serve};
-use super::{Connection, ConnectionLimits, ListenerKind};
+use super::{Connection, ConnectionLimits, ListenerKind, Placement};
 use crate::node::Node;
 
 /// A bound listener.
@@ -28,6 +29,8 @@ pub struct Listener {
 #[derive(Debug, Default)]
 pub struct OpenConnections {
     counts: Mutex<Counts>,
+    /// How many there ever were.
+    numbers: AtomicU64,
 }
 
 /// `total` is the sum of `by_host`, kept so that accepting one costs the same however many hosts there are.
@@ -48,6 +51,12 @@ impl OpenConnections {
         counts.total += 1;
         counts.by_host.insert(host, count + 1);
         Some(Admitted { connections: Arc::clone(self), host })
+    }
+}
+
+impl OpenConnections {
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -94,8 +103,8 @@ pub async fn accept(
                 continue;
             }
         };
-        let connection =
-            Connection { listener: Arc::clone(&listener.name), kind: listener.kind, peer, metrics: metrics.clone() };
+        let (number, name) = (node.open_connections.next_number(), Arc::clone(&listener.name));
+        let connection = Connection { number, listener: name, kind: listener.kind, peer, metrics: metrics.clone() };
         let Some(admitted) = node.open_connections.admit(connection.host(), &limits) else {
             metrics.rejected.inc();
             tracing::debug!(listener = %listener.name, %peer, "connection refused: a limit of connections is reached");
@@ -127,7 +136,12 @@ async fn serve_one(
     stopping: watch::Receiver<bool>,
 ) {
     let (peer, listener) = (connection.peer, Arc::clone(&connection.listener));
-    let (connection, seat) = (Arc::new(connection), node.placement.seat());
+    let (kind, number) = (connection.kind, connection.number);
+    let connection = Arc::new(connection);
+    let seat = match kind {
+        ListenerKind::Broker => node.placement.seat(),
+        ListenerKind::Controller => Placement::fixed_seat(),
+    };
     let mut next = stream.map_err(ConnectionError::Send);
     let result = loop {
         let stream = match next {
@@ -142,13 +156,19 @@ async fn serve_one(
             limits.clone(),
             stopping.clone(),
         );
-        next = match node.runtime.spawn_connection(thread, serving).await {
+        // Nodes have to hear of each other even when the data threads wait for a disk.
+        let serving = match kind {
+            ListenerKind::Broker => node.runtime.spawn_connection(thread, serving),
+            ListenerKind::Controller => node.runtime.spawn_control(serving),
+        };
+        next = match serving.await {
             Ok(Ok(Served::Moves(stream))) => Ok(stream),
             Ok(Ok(Served::Ended)) => break Ok(()),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(ConnectionError::Panic),
         };
     };
+    node.detection.ended(number);
     match result {
         Ok(()) => {}
         Err(error) if error.is_peers_choice() => tracing::debug!(%listener, %peer, %error, "connection closed"),

@@ -38,6 +38,8 @@ pub enum ListenerKind {
 /// Who is connected, by which listener.
 #[derive(Debug)]
 pub struct Connection {
+    /// No other connection of this process has it; 0 for what this node asks itself.
+    pub number: u64,
     /// The listener's name, upper case, as in `listeners`.
     pub listener: Arc<str>,
     /// Whom the listener is for.

@@ -63,6 +63,11 @@ impl Placement {
         seat
     }
 
+    /// A place that nobody changes, for a connection that no data thread serves.
+    pub fn fixed_seat() -> Arc<Seat> {
+        Arc::new(Seat { thread: AtomicUsize::new(0), work: AtomicU64::new(0) })
+    }
+
     /// Looks at the threads again and again, until `stopping` turns true.
     pub async fn keep(self: Arc<Self>, runtime: Runtime, mut stopping: watch::Receiver<bool>) {
         let mut before = runtime.data_busy();

@@ -20,9 +20,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::placement::Seat;
-use super::{Connection, ConnectionLimits};
+use super::{Connection, ConnectionLimits, ListenerKind};
 use crate::api::{Answer, Refusal, RequestContext, dispatch};
-use crate::memory::Reservation;
+use crate::memory::{MemoryBudget, Reservation};
 use crate::node::Node;
 
 /// Replies that may be outstanding on one connection before its next request is left unread.
@@ -199,6 +199,10 @@ impl Session {
 
     /// Cancelled, it loses nothing: the futures stay where they are, and bytes that arrived stay in the frame reader.
     async fn next_event(&mut self, read: bool) -> Result<Event, ConnectionError> {
+        let memory = match self.connection.kind {
+            ListenerKind::Broker => &self.node.request_memory,
+            ListenerKind::Controller => &self.node.control_memory,
+        };
         let read = read && self.executing.is_none() && self.waiting.len() < MAX_OUTSTANDING;
         tokio::select! {
             biased;
@@ -213,7 +217,7 @@ impl Session {
                 let (answer, measured) = executed?;
                 Ok(Event::Executed(answer, measured))
             }
-            request = next_request(&self.node, &mut self.frames), if read => Ok(Event::Request(request?)),
+            request = next_request(memory, &mut self.frames), if read => Ok(Event::Request(request?)),
             // Nothing is ready: who waits has let the others go first.
             never = poll_fn(|_| { self.turn_bytes = TURN_BYTES; Poll::<Infallible>::Pending }) => match never {},
         }
@@ -320,10 +324,10 @@ fn running(
 
 /// The next frame, after memory for all of it is reserved.
 async fn next_request(
-    node: &Node,
+    memory: &MemoryBudget,
     frames: &mut FrameReader<OwnedReadHalf>,
 ) -> Result<Option<(Bytes, Reservation)>, FrameError> {
     let Some(length) = frames.length_bytes().await? else { return Ok(None) };
-    let reservation = node.request_memory.reserve(length).await;
+    let reservation = memory.reserve(length).await;
     Ok(frames.next().await?.map(|frame| (frame, reservation)))
 }

@@ -2,8 +2,10 @@
 //! broker's own part in it.
 
 mod controller;
+mod detection;
 mod error;
 mod owner;
+mod presence;
 mod producer_ids;
 mod publish;
 mod registration;
@@ -12,7 +14,9 @@ mod stop_permit;
 mod tests;
 
 pub use controller::{ControllerHandle, ControllerSettings, start};
+pub use detection::{Detection, detect};
 pub use error::ControllerError;
+pub use presence::Presence;
 pub use producer_ids::{ProducerIdError, ProducerIds};
 pub use publish::{ActiveController, Applied, Change, Published, Publisher, Subscriber};
 pub use registration::{BrokerLife, Directories, DirectoryNews, RegistrationFailed, register_controller};

@@ -11,7 +11,7 @@ use barnabas_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
 };
 use barnabas_types::{Offset, Uuid};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::error::ControllerError;
@@ -103,6 +103,8 @@ pub struct BrokerLife {
     epoch: Arc<AtomicI64>,
     /// True when no controller has answered what was asked last.
     pub(super) is_unanswered: Arc<AtomicBool>,
+    /// The controller has fenced this broker: it has to hear of it now, not when the next heartbeat is due.
+    fenced: Arc<Notify>,
 }
 
 impl BrokerLife {
@@ -117,7 +119,8 @@ impl BrokerLife {
         directories: Directories,
     ) -> Result<Self, RegistrationFailed> {
         let (registration, epoch) = (Arc::new(registration), Arc::new(AtomicI64::new(-1)));
-        let life = Self { node, directories, registration, epoch, is_unanswered: Arc::default() };
+        let life =
+            Self { node, directories, registration, epoch, is_unanswered: Arc::default(), fenced: Arc::default() };
         let deadline = life.node.runtime.deadline(STEP);
         life.register_by(deadline).await?;
         life.applied(Offset(life.epoch() + 1), deadline).await?;
@@ -132,6 +135,11 @@ impl BrokerLife {
     #[must_use]
     pub fn epoch(&self) -> i64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The next heartbeat leaves at once.
+    pub(super) fn is_fenced(&self) {
+        self.fenced.notify_one();
     }
 
     /// Asks to be let in. When it returns, this broker leads its partitions.
@@ -187,6 +195,7 @@ impl BrokerLife {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
+                () = self.fenced.notified() => {}
             }
             let mut heartbeat = pin!(self.heartbeat(false, self.node.runtime.deadline(STEP)));
             let stopping = async { _ = stop.wait_for(|stop| *stop).await };

@@ -3,6 +3,7 @@
 
 mod cleaner;
 mod connections;
+mod detection;
 mod directories;
 mod metadata;
 mod opening;
@@ -18,6 +19,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use cleaner::CleanerMetrics;
 pub use connections::{ConnectionMetrics, ListenerMetrics};
+pub use detection::DetectionMetrics;
 pub use directories::DirectoryCollector;
 pub use metadata::MetadataCollector;
 pub use opening::OpeningCollector;
@@ -34,6 +36,8 @@ pub struct Metrics {
     pub requests: RequestMetrics,
     /// Connections and bytes by listener.
     pub connections: ConnectionMetrics,
+    /// What the failure detector asked and found.
+    pub detection: DetectionMetrics,
     /// Compaction.
     pub cleaner: Arc<CleanerMetrics>,
     /// What was read again from disk.
@@ -60,9 +64,10 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let requests = RequestMetrics::new(&registry)?;
         let connections = ConnectionMetrics::new(&registry)?;
+        let detection = DetectionMetrics::new(&registry)?;
         let cleaner = Arc::new(CleanerMetrics::new(&registry)?);
         let scrub = ScrubMetrics::new(&registry)?;
-        Ok(Self { registry, requests, connections, cleaner, scrub })
+        Ok(Self { registry, requests, connections, detection, cleaner, scrub })
     }
 
     /// Adds figures that are read when somebody asks.

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 
 use super::{NO_BROKER_EPOCH, Node, Serving, Socket, accept, milliseconds, registration, staying};
 use crate::admin::RegisteredBroker;
-use crate::config::{BrokerConfig, CleanerConfig, Layers};
-use crate::metadata::{BrokerLife, Directories, DirectoryNews, RegistrationFailed};
+use crate::config::{BrokerConfig, CleanerConfig, FailureDetection, Layers};
+use crate::metadata::{BrokerLife, Directories, DirectoryNews, Presence, RegistrationFailed};
 use crate::replica;
 use crate::storage::compaction::{self, Cleaner};
 use crate::storage::space::{Reserve, SpaceWatch};
@@ -22,6 +22,8 @@ pub struct BrokerPart {
     /// The listeners as clients are told, `NAME://host:port`.
     pub advertised: Vec<String>,
     life: BrokerLife,
+    /// As long as this broker has a registration, until it has left.
+    presence: Serving,
     /// What keeps the controller hearing of this broker.
     heartbeats: Serving,
     /// Connections.
@@ -42,6 +44,7 @@ impl BrokerPart {
         let life = register(node, &endpoints).await?;
         // Who starts it wants to know how far it has come.
         _ = registered.set(life.clone());
+        let presence = show_presence(node, &life);
         life.unfence().await?;
         let heartbeats = Serving::begin(|stop| vec![keep_heard_of(node, life.clone(), stop)]);
         // All metadata that was committed when this broker registered is applied now.
@@ -59,7 +62,7 @@ impl BrokerPart {
             tasks
         });
         let advertised = endpoints.iter().map(|one| format!("{}://{}:{}", one.name, one.host, one.port)).collect();
-        Ok(Self { advertised, life, heartbeats, clients, background })
+        Ok(Self { advertised, life, presence, heartbeats, clients, background })
     }
 
     #[cfg(test)]
@@ -90,6 +93,7 @@ impl BrokerPart {
         if !hands_over {
             leave(&self.life).await;
         }
+        self.presence.end().await;
         self.background.end().await;
         self.life.epoch()
     }
@@ -149,6 +153,16 @@ pub(super) fn endpoints(config: &BrokerConfig, sockets: &[Socket]) -> Vec<Broker
         }
     };
     config.advertised_listeners.iter().map(endpoint).collect()
+}
+
+/// Lets the active controller see that this broker is there, from its registration until it has left.
+fn show_presence(node: &Arc<Node>, life: &BrokerLife) -> Serving {
+    let (stopping, stop) = watch::channel(false);
+    let tasks = match node.config.failure_detection {
+        FailureDetection::Fast => vec![node.runtime.spawn_control(Presence::of(life).keep(stop))],
+        FailureDetection::Kafka => Vec::new(),
+    };
+    Serving { stopping, tasks }
 }
 
 /// Sends heartbeats until the node stops.

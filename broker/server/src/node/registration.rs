@@ -1,13 +1,13 @@
 //! What this node says of itself when it registers. Asks nobody.
 
-use barnabas_metadata::BrokerEndpoint;
+use barnabas_metadata::{BrokerEndpoint, FeatureRange, PULSE_FEATURE};
 use barnabas_protocol::messages::{
     BrokerRegistrationRequest, ControllerRegistrationRequest, broker_registration, controller_registration,
 };
 use barnabas_types::BrokerId;
 
 use super::{NO_BROKER_EPOCH, Node, quorum};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, FailureDetection};
 
 /// Of its broker, which clients reach at `endpoints`.
 pub fn of_broker(node: &Node, endpoints: &[BrokerEndpoint]) -> BrokerRegistrationRequest<'static> {
@@ -31,12 +31,18 @@ pub fn of_nobody(config: &BrokerConfig, endpoints: &[BrokerEndpoint]) -> BrokerR
         security_protocol: endpoint.security_protocol,
         ..Default::default()
     };
-    let features = barnabas_metadata::served_features().into_iter().map(|feature| broker_registration::Feature {
-        name: feature.name.to_string().into(),
-        min_supported_version: feature.min,
-        max_supported_version: feature.max,
-        ..Default::default()
+    let pulse = (config.failure_detection == FailureDetection::Fast).then(|| FeatureRange {
+        name: PULSE_FEATURE.into(),
+        min: 0,
+        max: 1,
     });
+    let features =
+        barnabas_metadata::served_features().into_iter().chain(pulse).map(|feature| broker_registration::Feature {
+            name: feature.name.to_string().into(),
+            min_supported_version: feature.min,
+            max_supported_version: feature.max,
+            ..Default::default()
+        });
     BrokerRegistrationRequest {
         broker_id: BrokerId::NONE.0,
         listeners: endpoints.iter().map(listener).collect(),

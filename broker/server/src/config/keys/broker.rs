@@ -22,6 +22,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("background.threads", Int, Some("10"), ClusterWide, AtLeast(1), Public, ""),
     key("barnabas.admin.listener", String, Some("0.0.0.0:9644"), ReadOnly, Anything, Own, "Address and port of metrics and probes; empty for none."),
     key("barnabas.durability", String, Some("fsync"), ClusterWide, OneOf(&["fsync", "replicated"]), Own, "When a record counts as kept: fsync once it is synced to disk, replicated once it is written on every in-sync replica."),
+    key("barnabas.failure.detection", String, Some("fast"), ReadOnly, OneOf(&["fast", "kafka"]), Own, "How the active controller finds that a broker is dead: fast by broken connections, missing heartbeats and what comes of asking it at its listener, within 1.5 s; kafka by broker.session.timeout.ms alone, which holds in both."),
     key("barnabas.log.dir.reserve.bytes", Long, Some("-1"), ReadOnly, AtLeast(-1), Own, "Free bytes below which a log directory takes no more records from clients: they are kept for offsets, metadata, and for what frees space. -1: a twentieth of the volume, at most 1 GiB."),
     key("barnabas.log.dir.sync.timeout.ms", Long, Some("10000"), ReadOnly, AtLeast(1), Own, "A log directory where a sync or a write takes longer than this takes no records until it has finished, and who waits for acknowledgement is told to try again."),
     key("barnabas.log.format", String, Some("text"), ReadOnly, OneOf(&["text", "json"]), Own, "How the broker writes its own log."),
