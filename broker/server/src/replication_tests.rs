@@ -11,7 +11,7 @@ use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopi
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use barnabas_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use barnabas_records::{BatchBuilder, Compression, batches};
-use barnabas_types::{BrokerId, Offset, Timestamp, TopicIdPartition, Uuid};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, Uuid};
 
 use crate::quorum_tests::{Nodes, create};
 use crate::testing::Client;
@@ -233,6 +233,12 @@ async fn the_first_replica_leads_again_when_a_user_asks_and_a_consumer_that_wait
     assert_eq!(data.current_leader.leader_id, i32::try_from(preferred).unwrap() + 1);
     let said = &fetched.node_endpoints[0];
     assert_eq!(nodes.node(preferred).advertised()[0], format!("PLAINTEXT://{}:{}", said.host, said.port));
+    // It may hear of its leadership a little later than who was asked.
+    let next = &nodes.node(preferred).node;
+    let mut applied = next.controller.applied().watch();
+    while next.replicas.get(key).unwrap().led_since() == LeaderEpoch::NONE {
+        tokio::time::timeout(Duration::from_secs(30), applied.changed()).await.expect("it leads in time").unwrap();
+    }
     let (code, base_offset) = nodes.produce(preferred, key, "to whom the hint says").await;
     assert_eq!((code, base_offset), (ErrorCode::NONE, 0));
     nodes.stop().await;
