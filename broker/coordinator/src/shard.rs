@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use barnabas_types::{Now, ProducerId, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::record::{DecodeRecordError, Record};
 
 /// Names a request that has been taken in, so that its reply can be sent later. The driver gives out each number once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReplyToken(pub u64);
 
 /// What a shard is told.

@@ -4,6 +4,7 @@
 //! the state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_protocol::ErrorCode;
@@ -16,7 +17,7 @@ use barnabas_protocol::messages::offset_commit::{
 use barnabas_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use barnabas_types::{Now, ProducerId, Timestamp, Uuid};
 
-use crate::group::{ClassicGroup, Context, Event, GroupConfig, GroupShard, Phase, Request, Response};
+use crate::group::{ClassicGroup, Concerned, Context, Event, GroupConfig, GroupShard, Phase, Request, Response};
 use crate::{Effects, Input, Record, Replayed, ReplyToken, Shard};
 
 const CLIENTS: usize = 5;
@@ -76,8 +77,48 @@ struct World {
     generations: BTreeMap<i32, Generation>,
     newest: i32,
     acknowledged: i64,
+    /// What a recording would play, begun now and then.
+    shadow: Option<Shadow>,
     /// Assignments that were handed out, so that a run in which nothing happens does not pass.
     assigned: u64,
+}
+
+/// A shard that has nothing but what inputs concern, as a recording has.
+struct Shadow {
+    shard: GroupShard,
+    /// And whether with offsets.
+    known: BTreeMap<Arc<str>, bool>,
+}
+
+impl Shadow {
+    /// What comes of `input`, of which `whole` knows everything.
+    fn handle(&mut self, whole: &GroupShard, input: &Input<Request>, now: Now) -> String {
+        let concerned = whole.concerned(input, now);
+        let (ids, with_offsets) = match &concerned {
+            Concerned::Nothing => (BTreeSet::new(), false),
+            Concerned::Groups { ids, with_offsets, .. } => (ids.clone(), *with_offsets),
+            Concerned::All => (whole.group_ids(), true),
+        };
+        for id in ids {
+            let known = self.known.get(&id).copied();
+            if known.is_none_or(|known| with_offsets && !known) {
+                self.shard.put(whole.part(&id, with_offsets), known.is_none());
+                self.known.insert(id, with_offsets);
+            }
+        }
+        if concerned == Concerned::All {
+            self.shard.set_expiration_due(whole.expiration_due());
+        }
+        let input = match input {
+            Input::Loaded => Input::Loaded,
+            Input::Request { token, request } => Input::Request { token: *token, request: request.clone() },
+            Input::Tick => Input::Tick,
+            Input::TopicsDeleted(topics) => Input::TopicsDeleted(topics.clone()),
+        };
+        let mut effects: Effects<Response, Event> = Effects::default();
+        self.shard.handle(input, now, &mut effects);
+        format!("{effects:?}")
+    }
 }
 
 fn config() -> GroupConfig {
@@ -97,6 +138,7 @@ impl World {
             generations: BTreeMap::new(),
             newest: 0,
             acknowledged: -1,
+            shadow: None,
             assigned: 0,
         };
         world.handle(Input::Loaded);
@@ -105,8 +147,16 @@ impl World {
 
     fn handle(&mut self, input: Input<Request>) {
         let now = Now { monotonic: Duration::from_millis(self.now_ms), wall: Timestamp(self.now_ms as i64) };
+        if self.chance.one_in(60) {
+            self.shadow = Some(Shadow { shard: GroupShard::framed(self.shard.frame()), known: BTreeMap::new() });
+        }
+        let shadowed = self.shadow.as_mut().map(|shadow| shadow.handle(&self.shard, &input, now));
         let mut effects: Effects<Response, Event> = Effects::default();
         self.shard.handle(input, now, &mut effects);
+        assert!(
+            shadowed.is_none_or(|shadowed| shadowed == format!("{effects:?}")),
+            "parts of the shard decide otherwise"
+        );
         self.log.extend(effects.records);
         for (token, response) in effects.replies {
             let asked = self.waiting.remove(&token).expect("an answer to nobody, or a second one");
@@ -267,6 +317,7 @@ impl World {
     /// The broker restarts: parked requests are lost with their connections.
     fn reload(&mut self) {
         self.shard = self.replayed();
+        self.shadow = None;
         self.waiting.clear();
         self.handle(Input::Loaded);
         // Generations that never had an assignment are not in the log, and their numbers come again.

@@ -32,6 +32,23 @@ impl<K: Ord + Hash + Clone> Timers<K> {
         }
     }
 
+    /// The keys whose deadlines are not after `now`, earliest first.
+    pub fn due(&self, now: Duration) -> impl Iterator<Item = &K> {
+        self.by_deadline.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
+    }
+
+    /// Keeps only the keys that `stays` accepts.
+    pub fn retain(&mut self, stays: impl Fn(&K) -> bool) {
+        self.by_key.retain(|key, _| stays(key));
+        self.by_deadline.retain(|(_, key)| stays(key));
+    }
+
+    /// The deadline of `key`.
+    #[must_use]
+    pub fn deadline_of(&self, key: &K) -> Option<Duration> {
+        self.by_key.get(key).copied()
+    }
+
     /// Takes out the earliest key whose deadline is not after `now`.
     pub fn pop_due(&mut self, now: Duration) -> Option<K> {
         if self.next_deadline()? > now {

@@ -1,9 +1,11 @@
 //! What does not change while a replica runs. Decides nothing.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Endpoint, KRaftVersionRange, ReplicaKey, Voter, VoterSet};
 
 /// See the module. Times are Kafka's `controller.quorum.*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// This replica.
     pub key: ReplicaKey,
@@ -50,11 +52,12 @@ pub struct Config {
     pub seed: u64,
     /// A bug on purpose.
     #[cfg(feature = "seeded-bugs")]
+    #[serde(skip)]
     pub bug: Option<crate::Bug>,
 }
 
 /// Where to look for a voter in the place of where the log says it is. Never says who votes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedVoter {
     /// Which voter.
     pub key: ReplicaKey,

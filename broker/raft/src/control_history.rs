@@ -2,6 +2,7 @@
 //! appended, and truncating it brings back the one before (KIP-853). Decides nothing.
 
 use barnabas_types::Offset;
+use serde::{Deserialize, Serialize};
 
 use crate::{ControlRecord, SnapshotId, VoterSet};
 
@@ -9,7 +10,7 @@ use crate::{ControlRecord, SnapshotId, VoterSet};
 const BEFORE_THE_LOG: Offset = Offset(-1);
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ControlHistory {
     /// In the order of their offsets.
     voters: Vec<(Offset, VoterSet)>,

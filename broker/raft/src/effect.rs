@@ -2,6 +2,7 @@
 //! When one fails on the disk, the driver throws the rest away and hands in [`Input::DiskFailed`](crate::Input::DiskFailed).
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::{Broken, ElectionState, Endpoint, ReplicaKey, Request, RequestId, Response, SnapshotId, VoterSet};
 
@@ -127,7 +128,7 @@ pub enum Effect {
 }
 
 /// Where a request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination {
     /// The node, when known; a bootstrap server is only an address.
     pub node: Option<BrokerId>,
@@ -138,7 +139,7 @@ pub struct Destination {
 }
 
 /// A record that the quorum writes for itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ControlRecord {
     /// Who leads from here on, first in every epoch.
     LeaderChange {

@@ -213,6 +213,13 @@ fn replica(seed: u64) -> Node {
     Node::new(config, Recovered { election, log, control }).unwrap()
 }
 
+/// What a recording keeps of a replica and of an input is all of it.
+fn assert_is_read_as_written(seed: u64, node: &Node, input: &Input) {
+    let written = serde_json::to_string(&(node, input)).unwrap();
+    let read: (Node, Input) = serde_json::from_str(&written).unwrap();
+    assert!(read.0 == *node && read.1 == *input, "seed {seed}: {written}");
+}
+
 /// Plays one replica against made-up others; notes which roles it was in, and returns how many requests were answered.
 fn play(seed: u64, roles: &mut BTreeMap<&'static str, usize>) -> usize {
     let mut node = replica(seed);
@@ -248,6 +255,9 @@ fn play(seed: u64, roles: &mut BTreeMap<&'static str, usize>) -> usize {
             _ => Input::Synced { end: node.log().end() },
         });
         while let Some(input) = queue.pop() {
+            if seed.is_multiple_of(30) {
+                assert_is_read_as_written(seed, &node, &input);
+            }
             let mut effects = Vec::new();
             node.handle(input, now, &mut effects);
             for effect in effects {

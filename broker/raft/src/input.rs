@@ -1,11 +1,12 @@
 //! Everything that can happen to a quorum replica. Closed: what is not here cannot change it.
 
 use barnabas_types::{LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::{Request, RequestFailure, RequestId, Response, SnapshotId, VoterSet};
 
 /// One event. A driver hands them in one by one and carries out the effects of each before the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// The driver is ready to execute effects. Sent once, first.
     Start,

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use barnabas_types::{LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 /// Names a snapshot: everything below `end_offset`, whose last record was written in `epoch`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct SnapshotId {
     /// The first offset that the snapshot does not hold.
     pub end_offset: Offset,
@@ -71,7 +72,7 @@ pub(crate) enum Comparison {
 }
 
 /// The bounds of the metadata log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogView {
     start: Offset,
     end: Offset,

@@ -17,12 +17,13 @@
 use std::collections::BTreeSet;
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::bug::{self, Bug};
 use crate::{Config, ControlHistory, Effect, ElectionState, LogView, Node, ReplicaKey, Role};
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Memory {
     /// The disk holds every promise that this replica made.
     Whole,

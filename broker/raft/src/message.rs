@@ -2,15 +2,16 @@
 //! here. Fields that a version lacks are `None` or have the value that Kafka gives them then.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{ControlRecord, Endpoint, KRaftVersionRange, ReplicaKey, SnapshotId};
 
 /// Names a request that this replica has sent, in [`Effect::Send`](crate::Effect::Send) and the input that answers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// A request, sent or received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Vote (key 52).
     Vote(VoteRequest),
@@ -33,7 +34,7 @@ pub enum Request {
 }
 
 /// Asks for a vote, or whether one would be given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -52,7 +53,7 @@ pub struct VoteRequest {
 }
 
 /// Says who leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeginQuorumEpochRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -67,7 +68,7 @@ pub struct BeginQuorumEpochRequest {
 }
 
 /// Says that the leader steps down.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndQuorumEpochRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -82,7 +83,7 @@ pub struct EndQuorumEpochRequest {
 }
 
 /// Reads the log, and says how far the sender's is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -103,7 +104,7 @@ pub struct FetchRequest {
 }
 
 /// Reads a piece of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchSnapshotRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -120,7 +121,7 @@ pub struct FetchSnapshotRequest {
 }
 
 /// Makes a replica a voter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddVoterRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -135,7 +136,7 @@ pub struct AddVoterRequest {
 }
 
 /// Makes a voter an observer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoveVoterRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -144,7 +145,7 @@ pub struct RemoveVoterRequest {
 }
 
 /// Corrects what the quorum knows of a voter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateVoterRequest {
     /// The sender's cluster.
     pub cluster_id: Option<Box<str>>,
@@ -159,7 +160,7 @@ pub struct UpdateVoterRequest {
 }
 
 /// The answer to a request, of the same kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     /// To [`Request::Vote`].
     Vote(VoteResponse),
@@ -184,7 +185,7 @@ pub enum Response {
 }
 
 /// What is wrong with a request as a whole or with its only partition. The numbers are Kafka's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, thiserror::Error, Serialize, Deserialize)]
 pub enum ErrorCode {
     /// 0.
     #[default]
@@ -277,7 +278,7 @@ impl ErrorCode {
 }
 
 /// Whom the sender of a response believes to lead, and since which epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LeaderHint {
     /// The epoch that the sender is in.
     pub epoch: LeaderEpoch,
@@ -288,7 +289,7 @@ pub struct LeaderHint {
 }
 
 /// An answer that says no more than who leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochResponse {
     /// What is wrong.
     pub error: ErrorCode,
@@ -297,7 +298,7 @@ pub struct EpochResponse {
 }
 
 /// Whether the vote is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteResponse {
     /// What is wrong.
     pub error: ErrorCode,
@@ -308,7 +309,7 @@ pub struct VoteResponse {
 }
 
 /// The outcome of a change of the voters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoterResponse {
     /// What is wrong.
     pub error: ErrorCode,
@@ -317,7 +318,7 @@ pub struct VoterResponse {
 }
 
 /// Records, or why there are none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchResponse {
     /// What is wrong.
     pub error: ErrorCode,
@@ -332,7 +333,7 @@ pub struct FetchResponse {
 }
 
 /// The heart of a Fetch answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FetchContent {
     /// Nothing new.
     Nothing,
@@ -365,7 +366,7 @@ pub enum FetchContent {
 }
 
 /// What the engine has to know of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchSummary {
     /// The offset of its first record.
     pub base_offset: Offset,
@@ -378,7 +379,7 @@ pub struct BatchSummary {
 }
 
 /// A piece of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchSnapshotResponse {
     /// What is wrong.
     pub error: ErrorCode,
@@ -391,7 +392,7 @@ pub struct FetchSnapshotResponse {
 }
 
 /// The heart of a FetchSnapshot answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotContent {
     /// None, with an error.
     Nothing,
@@ -417,7 +418,7 @@ pub enum SnapshotContent {
 }
 
 /// Why a request of this replica gets no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestFailure {
     /// No connection, a lost one, or no answer in time.
     Unreachable,
@@ -428,7 +429,7 @@ pub enum RequestFailure {
 }
 
 /// The state of the quorum as its leader sees it: DescribeQuorum (key 55).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuorumDescription {
     /// The leader.
     pub leader: BrokerId,
@@ -445,7 +446,7 @@ pub struct QuorumDescription {
 }
 
 /// One replica as the leader sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaDescription {
     /// Which replica.
     pub key: ReplicaKey,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::bug::{self, Bug};
 use crate::memory::Memory;
@@ -43,7 +44,7 @@ pub enum StartError {
 }
 
 /// A replica of the metadata log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub(crate) config: Config,
     pub(crate) role: Role,
@@ -67,7 +68,7 @@ pub struct Node {
 }
 
 /// Where a replica is between its start and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Life {
     Created,
     Running,

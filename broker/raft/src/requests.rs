@@ -1,12 +1,13 @@
 //! Which requests are under way, and to whom none is to be sent for a while. One request per address at a time. Sends nothing itself.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::timers::{Millis, earlier};
 use crate::{Destination, RequestId};
 
 /// What was asked: an answer of another kind is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Vote,
     PreVote,
@@ -21,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 /// A request under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InFlight {
     pub(crate) id: RequestId,
     pub(crate) kind: Kind,
@@ -33,14 +34,14 @@ pub(crate) struct InFlight {
     expires_ms: Millis,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     InFlight(InFlight),
     BackOff { until_ms: Millis, after: RequestId },
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     next: u64,
     peers: Vec<(Address, State)>,

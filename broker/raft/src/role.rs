@@ -17,11 +17,12 @@ pub use unattached::Unattached;
 use std::collections::BTreeMap;
 
 use barnabas_types::{BrokerId, LeaderEpoch};
+use serde::{Deserialize, Serialize};
 
 use crate::{ReplicaKey, VoterSet};
 
 /// The roles of the quorum. Voters may take any; observers are unattached or followers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// Knows an epoch and no leader.
     Unattached(Unattached),
@@ -66,7 +67,7 @@ impl Role {
 }
 
 /// What becomes of a replica's vote in the epoch it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Vote {
     /// It may still be given.
     Free,
@@ -77,7 +78,7 @@ pub enum Vote {
 }
 
 /// The answers to a candidate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Votes {
     /// By voter; None where no answer has come.
     pub answers: BTreeMap<BrokerId, (ReplicaKey, Option<bool>)>,

@@ -1,11 +1,12 @@
 //! What `quorum-state` holds: the epoch, who leads it, and whom this replica voted for. Knows no file format.
 
 use barnabas_types::{BrokerId, LeaderEpoch};
+use serde::{Deserialize, Serialize};
 
 use crate::ReplicaKey;
 
 /// A replica's durable part in elections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ElectionState {
     /// The newest epoch this replica has seen; 0 before the first election.
     pub epoch: LeaderEpoch,

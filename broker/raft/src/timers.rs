@@ -1,5 +1,7 @@
 //! Random timeouts from a seed. Reads no clock: time comes in with every input, as milliseconds of the monotonic clock.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 /// Milliseconds of the monotonic clock.
@@ -19,7 +21,7 @@ pub(crate) fn earlier(left: Option<Millis>, right: Option<Millis>) -> Option<Mil
 }
 
 /// Numbers that look random (SplitMix64) and are the same for the same seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Random {
     state: u64,
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use barnabas_types::{BrokerId, Uuid};
+use serde::{Deserialize, Serialize};
 
 /// A replica: a node and the directory in which its metadata log lies. A node with a new disk is another replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaKey {
     /// `node.id`.
     pub id: BrokerId,
@@ -28,7 +29,7 @@ impl fmt::Display for ReplicaKey {
 }
 
 /// A controller listener of a voter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The listener's name.
     pub name: Box<str>,
@@ -39,7 +40,7 @@ pub struct Endpoint {
 }
 
 /// The levels of `kraft.version` that a voter supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KRaftVersionRange {
     /// The lowest.
     pub min: u16,
@@ -56,7 +57,7 @@ impl KRaftVersionRange {
 }
 
 /// A member of the quorum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Voter {
     /// Which replica.
     pub key: ReplicaKey,
@@ -67,7 +68,7 @@ pub struct Voter {
 }
 
 /// All members, in the order of the record that named them.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VoterSet(pub Vec<Voter>);
 
 impl VoterSet {

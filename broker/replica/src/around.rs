@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use barnabas_types::BrokerId;
+use serde::{Deserialize, Serialize};
 
 #[cfg(any(test, feature = "seeded-bugs"))]
 use crate::Bug;
 
 /// When a record counts as kept (`barnabas.durability`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Durability {
     /// Once it is synced on every in-sync replica.
     Fsync,
@@ -18,7 +19,7 @@ pub enum Durability {
 }
 
 /// A topic's settings as its replicas need them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// `min.insync.replicas`; never more is asked for than there are replicas.
     pub min_insync_replicas: usize,
@@ -49,7 +50,7 @@ impl Default for Settings {
 }
 
 /// What the metadata says of one broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerState {
     /// The epoch of its registration.
     pub epoch: i64,
@@ -60,7 +61,7 @@ pub struct BrokerState {
 }
 
 /// What the metadata says of all registered brokers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brokers(pub BTreeMap<BrokerId, BrokerState>);
 
 impl Brokers {

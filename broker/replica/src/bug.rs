@@ -1,12 +1,14 @@
 //! Bugs put in on purpose, so that tests and a simulator can show that they would find them. Only in tests and with the feature
 //! `seeded-bugs`, which nothing that is released has.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Around, Settings};
 
 macro_rules! bugs {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// A bug.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Bug {
             $($(#[$doc])* $name,)*
         }

@@ -1,11 +1,12 @@
 //! What a driver has to do, in the order given, under the partition's lock unless it says otherwise. Closed: a replica asks for nothing else.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::LeaderRecoveryState;
 
 /// A member of a proposed ISR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InSyncMember {
     /// The broker.
     pub broker: BrokerId,
@@ -14,7 +15,7 @@ pub struct InSyncMember {
 }
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Note in the log's leader epochs, durably, that `leader_epoch` begins at `offset`, before anything is appended in it. This broker leads
     /// from here on.

@@ -1,9 +1,10 @@
 //! What can happen to a replica. Closed: everything that it learns comes in as one of these.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 /// What the disk held when the replica was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// The high watermark of the checkpoint; 0 where there is none.
     pub high_watermark: Offset,
@@ -18,7 +19,7 @@ pub struct Opened {
 }
 
 /// Whether a partition has recovered from the election of a leader that was out of sync (KIP-704).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LeaderRecoveryState {
     /// It has.
     #[default]
@@ -54,7 +55,7 @@ pub struct Assigned<'a> {
 
 /// A follower's Fetch, whose position the leader's log has found to be on its own line. Handed in under the lock under which the read was
 /// prepared: records appended later must not keep the follower from being caught up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetched {
     /// Who fetches.
     pub follower: BrokerId,
@@ -83,7 +84,7 @@ pub enum AlterAnswer<'a> {
 }
 
 /// Why an AlterPartition was not done. The code of the partition, or of the whole answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlterRefusal {
     /// `INVALID_UPDATE_VERSION`: the partition has changed meanwhile.
     InvalidUpdateVersion,

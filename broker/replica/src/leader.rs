@@ -2,6 +2,7 @@
 //! questions about it; changes of the ISR are in `isr`.
 
 use barnabas_types::BrokerId;
+use serde::{Deserialize, Serialize};
 
 use crate::bug::Bug;
 use crate::peer::Peer;
@@ -9,7 +10,7 @@ use crate::time::Millis;
 use crate::{Around, Assigned, InSyncMember};
 
 /// The other replicas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Others {
     /// All replicas but this one, in the order of the assignment.
     pub peers: Vec<Peer>,
@@ -27,7 +28,7 @@ pub(crate) struct Others {
 }
 
 /// A change of the ISR that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     pub number: u64,
     pub change: Change,
@@ -37,7 +38,7 @@ pub(crate) struct Pending {
 }
 
 /// What a proposal changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// One joins.
     Expand(BrokerId),
@@ -46,7 +47,7 @@ pub(crate) enum Change {
 }
 
 /// Where a proposal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
     /// An answer is waited for.
     Asked,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use barnabas_types::{BrokerId, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::Fetched;
 use crate::time::Millis;
@@ -25,7 +26,7 @@ pub struct FollowerFacts {
 }
 
 /// A follower.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peer {
     pub id: BrokerId,
     /// Everything below is there; None before its first Fetch in this leadership.

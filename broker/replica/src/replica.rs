@@ -2,6 +2,7 @@
 //! other replicas needs is in a box of its own. Logic lives in the files beside it.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
+use serde::{Deserialize, Serialize};
 
 use crate::bug::Bug;
 use crate::leader::Others;
@@ -10,7 +11,7 @@ use crate::time::{Millis, millis};
 use crate::{Around, Assigned, Effect, Fetched, Input, Opened};
 
 /// A partition's replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     pub(crate) high_watermark: Offset,
     pub(crate) log_end: Offset,
@@ -23,7 +24,7 @@ pub struct Replica {
 }
 
 /// What this broker is for the partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
     /// It leads.
     Leader(Leader),
@@ -38,7 +39,7 @@ pub(crate) enum Role {
 }
 
 /// A leadership.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leader {
     /// The log's end when it began.
     pub epoch_start: Offset,

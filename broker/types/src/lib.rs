@@ -1,6 +1,7 @@
 //! The identifiers and numbers that every crate speaks in. Newtypes only: no behaviour, no I/O, no clock.
 
 mod numbers;
+pub mod pairs;
 mod segments;
 mod topic;
 mod uuid;

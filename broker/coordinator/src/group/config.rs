@@ -1,7 +1,9 @@
 //! The settings that a group shard goes by, each under Kafka's name. Reads none: the server fills it in.
 
+use serde::{Deserialize, Serialize};
+
 /// Settings of a group shard. `Default` gives Kafka's defaults.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GroupConfig {
     /// `group.min.session.timeout.ms`
     pub min_session_timeout_ms: i32,

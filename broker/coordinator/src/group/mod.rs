@@ -7,6 +7,7 @@ mod describe;
 mod error;
 mod event;
 mod list;
+mod part;
 mod request;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use barnabas_protocol::records::coordinator::{OffsetCommitKey, OffsetCommitValue};
 use barnabas_types::{Now, ProducerId};
+use serde::{Deserialize, Serialize};
 
 use crate::offsets::{self, Offsets};
 use crate::record::{DecodeRecordError, Record};
@@ -25,13 +27,14 @@ pub use classic::{Awaiting, ClassicGroup, Gathering, Introduction, Member, Phase
 pub use config::GroupConfig;
 pub use error::GroupError;
 pub use event::{Event, Reason, Removal};
+pub use part::{Concerned, Frame, Part};
 pub use request::{Context, Request, Response};
 
 /// Groups by id.
 pub(crate) type Groups = BTreeMap<Arc<str>, ClassicGroup>;
 
 /// What a deadline is for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum GroupTimer {
     /// A member, known or pending, has been silent for too long.
     Session(Arc<str>, Arc<str>),
@@ -77,13 +80,15 @@ pub struct GroupShard {
     pub(crate) groups: Groups,
     pub(crate) offsets: Offsets,
     pub(crate) timers: Timers<GroupTimer>,
+    /// Groups that are not in `groups` though they are the shard's: those that a recording left out.
+    left_out: usize,
 }
 
 impl GroupShard {
     /// A shard with nothing in it: replay the partition, then handle [`Input::Loaded`].
     #[must_use]
     pub fn new(config: GroupConfig) -> Self {
-        Self { config, groups: Groups::new(), offsets: Offsets::default(), timers: Timers::new() }
+        Self { config, groups: Groups::new(), offsets: Offsets::default(), timers: Timers::new(), left_out: 0 }
     }
 
     /// The groups, by id.
@@ -95,6 +100,11 @@ impl GroupShard {
     #[must_use]
     pub fn offset_count(&self) -> usize {
         self.offsets.len()
+    }
+
+    /// How many groups the shard has.
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len().saturating_add(self.left_out)
     }
 
     fn request(&mut self, token: ReplyToken, request: Request, now: Now, out: &mut Effects<Response, Event>) {

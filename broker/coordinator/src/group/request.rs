@@ -12,9 +12,10 @@ use barnabas_protocol::messages::offset_delete::{OffsetDeleteRequest, OffsetDele
 use barnabas_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 use barnabas_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use barnabas_types::Uuid;
+use serde::{Deserialize, Serialize};
 
 /// Who asks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Context {
     /// From the request's header; empty if there is none.
     pub client_id: Box<str>,
@@ -25,7 +26,7 @@ pub struct Context {
 }
 
 /// A request to a group shard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Request {
     /// JoinGroup.
     JoinGroup {
@@ -58,7 +59,8 @@ pub enum Request {
     },
     /// OffsetDelete, without the topics that do not exist.
     OffsetDelete(OffsetDeleteRequest<'static>),
-    /// ListGroups, this shard's share.
+    /// ListGroups, this shard's share. Never recorded: it is about every group and changes none.
+    #[serde(skip)]
     ListGroups(ListGroupsRequest<'static>),
     /// DescribeGroups, this shard's share.
     DescribeGroups {

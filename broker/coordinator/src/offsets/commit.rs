@@ -56,7 +56,7 @@ fn validate(shard: &GroupShard, context: &Context, request: &OffsetCommitRequest
         let max_groups = shard.config.max_groups;
         return match generation {
             // A consumer that assigns its partitions itself: the commit makes the group.
-            i32::MIN..0 if shard.groups.len() >= max_groups => {
+            i32::MIN..0 if shard.group_count() >= max_groups => {
                 Err(GroupError::TooManyGroups { group_id: group_id.into(), max_groups })
             }
             i32::MIN..0 => Ok(()),

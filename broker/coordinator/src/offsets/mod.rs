@@ -6,4 +6,5 @@ pub(crate) mod expire;
 pub(crate) mod fetch;
 mod state;
 
+pub(crate) use state::Topics;
 pub use state::{Committed, Offsets};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use barnabas_protocol::records::coordinator::{OffsetCommitKey, OffsetCommitValue};
 use barnabas_types::{ProducerId, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::record::{Record, offset_tombstone};
 
 /// What a group has committed for a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
     /// The offset of the next record to consume.
     pub offset: i64,
@@ -32,7 +33,7 @@ pub(crate) type Partitions = BTreeMap<i32, Committed>;
 /// One group's topics.
 pub(crate) type Topics = BTreeMap<Arc<str>, Partitions>;
 /// Group, topic, partition.
-type Key = (Arc<str>, Arc<str>, i32);
+pub(crate) type Key = (Arc<str>, Arc<str>, i32);
 
 /// All committed offsets, and those that a transaction has yet to commit.
 #[derive(Debug, Default)]
@@ -69,6 +70,58 @@ impl Offsets {
     pub(crate) fn is_unstable(&self, group_id: &str, topic: &str, partition: i32) -> bool {
         // Almost always there is no open transaction, and no key need be made.
         !self.open.is_empty() && self.open.contains_key(&(group_id.into(), topic.into(), partition))
+    }
+
+    /// Where the next commit is in the log, so that of two the later one is known.
+    pub(crate) const fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    pub(crate) const fn set_replayed(&mut self, replayed: u64) {
+        self.replayed = replayed;
+    }
+
+    /// What a group has in open transactions.
+    pub(crate) fn pending_of<'a>(
+        &'a self,
+        group_id: &'a str,
+    ) -> impl Iterator<Item = (ProducerId, &'a Key, &'a Committed)> {
+        let of_group = move |pending: &'a BTreeMap<Key, Committed>| {
+            pending.iter().filter(move |((group, _, _), _)| &**group == group_id)
+        };
+        self.pending
+            .iter()
+            .flat_map(move |(producer, pending)| of_group(pending).map(|(key, found)| (*producer, key, found)))
+    }
+
+    /// Puts these in the place of everything that the group has.
+    pub(crate) fn replace(
+        &mut self,
+        group_id: &Arc<str>,
+        topics: Topics,
+        pending: Vec<(ProducerId, Arc<str>, i32, Committed)>,
+    ) {
+        let count = |topics: &Topics| topics.values().map(BTreeMap::len).sum::<usize>();
+        self.count += count(&topics);
+        let before = if topics.is_empty() {
+            self.by_group.remove(group_id)
+        } else {
+            self.by_group.insert(Arc::clone(group_id), topics)
+        };
+        self.count -= before.as_ref().map_or(0, count);
+        self.open.retain(|(group, _, _), _| group != group_id);
+        self.pending.values_mut().for_each(|pending| pending.retain(|(group, _, _), _| group != group_id));
+        self.pending.retain(|_, pending| !pending.is_empty());
+        for (producer, topic, partition, committed) in pending {
+            let key: Key = (Arc::clone(group_id), topic, partition);
+            self.open.entry(key.clone()).or_default().insert(producer);
+            self.pending.entry(producer).or_default().insert(key, committed);
+        }
+    }
+
+    /// Every group that has an offset, committed or in an open transaction.
+    pub(crate) fn group_ids(&self) -> BTreeSet<&Arc<str>> {
+        self.by_group.keys().chain(self.open.keys().map(|(group, _, _)| group)).collect()
     }
 
     pub(crate) fn has_open_transactions(&self, group_id: &str) -> bool {

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
 /// The member is alive.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = Heartbeat, response = HeartbeatResponse)]
 pub struct HeartbeatRequest<'a> {
     /// The group's id.

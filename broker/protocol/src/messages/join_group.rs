@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
 /// Enters a group; answered when all members have come or time is up.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = JoinGroup, response = JoinGroupResponse)]
 pub struct JoinGroupRequest<'a> {
     /// The group's id.
@@ -34,7 +35,7 @@ pub struct JoinGroupRequest<'a> {
 }
 
 /// A protocol (for consumers, an assignor) that the member can use.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct JoinGroupRequestProtocol<'a> {
     /// The protocol's name.
     pub name: Cow<'a, str>,

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
 /// Takes members out of a group. One up to version 2, several from version 3 on.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = LeaveGroup, response = LeaveGroupResponse)]
 pub struct LeaveGroupRequest<'a> {
     /// The group's id.
@@ -23,7 +24,7 @@ pub struct LeaveGroupRequest<'a> {
 }
 
 /// A member to take out, by id or by instance id.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct MemberIdentity<'a> {
     /// The member's id; may be empty when the instance id is given.
     #[field(versions = "3+")]

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
 use barnabas_types::Uuid;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
 /// Stores offsets. Without a group membership when generation is -1 and member id empty.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = OffsetCommit, response = OffsetCommitResponse)]
 pub struct OffsetCommitRequest<'a> {
     /// The group's id.
@@ -32,7 +33,7 @@ pub struct OffsetCommitRequest<'a> {
 }
 
 /// Offsets of one topic.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetCommitRequestTopic<'a> {
     /// The topic's name.
     #[field(versions = "0-9", ignorable)]
@@ -47,7 +48,7 @@ pub struct OffsetCommitRequestTopic<'a> {
 }
 
 /// The offset of one partition.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetCommitRequestPartition<'a> {
     /// The partition's number.
     pub partition_index: i32,

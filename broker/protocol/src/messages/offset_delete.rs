@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::ErrorCode;
 
 /// Forgets offsets of a group.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = OffsetDelete, response = OffsetDeleteResponse)]
 pub struct OffsetDeleteRequest<'a> {
     /// The group's id.
@@ -17,7 +18,7 @@ pub struct OffsetDeleteRequest<'a> {
 }
 
 /// Partitions of one topic.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetDeleteRequestTopic<'a> {
     /// The topic's name.
     pub name: Cow<'a, str>,
@@ -26,7 +27,7 @@ pub struct OffsetDeleteRequestTopic<'a> {
 }
 
 /// One partition.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetDeleteRequestPartition {
     /// The partition's number.
     pub partition_index: i32,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
 use barnabas_types::Uuid;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
@@ -41,7 +42,7 @@ pub struct OffsetFetchRequestTopic<'a> {
 }
 
 /// A group and the partitions asked for.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetFetchRequestGroup<'a> {
     /// The group's id.
     #[field(versions = "8+")]
@@ -60,7 +61,7 @@ pub struct OffsetFetchRequestGroup<'a> {
 }
 
 /// Partitions of one topic, from version 8 on.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct OffsetFetchRequestTopics<'a> {
     /// The topic's name.
     #[field(versions = "8-9", ignorable)]

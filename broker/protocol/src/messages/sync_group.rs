@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use barnabas_protocol_derive::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, UnknownTags};
 
 /// Hands in the assignment (the leader) and asks for one's own.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 #[message(request = SyncGroup, response = SyncGroupResponse)]
 pub struct SyncGroupRequest<'a> {
     /// The group's id.
@@ -32,7 +33,7 @@ pub struct SyncGroupRequest<'a> {
 }
 
 /// What one member gets.
-#[derive(Clone, Debug, PartialEq, Message)]
+#[derive(Clone, Debug, PartialEq, Message, Serialize, Deserialize)]
 pub struct SyncGroupRequestAssignment<'a> {
     /// The member's id.
     pub member_id: Cow<'a, str>,

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::{EncodeError, EncodeFault, IntoOwned, Reader, Sink};
 
 /// The tagged fields of a structure whose meaning is not known here, as on the wire: tag, size, value, one after the other. Borrows from the
@@ -118,6 +121,19 @@ fn put_varint(bytes: &mut Vec<u8>, mut value: u32) {
         value >>= 7;
     }
     bytes.push(value as u8);
+}
+
+/// In a recording they are left out: nobody who decides looks at them.
+impl Serialize for UnknownTags<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for UnknownTags<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self::default())
+    }
 }
 
 impl IntoOwned for UnknownTags<'_> {

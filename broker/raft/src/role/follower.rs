@@ -1,13 +1,14 @@
 //! A replica that knows the leader and fetches from it. A voter that no longer gets answers stands for election.
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use serde::{Deserialize, Serialize};
 
 use super::Vote;
 use crate::timers::Millis;
 use crate::{Endpoint, SnapshotId};
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follower {
     /// The epoch.
     pub epoch: LeaderEpoch,
@@ -36,7 +37,7 @@ pub struct Follower {
 }
 
 /// A snapshot on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Download {
     /// Which.
     pub id: SnapshotId,

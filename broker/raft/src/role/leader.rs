@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::timers::Millis;
 use crate::{Endpoint, ReplicaKey, Voter, VoterSet};
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
     /// The epoch it leads.
     pub epoch: LeaderEpoch,
@@ -17,6 +18,7 @@ pub struct Leader {
     /// Everything below is committed; None until the LeaderChange is.
     pub high_watermark: Option<Offset>,
     /// Everybody else who fetches, voters and observers.
+    #[serde(with = "barnabas_types::pairs")]
     pub replicas: BTreeMap<ReplicaKey, Progress>,
     /// The change of the voters that somebody waits for.
     pub change: Option<VoterChange>,
@@ -33,7 +35,7 @@ pub struct Leader {
 }
 
 /// How far another replica is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Everything below is durable there; None before its first good Fetch.
     pub log_end: Option<Offset>,
@@ -48,7 +50,7 @@ pub struct Progress {
 }
 
 /// A change of the voters, or of `kraft.version`, that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoterChange {
     /// Whom to answer.
     pub token: u64,
@@ -61,7 +63,7 @@ pub struct VoterChange {
 }
 
 /// What a [`VoterChange`] does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// Adds a voter, which is first asked what it supports.
     Add {
@@ -79,7 +81,7 @@ pub enum ChangeKind {
 }
 
 /// A Fetch that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParkedFetch {
     /// The request.
     pub token: u64,

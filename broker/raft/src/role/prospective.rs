@@ -2,13 +2,14 @@
 //! does not end the epoch of a leader that works. Promises nothing, keeps nothing.
 
 use barnabas_types::{BrokerId, LeaderEpoch};
+use serde::{Deserialize, Serialize};
 
 use super::{Vote, Votes};
 use crate::Endpoint;
 use crate::timers::Millis;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prospective {
     /// The epoch that it is in, not the one that it would lead.
     pub epoch: LeaderEpoch,

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use barnabas_types::{BrokerId, LeaderEpoch};
+use serde::{Deserialize, Serialize};
 
 use crate::ReplicaKey;
 use crate::timers::Millis;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resigned {
     /// The epoch that it led, or in which it stopped.
     pub epoch: LeaderEpoch,

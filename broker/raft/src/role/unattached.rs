@@ -2,12 +2,13 @@
 //! around. It appends nothing.
 
 use barnabas_types::LeaderEpoch;
+use serde::{Deserialize, Serialize};
 
 use super::Vote;
 use crate::timers::Millis;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unattached {
     /// The newest epoch seen, in `quorum-state` or in the log.
     pub epoch: LeaderEpoch,

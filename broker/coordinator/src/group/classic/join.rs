@@ -71,7 +71,7 @@ fn try_join(
         return Err(GroupError::UnknownMemberId { group_id: group_id.into(), member_id: (&*request.member_id).into() });
     }
     let max_groups = shard.config.max_groups;
-    if shard.groups.len() >= max_groups {
+    if shard.group_count() >= max_groups {
         return Err(GroupError::TooManyGroups { group_id: group_id.into(), max_groups });
     }
     let mut group = ClassicGroup::new(Arc::from(group_id), Some(now.wall));

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::shard::ReplyToken;
 
 /// A protocol (for consumers: an assignor) that a member supports, with what the member tells the leader about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Protocol {
     /// The protocol's name.
     pub name: Box<str>,
@@ -14,7 +16,7 @@ pub struct Protocol {
 }
 
 /// Which of the member's requests waits for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Awaiting {
     /// None.
     #[default]
@@ -26,7 +28,7 @@ pub enum Awaiting {
 }
 
 /// A member of a classic group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     /// Given by the coordinator.
     pub id: Arc<str>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use barnabas_types::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::member::{Awaiting, Introduction, Member, Protocol};
 use super::subscription;
@@ -14,7 +15,7 @@ use crate::shard::ReplyToken;
 pub const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
 
 /// What a classic group is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// No members; perhaps offsets.
     Empty,
@@ -27,7 +28,7 @@ pub enum Phase {
 }
 
 /// Why and how long members are gathered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gathering {
     /// The group was empty: wait a fixed time, longer if more arrive (`group.initial.rebalance.delay.ms`).
     Initial {
@@ -59,7 +60,7 @@ impl Phase {
 }
 
 /// A classic group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClassicGroup {
     pub(super) id: Arc<str>,
     pub(super) phase: Phase,
@@ -140,6 +141,11 @@ impl ClassicGroup {
 
     pub(super) fn member_ids(&self) -> Vec<Arc<str>> {
         self.members.keys().cloned().collect()
+    }
+
+    /// Everybody who may have a session: members, and who was given an id and has not come back with it.
+    pub(crate) fn session_ids(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        self.members.keys().chain(&self.pending_join).cloned()
     }
 
     pub(super) fn member_count(&self) -> usize {
