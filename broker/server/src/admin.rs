@@ -1,5 +1,5 @@
 //! The admin port: `/metrics`, the three probes, the log level, and what an operator asks before it stops this broker, over plain HTTP/1.1.
-//! Carries no client data and changes nothing but the log level and who holds the permit to stop.
+//! Changes nothing but the log level and who holds the permit to stop; of clients it tells only what a coordinator's recording holds.
 
 pub(crate) mod stopping;
 
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::logging::LogLevel;
 use crate::metrics::Metrics;
+use crate::recordings::AskedRecordings;
 use crate::runtime::Runtime;
 pub use stopping::RegisteredBroker;
 
@@ -47,6 +48,8 @@ pub struct Admin {
     pub log_level: LogLevel,
     /// The node's broker, for what its stopping needs.
     pub broker: RegisteredBroker,
+    /// What the node's cores did last.
+    pub recordings: Arc<AskedRecordings>,
     /// Threads.
     pub runtime: Runtime,
 }
@@ -102,17 +105,27 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/startupz") => probe(self.health.started()),
             (&Method::GET, "/log-level") => text(StatusCode::OK, format!("{}\n", self.log_level.get())),
             (&Method::PUT, "/log-level") => self.set_log_level(request).await,
-            (_, "/metrics" | "/livez" | "/readyz" | "/startupz" | "/log-level") => {
-                text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET (and /log-level PUT)\n".to_owned())
+            (&Method::POST, "/recordings") => self.recording(request.uri().query().unwrap_or_default()).await,
+            (_, "/metrics" | "/livez" | "/readyz" | "/startupz" | "/log-level" | "/recordings") => {
+                let what = "this path takes GET (/log-level also PUT, /recordings POST)\n";
+                text(StatusCode::METHOD_NOT_ALLOWED, what.to_owned())
             }
             (_, stopping::PERMIT | stopping::CAUGHT_UP) => {
                 let what = "/permits/stop takes POST and DELETE, /caught-up takes GET\n";
                 text(StatusCode::METHOD_NOT_ALLOWED, what.to_owned())
             }
             _ => {
-                let what = "try /metrics, /livez, /readyz, /startupz, /log-level, /permits/stop or /caught-up\n";
+                let what =
+                    "try /metrics, /livez, /readyz, /startupz, /log-level, /recordings, /permits/stop or /caught-up\n";
                 text(StatusCode::NOT_FOUND, what.to_owned())
             }
+        }
+    }
+
+    async fn recording(&self, query: &str) -> Response<Full<Bytes>> {
+        match self.recordings.take(query).await {
+            Ok(file) => response(StatusCode::OK, TEXT, file.into()),
+            Err(error) => text(error.status(), format!("{error}\n")),
         }
     }
 
@@ -202,6 +215,7 @@ mod tests {
             health: Arc::new(NotReady),
             log_level,
             broker: RegisteredBroker::default(),
+            recordings: Arc::default(),
             runtime: Runtime::current(),
         };
         let server = tokio::spawn(serve(Arc::new(admin), socket, Runtime::current()));

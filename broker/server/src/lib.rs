@@ -24,6 +24,7 @@ pub mod node;
 #[cfg(test)]
 mod quorum_tests;
 pub mod raft;
+pub mod recordings;
 pub mod replica;
 #[cfg(test)]
 mod replication_tests;

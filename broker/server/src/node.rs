@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use barnabas_coordinator::group::GroupConfig;
+use barnabas_log::fs::Disk;
 use barnabas_metadata::Image;
 use barnabas_net::Listening;
 use barnabas_records::{Codec, Compression};
@@ -41,6 +42,8 @@ use crate::metadata::{
 use crate::metrics::{
     DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector, ReplicationCollector,
 };
+use crate::raft::QuorumSettings;
+use crate::recordings::{AskedRecordings, LeftRecordings, RecordingFiles};
 use crate::replica::{Replicas, Surroundings};
 use crate::runtime::Runtime;
 use crate::storage::{LogDirectories, LogDirectory, OpeningProgress, checkpoints};
@@ -172,7 +175,8 @@ impl Running {
         let sockets = bind(&boot.config, &runtime).await?;
         let metrics = Arc::new(Metrics::new()?);
         let (health, registered) = (Arc::new(NodeHealth::default()), RegisteredBroker::default());
-        let admin = serve_admin(&boot.config, &metrics, (&health, &registered), log_level, &runtime).await?;
+        let told = (&health, &registered);
+        let (admin, recordings) = serve_admin(&boot.config, &metrics, told, log_level, &runtime).await?;
         let incarnation_id = runtime.random_uuid();
         let node_id = given_id::settle(&mut boot, format, &sockets, incarnation_id, &runtime).await?;
         let (config, settings) = (Arc::new(boot.config), Arc::new(boot.settings));
@@ -184,18 +188,12 @@ impl Running {
         let directories = Arc::new(disks.directories);
         health.watch_directories(Arc::clone(&directories));
         flush(&directories, &runtime);
-        let published: Arc<ArcSwap<Image>> = Arc::default();
-        let applied = Applied::default();
+        let (published, applied) = (Arc::<ArcSwap<Image>>::default(), Applied::default());
         let rules = rules::LiveRules::new(node_id, Arc::clone(&settings), Arc::clone(&published));
-        let (controller, committed) = crate::metadata::start(
-            &runtime,
-            directories.disk(),
-            &disks.quorum,
-            disks::controller_settings(&config),
-            Box::new(rules),
-            applied.clone(),
-        )?;
+        let disk = (directories.disk(), &disks.quorum);
+        let (controller, committed) = start_controller(&runtime, disk, &config, rules, applied.clone())?;
         health.metadata_read();
+        let (replicas, groups) = recorded(node_id, &config, &directories, &runtime);
 
         let node = Arc::new(Node {
             broker_id: node_id,
@@ -206,12 +204,12 @@ impl Running {
             detection: Detection::new(runtime.clone(), config.failure_detection),
             open_connections: Arc::default(),
             placement: Arc::default(),
-            replicas: Arc::new(Replicas::new(surroundings(node_id, &config, &runtime))),
+            replicas,
             opening: Arc::default(),
             fetch_sessions: FetchSessions::new(config.network.max_incremental_fetch_session_cache_slots),
             controller_connections: ControllerConnections::default(),
             producer_ids: ProducerIds::default(),
-            groups: Arc::new(GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups))),
+            groups,
             runtime,
             config,
             settings,
@@ -220,6 +218,7 @@ impl Running {
             controller,
             published,
         });
+        recordings.ask(&node);
         let (quorum, sockets) = serve_quorum(&node, sockets, committed.clone());
         register_collectors(&node, MetadataCollector::new(committed.clone(), applied.clone())?)?;
         let mut publisher = Publisher::new(committed, assignments::subscribers(&node), applied);
@@ -323,9 +322,32 @@ impl Running {
     }
 }
 
-fn surroundings(own: BrokerId, config: &BrokerConfig, runtime: &Runtime) -> Arc<Surroundings> {
+/// What decides about metadata here, and what it has committed.
+fn start_controller(
+    runtime: &Runtime,
+    (disk, quorum): (&Arc<Disk>, &QuorumSettings),
+    config: &BrokerConfig,
+    rules: rules::LiveRules,
+    applied: Applied,
+) -> anyhow::Result<(ControllerHandle, watch::Receiver<Published>)> {
+    let settings = disks::controller_settings(config);
+    Ok(crate::metadata::start(runtime, disk, quorum, settings, Box::new(rules), applied)?)
+}
+
+/// Partitions and groups, none yet, which leave recordings when they break.
+fn recorded(
+    own: BrokerId,
+    config: &BrokerConfig,
+    directories: &LogDirectories,
+    runtime: &Runtime,
+) -> (Arc<Replicas>, Arc<GroupCoordinators>) {
+    let files = RecordingFiles::new(directories.disk(), &config.recordings_dir, own);
+    let recordings = LeftRecordings::new(files, runtime.clone());
     let clock = runtime.clone();
-    Surroundings::new(move || clock.now(), own, config.replication.lag_time_max_ms)
+    let surroundings = Surroundings::new(move || clock.now(), own, config.replication.lag_time_max_ms);
+    surroundings.leave_recordings(recordings.clone());
+    let groups = GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups, recordings));
+    (Arc::new(Replicas::new(surroundings)), Arc::new(groups))
 }
 
 /// Gives each directory the thread that syncs it.
@@ -369,8 +391,9 @@ async fn serve_admin(
     (health, broker): (&Arc<NodeHealth>, &RegisteredBroker),
     log_level: LogLevel,
     runtime: &Runtime,
-) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(address) = &config.admin_listener else { return Ok(None) };
+) -> anyhow::Result<(Option<JoinHandle<()>>, Arc<AskedRecordings>)> {
+    let recordings = Arc::<AskedRecordings>::default();
+    let Some(address) = &config.admin_listener else { return Ok((None, recordings)) };
     let (host, port) = address
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
@@ -383,8 +406,10 @@ async fn serve_admin(
         .with_context(|| format!("cannot listen on {address} (barnabas.admin.listener; empty switches it off)"))?;
     tracing::info!("admin port: http://{}/metrics", listening.address);
     let (metrics, health, broker) = (Arc::clone(metrics), Arc::clone(health), Arc::clone(broker));
-    let admin = Arc::new(Admin { metrics, health, log_level, broker, runtime: runtime.clone() });
-    Ok(Some(runtime.spawn_control(crate::admin::serve(admin, listening.socket, runtime.clone()))))
+    let admin =
+        Admin { metrics, health, log_level, recordings: Arc::clone(&recordings), broker, runtime: runtime.clone() };
+    let serving = crate::admin::serve(Arc::new(admin), listening.socket, runtime.clone());
+    Ok((Some(runtime.spawn_control(serving)), recordings))
 }
 
 /// Figures that are read when somebody asks.
@@ -446,7 +471,7 @@ fn compression_by_id(id: i32) -> Compression {
     }
 }
 
-fn coordinator_config(groups: &GroupsConfig) -> CoordinatorConfig {
+fn coordinator_config(groups: &GroupsConfig, recordings: LeftRecordings) -> CoordinatorConfig {
     let defaults = CoordinatorConfig::default();
     CoordinatorConfig {
         group: GroupConfig {
@@ -462,6 +487,7 @@ fn coordinator_config(groups: &GroupsConfig) -> CoordinatorConfig {
         commit_timeout: milliseconds(groups.offsets_commit_timeout_ms),
         load_buffer_bytes: groups.offsets_load_buffer_size,
         compression: compression_by_id(groups.offsets_topic_compression_codec),
+        recordings: Some(recordings),
         ..defaults
     }
 }

@@ -10,6 +10,7 @@ use barnabas_protocol::messages::elect_leaders::{ElectLeadersRequest, TopicParti
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use barnabas_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use barnabas_recording::{read, replay};
 use barnabas_records::{BatchBuilder, Compression, batches};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicIdPartition, Uuid};
 
@@ -48,6 +49,17 @@ impl Nodes {
 
     pub(crate) async fn produce(&self, leader: usize, key: TopicIdPartition, value: &str) -> (ErrorCode, i64) {
         try_produce(&mut self.client(leader).await, key, value).await.unwrap()
+    }
+
+    /// What was recorded at a node plays to the same.
+    async fn assert_recordings_replay(&self, index: usize, key: TopicIdPartition) {
+        let node = &self.node(index).node;
+        let quorum = node.controller.recording().await.unwrap().unwrap();
+        let partition = node.replicas.get(key).unwrap().recording().expect("a partition with others is recorded");
+        for file in [&quorum, &partition] {
+            let replayed = replay(&read(file).unwrap(), 0, &mut String::new()).unwrap();
+            assert!(replayed.is_well() && replayed.inputs > 5, "node {}: {replayed}", index + 1);
+        }
     }
 
     pub(crate) async fn offsets(&self, leader: usize, key: TopicIdPartition) -> Vec<Offset> {
@@ -123,6 +135,9 @@ async fn what_is_acknowledged_is_on_every_replica_and_outlives_its_leader() {
     assert_eq!(nodes.produce(nodes.leader(other, key).unwrap(), key, "record 6").await, (ErrorCode::NONE, 6));
     let hosted = nodes.node(leader).node.replicas.get(key).unwrap();
     assert_eq!(hosted.marks().log_end, Offset(7));
+    for index in 0..3 {
+        nodes.assert_recordings_replay(index, key).await;
+    }
     nodes.stop().await;
 }
 

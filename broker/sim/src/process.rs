@@ -186,6 +186,7 @@ impl Process {
             metadata_log_dir: PathBuf::from(METADATA_LOG_DIR),
             replica: setup.config,
             segment_bytes: setup.segment_bytes,
+            recordings_dir: PathBuf::from(METADATA_LOG_DIR),
         };
         let (driver, committed) = QuorumDriver::open(&disk, &settings, now)?;
         Ok(Self {

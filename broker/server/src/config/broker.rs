@@ -188,6 +188,8 @@ pub struct BrokerConfig {
     pub cordoned_log_dirs: Vec<PathBuf>,
     /// Directory of the metadata log: one of the former or another.
     pub metadata_log_dir: PathBuf,
+    /// `barnabas.recordings.dir`, or that of the metadata log.
+    pub recordings_dir: PathBuf,
     /// `barnabas.admin.listener` as `host:port`; none where it is empty.
     pub admin_listener: Option<String>,
     /// `barnabas.failure.detection`
@@ -237,6 +239,7 @@ impl BrokerConfig {
             None => derived.log_dirs.first().cloned().unwrap_or_default(),
         };
         let admin_listener: String = settings.read("barnabas.admin.listener")?;
+        let recordings_dir: String = settings.read("barnabas.recordings.dir")?;
         let log_format = match settings.effective("barnabas.log.format") {
             Some("json") => LogFormatSetting::Json,
             _ => LogFormatSetting::Text,
@@ -259,6 +262,10 @@ impl BrokerConfig {
             quorum_bootstrap_servers: derived.quorum_bootstrap_servers,
             log_dirs: derived.log_dirs,
             cordoned_log_dirs: derived.cordoned_log_dirs,
+            recordings_dir: match recordings_dir.is_empty() {
+                true => metadata_log_dir.clone(),
+                false => recordings_dir.into(),
+            },
             metadata_log_dir,
             admin_listener: (!admin_listener.is_empty()).then_some(admin_listener),
             failure_detection,

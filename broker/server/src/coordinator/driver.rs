@@ -9,6 +9,7 @@ use std::time::Duration;
 use barnabas_coordinator::group::{GroupShard, Request, Response};
 use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
 use barnabas_protocol::ErrorCode;
+use barnabas_recording::{Head, Kind, Seen, ShardRecorder};
 use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder};
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp, Uuid};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::loader::load;
 use super::report::report;
-use super::{CoordinatorConfig, OffsetsPartition};
+use super::{CoordinatorConfig, GROUP_METADATA_TOPIC, OffsetsPartition};
 use crate::runtime::Runtime;
 
 /// Requests that may wait for a shard; whoever comes then waits with its connection.
@@ -42,6 +43,8 @@ pub enum Message {
     },
     /// Topics are gone: name and id of each.
     TopicsDeleted(Vec<(Box<str>, Uuid)>),
+    /// Somebody wants to see what the shard was told last, as a file.
+    Record(oneshot::Sender<Option<Vec<u8>>>),
 }
 
 /// Whether a shard can be asked.
@@ -146,6 +149,7 @@ struct Serving {
     parked: HashMap<ReplyToken, oneshot::Sender<Answer>>,
     /// Answers in the order of the log.
     held: VecDeque<Held>,
+    recorder: ShardRecorder,
 }
 
 impl<P: OffsetsPartition> Driver<P> {
@@ -241,26 +245,53 @@ impl<P: OffsetsPartition> Driver<P> {
 
     /// Everything that is asked by now, up to a bound: it is appended together.
     fn round(&mut self, serving: &mut Serving, first: Message) -> Vec<Input<Request>> {
-        let mut inputs = vec![serving.input(first)];
+        let mut inputs: Vec<_> = self.input(serving, first).into_iter().collect();
         while inputs.len() < ROUND_LENGTH
             && let Ok(message) = self.requests.try_recv()
         {
-            inputs.push(serving.input(message));
+            inputs.extend(self.input(serving, message));
         }
         inputs
+    }
+
+    /// What `message` tells the shard; None where it is not for the shard itself.
+    fn input(&self, serving: &mut Serving, message: Message) -> Option<Input<Request>> {
+        match message {
+            Message::TopicsDeleted(topics) => Some(Input::TopicsDeleted(topics)),
+            Message::Ask { request, reply } => Some(serving.request(*request, reply)),
+            Message::Record(reply) => {
+                // Who no longer waits is gone.
+                let _ = reply.send(self.recording(serving, "asked for").map(|(_, file)| file));
+                None
+            }
+        }
+    }
+
+    fn recording(&self, serving: &Serving, reason: &str) -> Option<(Head, Vec<u8>)> {
+        let name = format!("{GROUP_METADATA_TOPIC}-{}", self.index);
+        let head = self.config.recordings.as_ref()?.head(Kind::Coordinator, &name, reason);
+        let file = serving.recorder.file(&head)?;
+        Some((head, file))
     }
 
     /// Lets the shard decide, appends what it says and holds back its replies until that is kept.
     fn take_in(&self, serving: &mut Serving, inputs: Vec<Input<Request>>) -> Result<(), ErrorCode> {
         let now = self.runtime.now();
         let mut effects = Effects::default();
-        let shard = &mut serving.shard;
+        let Serving { shard, recorder, .. } = serving;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             for input in inputs {
+                let seen = Seen::of(&effects);
+                recorder.note(&input, now, shard);
                 shard.handle(input, now, &mut effects);
+                recorder.came_back(&effects, seen);
             }
         }));
         if decided.is_err() {
+            let recording = self.recording(serving, "an invariant does not hold");
+            if let (Some(recordings), Some((head, file))) = (&self.config.recordings, recording) {
+                recordings.leave(head, file);
+            }
             tracing::error!(partition = self.index, "a group coordinator's invariant does not hold");
             return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
@@ -314,19 +345,21 @@ impl<P: OffsetsPartition> Driver<P> {
 
 impl Serving {
     fn new(shard: GroupShard, log_end: Offset) -> Self {
-        Self { shard, log_end, next_token: 0, parked: HashMap::new(), held: VecDeque::new() }
+        Self {
+            shard,
+            log_end,
+            next_token: 0,
+            parked: HashMap::new(),
+            held: VecDeque::new(),
+            recorder: ShardRecorder::default(),
+        }
     }
 
-    fn input(&mut self, message: Message) -> Input<Request> {
-        match message {
-            Message::TopicsDeleted(topics) => Input::TopicsDeleted(topics),
-            Message::Ask { request, reply } => {
-                let token = ReplyToken(self.next_token);
-                self.next_token += 1;
-                self.parked.insert(token, reply);
-                Input::Request { token, request: *request }
-            }
-        }
+    fn request(&mut self, request: Request, reply: oneshot::Sender<Answer>) -> Input<Request> {
+        let token = ReplyToken(self.next_token);
+        self.next_token += 1;
+        self.parked.insert(token, reply);
+        Input::Request { token, request }
     }
 
     /// Keeps the replies back until everything in the log by now is kept.

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use driver::{Message, Phase, ShardHandle};
 pub use offsets_partition::{LedPartition, OffsetsPartition};
 
+use crate::recordings::LeftRecordings;
 use crate::replica::Replicas;
 use crate::runtime::Runtime;
 
@@ -46,6 +47,8 @@ pub struct CoordinatorConfig {
     pub load_buffer_bytes: u32,
     /// `offsets.topic.compression.codec`
     pub compression: Compression,
+    /// Where what a shard was told last is left when it breaks.
+    pub recordings: Option<LeftRecordings>,
 }
 
 impl Default for CoordinatorConfig {
@@ -56,6 +59,7 @@ impl Default for CoordinatorConfig {
             max_batch_bytes: 1_048_588,
             load_buffer_bytes: 5 * 1024 * 1024,
             compression: Compression::None,
+            recordings: None,
         }
     }
 }
@@ -138,6 +142,17 @@ impl GroupCoordinators {
                 ShardHandle::start(self.runtime.clone(), LedPartition::of(hosted), *index, self.config.clone(), before);
             shards.led.insert(*index, Led { topic_id: topic.id, epoch: partition.leader_epoch, handle });
         }
+    }
+
+    /// What the shard of partition `index` was told last, as a file; None where it is not here, does not answer, or has nothing to tell.
+    pub async fn recording(&self, index: i32) -> Option<Vec<u8>> {
+        let queue = {
+            let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+            shards.led.get(&index)?.handle.queue()
+        };
+        let (reply, answer) = oneshot::channel();
+        queue.send(Message::Record(reply)).await.ok()?;
+        answer.await.ok()?
     }
 
     /// The partition that coordinates `group_id`, if the topic exists.

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barnabas_coordinator::group::{Context, Request, Response};
+use barnabas_log::fs::{Disk, RealFs};
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use barnabas_protocol::messages::offset_fetch::OffsetFetchRequestGroup;
 use barnabas_protocol::messages::{HeartbeatRequest, JoinGroupRequest, join_group::JoinGroupRequestProtocol};
+use barnabas_recording::{Kind, read, replay};
 use barnabas_records::batches;
-use barnabas_types::{Offset, Timestamp, Uuid};
+use barnabas_types::{BrokerId, Offset, Timestamp, Uuid};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 
 use super::driver::{Message, Phase, ShardHandle};
 use super::{CoordinatorConfig, OffsetsPartition};
+use crate::recordings::{LeftRecordings, RecordingFiles};
 use crate::runtime::Runtime;
 
 /// A partition in memory.
@@ -184,6 +187,29 @@ async fn a_commit_that_is_not_kept_in_time_says_so_and_may_still_count() {
     assert_eq!(begun.elapsed(), Duration::from_secs(5));
     partition.change(|state| state.held_back = false);
     assert_eq!(committed(&shard).await, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_shard_was_told_plays_to_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::new(Arc::new(RealFs), 4));
+    let files = RecordingFiles::new(&disk, directory.path(), BrokerId(1));
+    let recordings = Some(LeftRecordings::new(files, Runtime::current()));
+    let config = CoordinatorConfig { recordings, ..Default::default() };
+    let partition = MemoryPartition::default();
+    let shard = ShardHandle::start(Runtime::current(), partition, 3, config, None);
+    active(&shard).await;
+    for offset in 0..600 {
+        ask(&shard, commit(offset)).await.await.unwrap().unwrap();
+    }
+    assert_eq!(committed(&shard).await, [599]);
+    let _parked = ask(&shard, join()).await;
+    let (reply, file) = oneshot::channel();
+    shard.queue().send(Message::Record(reply)).await.ok().unwrap();
+    let recording = read(&file.await.unwrap().unwrap()).unwrap();
+    assert_eq!((recording.head.core, &*recording.head.name), (Kind::Coordinator, "__consumer_offsets-3"));
+    let replayed = replay(&recording, 0, &mut String::new()).unwrap();
+    assert!(replayed.is_well() && (257..=512).contains(&replayed.inputs), "{replayed}");
 }
 
 #[tokio::test(start_paused = true)]

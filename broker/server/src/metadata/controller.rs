@@ -84,6 +84,8 @@ pub(super) enum Command {
     UpgradeKRaftVersion { version: u16, validate_only: bool, sender: oneshot::Sender<Answer> },
     /// Another node has answered, or will not.
     Answered(RequestId, Result<(Response, Vec<u8>), RequestFailure>),
+    /// The last inputs of the quorum engine, as a file.
+    Recording(oneshot::Sender<Option<Vec<u8>>>),
     /// Stop, and say when it is done.
     Stop(oneshot::Sender<()>),
 }
@@ -189,6 +191,16 @@ impl ControllerHandle {
     pub async fn count_voters(&self) -> Result<usize, ControllerError> {
         let (sender, receiver) = oneshot::channel();
         self.commands.send(Command::CountVoters(sender)).await.map_err(|_| ControllerError::Stopped)?;
+        receiver.await.map_err(|_| ControllerError::Stopped)
+    }
+
+    /// The last inputs of this node's quorum engine, as a file; None when there are none.
+    ///
+    /// # Errors
+    /// The quorum replica of this node has stopped.
+    pub async fn recording(&self) -> Result<Option<Vec<u8>>, ControllerError> {
+        let (sender, receiver) = oneshot::channel();
+        self.commands.send(Command::Recording(sender)).await.map_err(|_| ControllerError::Stopped)?;
         receiver.await.map_err(|_| ControllerError::Stopped)
     }
 

@@ -194,6 +194,7 @@ impl Owner {
             // Who no longer waits has timed out or is gone.
             Command::DescribeQuorum(sender) => _ = sender.send(self.quorum.describe(now)),
             Command::CountVoters(sender) => _ = sender.send(self.quorum.node().voters().0.len()),
+            Command::Recording(sender) => _ = sender.send(self.quorum.recording(now)),
             Command::SnapshotWritten(result) => self.snapshot_written(result)?,
             Command::Requested(request, sender) => {
                 let token = self.asks(sender);

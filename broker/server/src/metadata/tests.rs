@@ -85,6 +85,7 @@ fn quorum(directory: &Path) -> QuorumSettings {
         metadata_log_dir: directory.to_path_buf(),
         replica: Config::new(key, "cluster", endpoints, 0),
         segment_bytes: 1 << 30,
+        recordings_dir: directory.to_path_buf(),
     }
 }
 

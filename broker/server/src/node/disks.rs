@@ -156,6 +156,7 @@ fn open(wanted: Wanted<'_>, node_id: BrokerId) -> anyhow::Result<Disks> {
             ..quorum::replica(config, key, directories.cluster_id(), runtime)
         },
         segment_bytes: config.metadata_log.metadata_log_segment_bytes,
+        recordings_dir: config.recordings_dir.clone(),
     };
     format_metadata(&directories, &quorum, quorum::is_alone(config), runtime)?;
     Ok(Disks { directories, quorum })

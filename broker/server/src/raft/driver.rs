@@ -2,6 +2,7 @@
 //! the controller's thread, which owns it; decides nothing, and leaves what is for others to do to its owner.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::recorder::Recorder;
 use super::remote::{self, Outgoing};
 use super::snapshots::{Frame, ReadSnapshotError};
 use super::store::{InstallError, LoadError, MetadataStore};
+use crate::recordings::RecordingFiles;
 
 /// What the quorum replica needs to know.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct QuorumSettings {
     pub replica: Config,
     /// `metadata.log.segment.bytes`.
     pub segment_bytes: u32,
+    /// `barnabas.recordings.dir`, or where the metadata log's directory is.
+    pub recordings_dir: PathBuf,
 }
 
 /// The replica cannot go on.
@@ -133,7 +137,7 @@ impl QuorumDriver {
             wants_sync: false,
             last_timestamp: loaded.last_timestamp,
             outgoing: Vec::new(),
-            recorder: Recorder::default(),
+            recorder: Recorder::new(RecordingFiles::new(disk, &settings.recordings_dir, settings.replica.key.id)),
         };
         let (key, voters) = (settings.replica.key, driver.node.voters());
         // The only voter is this node with a disk that is gone, or nobody is known at all.
@@ -404,13 +408,10 @@ impl QuorumDriver {
     }
 
     /// Gives the engine an input and carries out what it asks for; reports of finished effects are inputs again.
-    fn handle(&mut self, input: Input, now: Now) -> Result<(), QuorumError> {
+    pub(super) fn handle(&mut self, input: Input, now: Now) -> Result<(), QuorumError> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let mut effects = Vec::new();
-            self.recorder.note(now, &input);
-            self.node.handle(input, now, &mut effects);
-            for effect in effects {
+            for effect in self.decide(input, now) {
                 match self.execute(effect, now) {
                     Ok(report) => inputs.extend(report),
                     Err(error @ QuorumError::Halted(_)) => return Err(error),
@@ -421,10 +422,27 @@ impl QuorumDriver {
         Ok(())
     }
 
+    /// Lets the engine decide, recorded. From a panic in it nothing goes on: only the recording is written before the thread ends.
+    fn decide(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.recorder.note(now, &input, &self.node);
+        let node = &mut self.node;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| node.handle(input, now, &mut effects))) {
+            self.recorder.keep("the quorum engine panicked", now.wall);
+            resume_unwind(panic);
+        }
+        self.recorder.came_back(&effects);
+        effects
+    }
+
+    /// The last inputs of the engine as a file.
+    pub fn recording(&self, now: Now) -> Option<Vec<u8>> {
+        self.recorder.file("asked for", now.wall)
+    }
+
     /// Tells the engine, which stops, and hands the error on.
     fn disk_failed(&mut self, error: QuorumError, now: Now) -> QuorumError {
-        let mut effects = Vec::new();
-        self.node.handle(Input::DiskFailed, now, &mut effects);
+        let effects = self.decide(Input::DiskFailed, now);
         self.lead = None;
         // Whoever waits for an answer gets it; everything else would be a deed of a replica that has stopped.
         for effect in effects {
@@ -483,7 +501,7 @@ impl QuorumDriver {
             Effect::Halt(reason) => {
                 self.lead = None;
                 if matches!(reason, HaltReason::Broken(_)) {
-                    self.recorder.dump();
+                    self.recorder.keep(&reason.to_string(), now.wall);
                 }
                 return Err(QuorumError::Halted(reason));
             }

@@ -1,52 +1,44 @@
 //! The last inputs of the quorum engine, for whoever has to find out how an invariant broke: with the same inputs the engine does the same
-//! again. Keeps them in memory and writes them into the node's log once, when the engine has stopped; never before.
+//! again (`barnabas replay`). Keeps them in memory; writes them down when the engine has broken, never before.
 
-use std::collections::VecDeque;
+use barnabas_raft::{Effect, Input, Node};
+use barnabas_recording::{Kind, RAFT_LIMITS, RaftRing, digest_of_text, raft_weight, write};
+use barnabas_types::{Now, Timestamp};
 
-use barnabas_raft::Input;
-use barnabas_types::Now;
-
-/// So many are kept.
-const KEPT: usize = 64;
+use super::store::METADATA_LOG;
+use crate::recordings::RecordingFiles;
 
 /// See the module.
-#[derive(Debug, Default)]
 pub(super) struct Recorder {
-    inputs: VecDeque<(Now, Input)>,
+    ring: RaftRing,
+    files: RecordingFiles,
 }
 
 impl Recorder {
+    pub(super) fn new(files: RecordingFiles) -> Self {
+        Self { ring: RaftRing::default(), files }
+    }
+
     /// Notes an input before the engine gets it.
-    pub(super) fn note(&mut self, now: Now, input: &Input) {
-        if self.inputs.len() == KEPT {
-            self.inputs.pop_front();
-        }
-        self.inputs.push_back((now, input.clone()));
+    pub(super) fn note(&mut self, now: Now, input: &Input, node: &Node) {
+        self.ring.note(RAFT_LIMITS, (now, raft_weight(input)), || input.clone(), || Box::new(node.clone()));
     }
 
-    /// Writes what is kept, oldest first.
-    pub(super) fn dump(&mut self) {
-        for (now, input) in self.inputs.drain(..) {
-            let monotonic_ms = u64::try_from(now.monotonic.as_millis()).unwrap_or(u64::MAX);
-            tracing::error!(monotonic_ms, wall_ms = now.wall.0, ?input, "before the quorum replica stopped");
-        }
+    /// Notes what the engine asks for.
+    pub(super) fn came_back(&mut self, effects: &[Effect]) {
+        self.ring.came_back(|| digest_of_text(&effects));
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use barnabas_types::Offset;
+    /// What is kept, as a file; None when that is nothing.
+    pub(super) fn file(&self, reason: &str, wall: Timestamp) -> Option<Vec<u8>> {
+        write(&self.files.head(Kind::Raft, METADATA_LOG, reason, wall), &self.ring)
+    }
 
-    #[test]
-    fn only_the_last_inputs_are_kept() {
-        let mut recorder = Recorder::default();
-        for end in 0..100 {
-            recorder.note(Now::default(), &Input::Synced { end: Offset(end) });
+    /// Writes what is kept beside the metadata log, and says where.
+    pub(super) fn keep(&self, reason: &str, wall: Timestamp) {
+        let head = self.files.head(Kind::Raft, METADATA_LOG, reason, wall);
+        if let Some(file) = write(&head, &self.ring) {
+            self.files.keep(&head, &file);
         }
-        assert_eq!(recorder.inputs.len(), KEPT);
-        assert_eq!(recorder.inputs.front().unwrap().1, Input::Synced { end: Offset(36) });
-        recorder.dump();
-        assert!(recorder.inputs.is_empty());
     }
 }

@@ -16,6 +16,7 @@ use super::snapshots::{self, ReadSnapshotError};
 use super::*;
 
 mod quorum;
+mod recordings;
 
 const WALL: Timestamp = Timestamp(1_700_000_000_000);
 const NOW: Now = Now { monotonic: Duration::from_secs(7), wall: WALL };
@@ -72,6 +73,7 @@ fn settings(directory: &Path, port: u16) -> QuorumSettings {
         metadata_log_dir: directory.to_path_buf(),
         replica: Config { configured_voters: VoterSet(vec![alone.voter()]), ..alone },
         segment_bytes: 1 << 30,
+        recordings_dir: directory.to_path_buf(),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::news::{Moved, Watchers};
+use super::recorder::Recorder;
 use super::roles::Left;
 use super::surroundings::Surroundings;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
@@ -105,8 +106,17 @@ pub(super) struct State {
     pub(super) replica: Replica,
     /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead.
     pub(super) led_since: LeaderEpoch,
+    /// None in a partition that nobody uses and that has no other replicas: there are very many.
+    pub(super) in_use: Option<Box<InUse>>,
+}
+
+/// What only a partition has that is used.
+#[derive(Debug, Default)]
+pub(super) struct InUse {
     /// Empty; memory for what comes of the next append.
     pub(super) effects: Vec<Effect>,
+    /// Where there are other replicas.
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 impl State {
@@ -174,7 +184,7 @@ impl Partition {
             watchers: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             surroundings,
-            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE, effects: Vec::new() }),
+            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE, in_use: None }),
         })
     }
 
@@ -204,6 +214,7 @@ impl Partition {
             tracing::error!(partition = %self.name, "a change of the log broke off; the partition is offline until restart");
             state.log.take_offline();
             self.note(Moved::All);
+            self.leave_recording(&mut state);
         }
         state
     }

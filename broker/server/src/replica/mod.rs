@@ -9,6 +9,7 @@ mod hosted;
 mod isr_updates;
 mod news;
 mod read;
+mod recorder;
 mod roles;
 mod standing;
 mod surroundings;

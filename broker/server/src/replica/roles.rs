@@ -58,14 +58,17 @@ impl Left {
 impl Partition {
     /// What the partition's replica looks at; other brokers only where it is not alone.
     pub(super) fn look<T>(&self, config: &PartitionConfig, is_alone: bool, with: impl FnOnce(&Around<'_>) -> T) -> T {
-        let settings = Settings {
+        self.surroundings.look(&self.settings(config), is_alone, with)
+    }
+
+    pub(super) fn settings(&self, config: &PartitionConfig) -> Settings {
+        Settings {
             min_insync_replicas: config.min_insync_replicas,
             durability: config.durability,
             // Kafka's way to say never is its largest number.
             flush_messages: u64::try_from(config.flush_messages).unwrap_or(u64::MAX),
             replica_lag_time_max_ms: self.surroundings.lag_time_max_ms,
-        };
-        self.surroundings.look(&settings, is_alone, with)
+        }
     }
 
     /// Hands an input to the replica, and does under the lock what belongs there.
@@ -83,7 +86,10 @@ impl Partition {
     ) -> Left {
         let led = state.replica.is_leader();
         let is_alone = led && !state.replica.has_others() && !matches!(input, Input::Assigned(_));
-        self.look(config, is_alone, |around| state.replica.handle(input, around, now, effects));
+        match is_alone {
+            true => self.look(config, true, |around| state.replica.handle(input, around, now, effects)),
+            false => self.decide(state, input, config, (now, effects)),
+        }
         match (led, state.replica.is_leader()) {
             (false, true) => state.led_since = state.replica.leader_epoch(),
             (true, false) => state.led_since = LeaderEpoch::NONE,
@@ -180,9 +186,11 @@ impl Partition {
     pub(super) fn log_moved(&self, state: &mut State, config: &PartitionConfig) -> Left {
         let (log_end, durable_end) = (state.log.log_end(), state.log.durable_end());
         let now = if state.replica.has_others() { self.surroundings.now() } else { Now::default() };
-        let mut effects = std::mem::take(&mut state.effects);
+        let mut effects = state.in_use.as_mut().map(|in_use| std::mem::take(&mut in_use.effects)).unwrap_or_default();
         let left = self.step_with(state, Input::LogMoved { log_end, durable_end }, config, (now, &mut effects));
-        state.effects = effects;
+        if effects.capacity() > 0 {
+            state.in_use.get_or_insert_default().effects = effects;
+        }
         left
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use barnabas_replica::{Around, BrokerState, Brokers, InSyncMember, LeaderRecoveryState, Settings};
@@ -12,6 +12,8 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::fetchers::{Fetchers, Following};
+use super::recorder::Recorders;
+use crate::recordings::LeftRecordings;
 
 static NOBODY: Brokers = Brokers(BTreeMap::new());
 
@@ -24,6 +26,9 @@ pub struct Surroundings {
     /// `replica.lag.time.max.ms`
     pub(super) lag_time_max_ms: u64,
     pub(super) fetchers: Fetchers,
+    /// Where recordings go, and how much of the memory for them is taken.
+    pub(super) recordings: OnceLock<LeftRecordings>,
+    pub(super) recorders: Arc<Recorders>,
     /// The newest of each partition.
     proposals: Mutex<BTreeMap<TopicIdPartition, Proposal>>,
     proposed: Notify,
@@ -68,6 +73,8 @@ impl Surroundings {
             brokers: ArcSwap::default(),
             lag_time_max_ms,
             fetchers: Fetchers::default(),
+            recordings: OnceLock::new(),
+            recorders: Arc::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
             isr_changes: IsrChanges::default(),
@@ -121,6 +128,21 @@ impl Surroundings {
         }
         let brokers = self.brokers.load();
         with(&Around { own, own_epoch, settings, brokers: &brokers })
+    }
+
+    /// As `look` where the replica is not alone; also hands on who the brokers are kept by.
+    pub(super) fn look_at_brokers<T>(
+        &self,
+        settings: &Settings,
+        with: impl FnOnce(&Around<'_>, &Arc<Brokers>) -> T,
+    ) -> T {
+        let brokers = self.brokers.load();
+        with(&Around { own: self.own, own_epoch: self.own_epoch(), settings, brokers: &brokers }, &brokers)
+    }
+
+    /// From now on recordings of partitions that break are left here.
+    pub fn leave_recordings(&self, recordings: LeftRecordings) {
+        _ = self.recordings.set(recordings);
     }
 
     /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more.

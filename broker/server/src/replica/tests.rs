@@ -6,6 +6,7 @@ use std::time::Duration;
 use barnabas_log::fs::{Disk, RealFs};
 use barnabas_log::{Log, OpenOptions};
 use barnabas_protocol::ErrorCode;
+use barnabas_recording::{read, replay};
 use barnabas_records::control::{ControlRecord, EndTransactionMarker, transaction_marker_batch};
 use barnabas_records::{AppendRules, BatchBuilder, Compression, TimestampType};
 use barnabas_types::{
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::*;
+use crate::recordings::{LeftRecordings, RecordingFiles};
+use crate::runtime::Runtime;
 use crate::storage::Flusher;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -337,4 +340,45 @@ fn a_new_leader_tells_no_end_before_it_knows_what_was_committed_before_it() {
     partition.fetched_by(BrokerId(2), Offset(2));
     assert_eq!(partition.settled_marks_in(-1).unwrap().high_watermark, Offset(2));
     assert!(offset(later).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_partition_that_breaks_off_leaves_what_its_replica_was_told_and_one_that_is_alone_records_nothing() {
+    let flusher = Arc::new(Flusher::default());
+    let (directory, partition) = partition(flusher, PartitionConfig::default());
+    let recordings = directory.path().join("recordings");
+    let files = RecordingFiles::new(&Arc::new(Disk::new(Arc::new(RealFs), 4)), &recordings, BrokerId(1));
+    partition.surroundings.leave_recordings(LeftRecordings::new(files, Runtime::current()));
+    append_one(&partition);
+    assert!(partition.recording().is_none(), "it is alone");
+    let replicas = [BrokerId(1), BrokerId(2)];
+    partition.assign_to(LeaderEpoch(4), BrokerId(2), &replicas);
+    partition.assign_to(LeaderEpoch(5), BrokerId(1), &replicas);
+    append_one(&partition);
+    let replayed = |file: &[u8]| replay(&read(file).unwrap(), 0, &mut String::new()).unwrap();
+    let asked = replayed(&partition.recording().unwrap());
+    assert!(asked.is_well() && asked.inputs >= 3, "{asked}");
+    let broken =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| partition.with_log(|_| panic!("on purpose"))));
+    assert!(broken.is_err() && partition.size_bytes() > 0);
+    // The thread that writes it is on its way: the file is renamed when it is whole.
+    let is_whole = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with("-replica-orders-0.barnabas");
+    let found =
+        || Some(std::fs::read_dir(&recordings).ok()?.flatten().find(|entry| is_whole(&entry.file_name()))?.path());
+    let left = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match found() {
+                Some(path) => return std::fs::read(path).unwrap(),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(replayed(&left.await.unwrap()), asked);
+    assert!(partition.recording().is_none(), "it is left once");
+}
+
+/// A broker may have 100,000 that nobody uses; an allocation is a multiple of 16 bytes, its head of 8 and the counts of the `Arc` included.
+#[test]
+fn a_partition_that_nobody_uses_is_one_small_allocation() {
+    assert!((8 + 16 + size_of::<Partition>()).next_multiple_of(16) <= 832, "{}", size_of::<Partition>());
 }

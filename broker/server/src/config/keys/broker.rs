@@ -28,6 +28,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("barnabas.log.format", String, Some("text"), ReadOnly, OneOf(&["text", "json"]), Own, "How the broker writes its own log."),
     key("barnabas.log.level", String, Some("info"), ReadOnly, Anything, Own, "How much the broker writes to its own log: a level, or levels by module."),
     key("barnabas.log.scrub.bytes.per.second", Long, Some("4194304"), ReadOnly, AtLeast(0), Own, "How fast sealed segments are read again and checked for damage; 0 for not at all."),
+    key("barnabas.recordings.dir", String, Some(""), ReadOnly, Anything, Own, "Where recordings of a core that broke are written, the newest 16 of them; empty for beside the metadata log."),
     key("barnabas.shutdown.grace.ms", Long, Some("5000"), ReadOnly, AtLeast(0), Own, "How long a broker that is told to stop stays while stopping would leave a partition without a leader or take it below min.insync.replicas; told again, it goes. What kills the process has to leave it ten seconds more."),
     key("broker.heartbeat.interval.ms", Int, Some("2000"), ReadOnly, Anything, Public, ""),
     key("broker.id", Int, Some("-1"), ReadOnly, Anything, Public, "Another name for node.id."),

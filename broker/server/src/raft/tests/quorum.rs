@@ -87,6 +87,7 @@ impl Quorum {
             metadata_log_dir: replica.directory.path().to_path_buf(),
             replica: config,
             segment_bytes: 1 << 20,
+            recordings_dir: replica.directory.path().to_path_buf(),
         };
         let disk = Arc::new(Disk::new(Arc::new(replica.fs.clone()), 16));
         let (mut driver, history) = QuorumDriver::open(&disk, &settings, now).unwrap();
@@ -271,6 +272,7 @@ impl Quorum {
         for id in running {
             assert_eq!(self.driver(id).high_watermark(), watermark, "replica {id}");
             assert!(*self.image(id) == image, "replica {id} has applied something else");
+            super::recordings::assert_replays(&self.driver(id).recording(NOW).unwrap(), id);
         }
     }
 }
