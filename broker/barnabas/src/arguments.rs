@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use barnabas_cli::perf::PerfArguments;
 use barnabas_cli::protocol::ProtocolArguments;
+use barnabas_cli::replay::ReplayArguments;
 use barnabas_cli::why::WhyArguments;
 use barnabas_server::FormatPolicy;
 use barnabas_server::config::LogFormatSetting;
@@ -27,6 +28,8 @@ pub enum Command {
     Storage(StorageArguments),
     /// Explain what is wrong with a partition, a broker or the quorum, and what would mend it.
     Why(WhyArguments),
+    /// Play the recording of a core once more: its inputs, what came of them, and whether that is what came of them then.
+    Replay(ReplayArguments),
     /// Generate load for a broker and measure what comes of it.
     Perf(PerfArguments),
     /// Show frames of Kafka's protocol as text, from hexadecimal, a stream, or a capture of tcpdump.

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Server(arguments) => arguments,
         Command::Storage(arguments) => return storage::run(&arguments),
         Command::Why(arguments) => return barnabas_cli::why::run(&arguments),
+        Command::Replay(arguments) => return barnabas_cli::replay::run(&arguments),
         Command::Perf(arguments) => return barnabas_cli::perf::run(&arguments),
         Command::Protocol(arguments) => return barnabas_cli::protocol::run(&arguments),
     };

@@ -3,4 +3,5 @@
 
 pub mod perf;
 pub mod protocol;
+pub mod replay;
 pub mod why;
