@@ -79,7 +79,7 @@ fn a_broker_shows_what_is_set_and_hides_passwords() {
     assert!(find(&described, "node.id").read_only && !find(&described, "log.retention.ms").read_only);
     let hours = find(&described, "log.retention.hours");
     assert_eq!(shown(&hours), [entry(5, "log.retention.hours", "168")]);
-    assert_eq!(described.iter().filter(|config| config.name.starts_with("barnabas.")).count(), 9);
+    assert_eq!(described.iter().filter(|config| config.name.starts_with("barnabas.")).count(), 10);
 }
 
 #[test]
