@@ -228,13 +228,7 @@ impl Running {
         if node.config.roles.controller {
             register_controller(&node, &registration::of_controller(&node)).await?;
         }
-        let broker = match node.config.roles.broker {
-            true => Some(BrokerPart::start(&node, sockets, &registered).await?),
-            false => None,
-        };
-        if broker.is_some() {
-            health.watch_broker(Arc::clone(&node));
-        }
+        let broker = start_broker(&node, sockets, &registered, &health).await?;
         health.serving();
         let running = Self { node, health, broker, quorum, publishing, admin };
         if running.broker.is_some() {
@@ -348,6 +342,21 @@ fn recorded(
     surroundings.leave_recordings(recordings.clone());
     let groups = GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups, recordings));
     (Arc::new(Replicas::new(surroundings)), Arc::new(groups))
+}
+
+/// The broker's part, where the node has one.
+async fn start_broker(
+    node: &Arc<Node>,
+    sockets: Vec<Socket>,
+    registered: &RegisteredBroker,
+    health: &NodeHealth,
+) -> anyhow::Result<Option<BrokerPart>> {
+    if !node.config.roles.broker {
+        return Ok(None);
+    }
+    let broker = BrokerPart::start(node, sockets, registered).await?;
+    health.watch_broker(Arc::clone(node));
+    Ok(Some(broker))
 }
 
 /// Gives each directory the thread that syncs it.
