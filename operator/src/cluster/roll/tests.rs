@@ -107,11 +107,11 @@ fn partition(leader: Option<i32>, replicas: &[i32], in_sync: &[i32]) -> LivePart
 fn a_broker_of_an_earlier_release_stops_when_all_the_others_have_what_it_has() {
     let stays = |partitions: &[LivePartition], id| hindrance(partitions, id);
     let whole = partition(Some(1), &[1, 2, 3], &[1, 2, 3]);
-    assert_eq!(stays(&[whole.clone()], 1), None);
+    assert_eq!(stays(std::slice::from_ref(&whole), 1), None);
     let behind = partition(Some(1), &[1, 2, 3], &[1, 3]);
     let why = stays(&[whole, behind.clone(), behind.clone()], 3).unwrap();
     assert_eq!(why, "orders-0 has 2 of 3 replicas in sync, and 1 more partitions need broker 3");
-    assert_eq!(stays(&[behind.clone()], 2), None, "what is not in sync is counted by nobody");
+    assert_eq!(stays(std::slice::from_ref(&behind), 2), None, "what is not in sync is counted by nobody");
     assert_eq!(stays(&[behind], 4), None, "it has nothing of it");
     assert_eq!(stays(&[partition(Some(1), &[1], &[1])], 1), None, "waiting would never help");
     assert_eq!(stays(&[partition(None, &[1, 2], &[1])], 1), None, "nobody leads it anyway");
