@@ -53,6 +53,9 @@ pub fn server(cluster: &Resolved, pool: &ResolvedPool) -> ConfigMap {
     if cluster.internal_topics.replication_factor > 1 {
         config.insert(DEFAULT_REPLICATION_FACTOR.to_owned(), factor);
         config.insert(MIN_IN_SYNC_REPLICAS.to_owned(), in_sync);
+        if pool.is_broker {
+            config.insert("barnabas.shutdown.grace.ms".to_owned(), super::pod::staying_ms(pool).to_string());
+        }
     }
     config.extend(cluster.config.clone());
     let text = properties::render(config.iter().map(|(key, value)| (key.as_str(), value.as_str())));

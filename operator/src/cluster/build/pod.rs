@@ -28,6 +28,10 @@ const NODE_FILE: &str = "/etc/barnabas/nodes/{node.id}.properties";
 const DATA_DIRECTORY: &str = "/var/lib/kafka/data";
 /// The user of the image that is not root.
 const NOBODY: i64 = 65532;
+/// From SIGTERM to SIGKILL, where the user's template says nothing else.
+const GRACE_SECONDS: i64 = 120;
+/// What of it a broker needs to hand over what it leads (30 s at most) and to close its logs. The rest it may stay while others need it.
+const LEAVING_SECONDS: i64 = 60;
 /// Recovery of a large log may take hours, and killing the broker would only begin it again.
 const STARTUP_TRIES: i32 = 86_400;
 
@@ -102,7 +106,7 @@ fn merged(
                 spread(cluster, pool, "kubernetes.io/hostname"),
                 spread(cluster, pool, "topology.kubernetes.io/zone"),
             ]),
-            termination_grace_period_seconds: Some(120),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
             ..PodSpec::default()
         }),
     };
@@ -110,6 +114,13 @@ fn merged(
         template::merge(&mut base, user);
     }
     base
+}
+
+/// For how long a broker of this pool may stay that is told to stop, before Kubernetes would kill it in the middle of leaving.
+pub fn staying_ms(pool: &ResolvedPool) -> i64 {
+    let spec = pool.template.as_ref().and_then(|template| template.spec.as_ref());
+    let grace = spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(GRACE_SECONDS);
+    grace.saturating_sub(LEAVING_SECONDS).max(0).saturating_mul(1000)
 }
 
 fn pod_labels(cluster: &Resolved, pool: &ResolvedPool) -> BTreeMap<String, String> {

@@ -84,3 +84,21 @@ fn nothing_that_needs_a_port_is_built_before_the_port_is_known() {
     assert!(built.configuration.is_empty());
     assert!(built.workloads.iter().all(|desired| desired.resource.kind != "StatefulSet"));
 }
+
+#[test]
+fn a_broker_stays_no_longer_than_the_kubelet_lets_it_and_leaves_in_time() {
+    let staying = |template: &str| {
+        let built = Fixture::new(&format!("{{replicas: 3{template}}}")).build();
+        let text = serde_yaml::to_string(&built.configuration[0].value).unwrap();
+        let line =
+            text.lines().find_map(|line| line.trim().strip_prefix("barnabas.shutdown.grace.ms=")).map(str::to_owned);
+        line.unwrap()
+    };
+    assert_eq!(staying(""), "60000");
+    assert_eq!(staying(", template: {spec: {terminationGracePeriodSeconds: 600}}"), "540000");
+    assert_eq!(
+        staying(", template: {spec: {terminationGracePeriodSeconds: 30}}"),
+        "0",
+        "it hands over, and that is all"
+    );
+}
