@@ -1,7 +1,8 @@
 //! House rules that a command can see, checked in seconds: layering, file heads, file lengths, names, the seam to the
-//! outside. Has no dependencies and changes nothing; each problem is one line that says what to do.
+//! outside, the metrics that alerts ask for. Has no dependencies and changes nothing; each problem is one line that says what to do.
 
 mod layering;
+mod monitoring;
 mod sources;
 
 use std::path::Path;
@@ -21,9 +22,10 @@ fn main() -> ExitCode {
     }
     let root = argument.unwrap_or_else(|| ".".to_owned());
     let root = Path::new(&root);
-    let problems: Vec<String> = match (layering::problems(root), sources::problems(root)) {
-        (Ok(layering), Ok(sources)) => layering.into_iter().chain(sources).collect(),
-        (Err(error), _) | (_, Err(error)) => {
+    let checks = [layering::problems(root), sources::problems(root), monitoring::problems(root)];
+    let problems: Vec<String> = match checks.into_iter().collect::<Result<Vec<_>, _>>() {
+        Ok(found) => found.concat(),
+        Err(error) => {
             eprintln!("tidy: {error}");
             return ExitCode::from(2);
         }
