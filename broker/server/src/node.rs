@@ -37,7 +37,8 @@ use crate::coordinator::{CoordinatorConfig, GroupCoordinators};
 use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{
-    Applied, ControllerHandle, Detection, ProducerIds, Published, Publisher, detect, register_controller,
+    Applied, ControllerHandle, Detection, ProducerIds, Published, Publisher, RegistrationFailed, detect,
+    register_controller,
 };
 use crate::metrics::{
     DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector, ReplicationCollector,
@@ -225,9 +226,7 @@ impl Running {
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());
 
-        if node.config.roles.controller {
-            register_controller(&node, &registration::of_controller(&node)).await?;
-        }
+        register_own_controller(&node).await?;
         let broker = start_broker(&node, sockets, &registered, &health).await?;
         health.serving();
         let running = Self { node, health, broker, quorum, publishing, admin };
@@ -434,6 +433,13 @@ fn register_collectors(node: &Node, metadata: MetadataCollector) -> Result<(), p
 /// The directory that the metadata log lies in.
 fn metadata_directory(node: &Node) -> Option<&Arc<LogDirectory>> {
     node.directories.all().iter().find(|directory| directory.path == node.config.metadata_log_dir)
+}
+
+async fn register_own_controller(node: &Arc<Node>) -> Result<(), RegistrationFailed> {
+    match node.config.roles.controller {
+        true => register_controller(node, &registration::of_controller(node)).await,
+        false => Ok(()),
+    }
 }
 
 /// The other nodes of the quorum ask before there is anything to serve to clients, and until the last decision is made. Returns the sockets of
