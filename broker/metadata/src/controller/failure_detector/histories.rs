@@ -205,7 +205,7 @@ impl History {
         }
         self.pulses();
         self.answers();
-        if self.time % 100 == 0 {
+        if self.time.is_multiple_of(100) {
             self.tell(DetectorInput::Tick);
             self.publish();
         }
