@@ -67,7 +67,7 @@ impl Partition {
         drop(state);
         self.settle(moved.and(told));
         if position.durable_end < position.log_end {
-            self.appended(&self.config.load(), false);
+            self.appended_as_follower();
         }
         match appended {
             Ok(_) => Ok(position),
@@ -125,7 +125,7 @@ impl Partition {
         match cut_off {
             Ok(()) => {
                 tracing::info!(partition = %self.name, %from, to = %position.log_end, %leader_epoch, "the log was cut to what the leader has");
-                self.appended(&self.config.load(), false);
+                self.appended_as_follower();
                 Ok(position)
             }
             Err(error) => {

@@ -425,6 +425,15 @@ impl Partition {
         }
     }
 
+    /// After a follower's append. Who waits for it waits at the leader, for all replicas in sync: its sync is never put off.
+    pub(super) fn appended_as_follower(self: &Arc<Self>) {
+        let config = self.config.load();
+        match config.durability {
+            Durability::Replicated => self.appended(&config, false),
+            Durability::Fsync => self.flusher.ask(self),
+        }
+    }
+
     /// Somebody waits for what has been appended so far to be kept: it is synced now, if it is a sync that is missing. To miss
     /// nothing, register in the wait list first.
     pub fn hurry_sync(self: &Arc<Self>) {

@@ -320,6 +320,24 @@ async fn with_flush_ms_records_are_synced_when_that_has_passed_and_nobody_waits_
     thread.join().unwrap();
 }
 
+#[tokio::test]
+async fn a_follower_under_fsync_syncs_at_once_for_producers_wait_at_its_leader() {
+    let context = PartitionContext::without_syncs(Durability::Fsync);
+    context.partition.follow(LeaderEpoch(4), BrokerId(9));
+    let told = follow::Told { leader_epoch: LeaderEpoch(4), high_watermark: Offset(0), log_start: Offset(0) };
+    context.partition.append_fetched(&one_record(), Offset(0), told, NOW).unwrap();
+    // On this clock nothing that may wait is ever due.
+    let flusher = Arc::clone(&context.flusher);
+    let thread = std::thread::spawn(move || flusher.run(|| Duration::ZERO));
+    let deadline = soon();
+    while context.partition.with_log(|log| log.durable_end()) < Offset(1) {
+        assert!(Instant::now() < deadline, "the sync is put off");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    context.flusher.stop();
+    thread.join().unwrap();
+}
+
 #[test]
 fn a_new_leader_tells_no_end_before_it_knows_what_was_committed_before_it() {
     let context = PartitionContext::without_syncs(Durability::Replicated);
