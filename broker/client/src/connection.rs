@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use barnabas_net::{FrameReader, InPlace, write_segments};
+use barnabas_net::{FrameReader, InPlace, ReadHalf, Stream, WriteHalf, write_segments};
 use barnabas_protocol::messages::api_versions::SupportedFeatureKey;
 use barnabas_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use barnabas_protocol::{
@@ -14,8 +14,6 @@ use barnabas_protocol::{
 };
 use barnabas_types::Segments;
 use bytes::Bytes;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::{ClientError, Settings};
 
@@ -33,8 +31,8 @@ pub fn address(host: &str, port: impl Display) -> String {
 pub struct Connection {
     address: String,
     client_id: String,
-    reader: FrameReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: FrameReader<ReadHalf>,
+    writer: WriteHalf,
     next_correlation_id: i32,
     served: HashMap<i16, VersionRange>,
     features: HashMap<String, VersionRange>,
@@ -47,9 +45,8 @@ impl Connection {
     /// # Errors
     /// Nobody answers there, or nobody who speaks Kafka's protocol.
     pub async fn open(address: &str, settings: &Settings) -> Result<Self, ClientError> {
-        let stream = TcpStream::connect(address)
+        let stream = Stream::connect(address)
             .await
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
         let (read, writer) = stream.into_split();
         let mut connection = Self {

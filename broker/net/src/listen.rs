@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::{TcpSocket, lookup_host};
+
+use crate::Acceptor;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -12,7 +14,7 @@ const BACKLOG: u32 = 1024;
 #[derive(Debug)]
 pub struct Listening {
     /// Accepts.
-    pub socket: TcpListener,
+    pub socket: Acceptor,
     /// The bound address; its port is real even where 0 was asked for.
     pub address: SocketAddr,
 }
@@ -22,6 +24,11 @@ pub struct Listening {
 /// # Errors
 /// The name does not resolve, or no address of it can be bound (in use, not of this machine, no permission).
 pub async fn bind(host: &str, port: u16) -> io::Result<Listening> {
+    #[cfg(feature = "simulated")]
+    if let Some(network) = crate::simulated::network() {
+        let (acceptor, address) = network.bind(host, port)?;
+        return Ok(Listening { socket: Acceptor::Simulated(acceptor), address });
+    }
     let hosts: &[&str] = if host.is_empty() { &["::", "0.0.0.0"] } else { &[host] };
     let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{host} has no address"));
     for candidate in hosts {
@@ -42,7 +49,7 @@ fn listen(address: SocketAddr) -> io::Result<Listening> {
     socket.bind(address)?;
     let socket = socket.listen(BACKLOG)?;
     let address = socket.local_addr()?;
-    Ok(Listening { socket, address })
+    Ok(Listening { socket: Acceptor::Tcp(socket), address })
 }
 
 #[cfg(test)]

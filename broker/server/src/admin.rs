@@ -6,12 +6,12 @@ pub(crate) mod stopping;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use barnabas_net::{Acceptor, Stream};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::logging::LogLevel;
@@ -55,7 +55,7 @@ pub struct Admin {
 }
 
 /// Serves until the task is dropped. A connection beyond the limit waits to be accepted.
-pub async fn serve(admin: Arc<Admin>, socket: TcpListener, runtime: Runtime) {
+pub async fn serve(admin: Arc<Admin>, socket: Acceptor, runtime: Runtime) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -75,7 +75,7 @@ pub async fn serve(admin: Arc<Admin>, socket: TcpListener, runtime: Runtime) {
     }
 }
 
-async fn serve_connection(admin: Arc<Admin>, stream: TcpStream) {
+async fn serve_connection(admin: Arc<Admin>, stream: Stream) {
     let service = hyper::service::service_fn(move |request| {
         let admin = Arc::clone(&admin);
         async move { Ok::<_, Infallible>(admin.answer(request).await) }
@@ -207,8 +207,7 @@ mod tests {
     }
 
     async fn ask(request: &str) -> String {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
+        let listening = barnabas_net::bind("127.0.0.1", 0).await.unwrap();
         let log_level = LogLevel::detached("info").unwrap();
         let admin = Admin {
             metrics: Arc::new(Metrics::new().unwrap()),
@@ -218,8 +217,8 @@ mod tests {
             recordings: Arc::default(),
             runtime: Runtime::current(),
         };
-        let server = tokio::spawn(serve(Arc::new(admin), socket, Runtime::current()));
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let server = tokio::spawn(serve(Arc::new(admin), listening.socket, Runtime::current()));
+        let mut stream = tokio::net::TcpStream::connect(listening.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::TcpListener;
+use barnabas_net::Acceptor;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ pub struct Listener {
     /// Whom it is for.
     pub kind: ListenerKind,
     /// Its socket.
-    pub socket: TcpListener,
+    pub socket: Acceptor,
 }
 
 /// Open connections, to hold `max.connections` and `max.connections.per.ip`.
@@ -90,9 +90,10 @@ pub async fn accept(
     let mut served = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.socket.accept() => accepted,
-            Some(_) = served.join_next(), if !served.is_empty() => continue,
+            biased;
             _ = stopping.wait_for(|stop| *stop) => break,
+            Some(_) = served.join_next(), if !served.is_empty() => continue,
+            accepted = listener.socket.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -115,7 +116,7 @@ pub async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "cannot switch off delayed sending");
         }
-        let stream = stream.into_std().map(Stream::new);
+        let stream = stream.detach().map(Stream::new);
         let (node, limits, stopping) = (Arc::clone(&node), limits.clone(), stopping.clone());
         served.spawn(async move {
             let metrics = connection.metrics.clone();

@@ -74,8 +74,9 @@ impl Placement {
         let mut looked = runtime.now().monotonic;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
             let (after, now) = (runtime.data_busy(), runtime.now().monotonic);
             let time = now.saturating_sub(looked).as_secs_f64().max(f64::EPSILON);

@@ -10,13 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use barnabas_net::{FrameError, FrameReader, write_segments};
+use barnabas_net::{Detached, FrameError, FrameReader, ReadHalf, WriteHalf, write_segments};
 use barnabas_protocol::{ApiKey, DecodeError, EncodeError, Reader, RequestHeader};
 use barnabas_types::Segments;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::placement::Seat;
@@ -91,13 +89,13 @@ struct Measured {
 /// A connection on its way to another thread: what it has received and not looked at goes with it.
 #[derive(Debug)]
 pub struct Stream {
-    socket: std::net::TcpStream,
+    socket: Detached,
     received: BytesMut,
 }
 
 impl Stream {
     /// A connection that has received nothing yet.
-    pub fn new(socket: std::net::TcpStream) -> Self {
+    pub fn new(socket: Detached) -> Self {
         Self { socket, received: BytesMut::new() }
     }
 }
@@ -115,8 +113,8 @@ struct Session {
     node: Arc<Node>,
     seat: Arc<Seat>,
     connection: Arc<Connection>,
-    frames: FrameReader<OwnedReadHalf>,
-    out: OwnedWriteHalf,
+    frames: FrameReader<ReadHalf>,
+    out: WriteHalf,
     executing: Option<Executing>,
     /// Replies in the order of their requests.
     waiting: VecDeque<Waiting>,
@@ -142,7 +140,7 @@ pub async fn serve(
     limits: ConnectionLimits,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<Served, ConnectionError> {
-    let (input, out) = TcpStream::from_std(stream.socket).map_err(ConnectionError::Send)?.into_split();
+    let (input, out) = barnabas_net::Stream::attach(stream.socket).map_err(ConnectionError::Send)?.into_split();
     let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
     let runtime = node.runtime.clone();
     let (executing, waiting, turn_bytes, client_id) = (None, VecDeque::new(), TURN_BYTES, Arc::from(""));
@@ -188,8 +186,8 @@ impl Session {
     /// Gives the socket back, to be served by another thread.
     fn leave(self) -> Result<Stream, ConnectionError> {
         let (input, received) = self.frames.into_parts();
-        let halves = input.reunite(self.out).map_err(|error| std::io::Error::other(error.to_string()));
-        let socket = halves.and_then(TcpStream::into_std).map_err(ConnectionError::Send)?;
+        let whole = barnabas_net::Stream::reunite(input, self.out);
+        let socket = whole.and_then(barnabas_net::Stream::detach).map_err(ConnectionError::Send)?;
         Ok(Stream { socket, received })
     }
 
@@ -325,7 +323,7 @@ fn running(
 /// The next frame, after memory for all of it is reserved.
 async fn next_request(
     memory: &MemoryBudget,
-    frames: &mut FrameReader<OwnedReadHalf>,
+    frames: &mut FrameReader<ReadHalf>,
 ) -> Result<Option<(Bytes, Reservation)>, FrameError> {
     let Some(length) = frames.length_bytes().await? else { return Ok(None) };
     let reservation = memory.reserve(length).await;
