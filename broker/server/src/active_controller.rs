@@ -109,6 +109,7 @@ impl Node {
             let replaced = |now: &ActiveController| now.id.is_some() && *now != current;
             let mut others = active.clone();
             tokio::select! {
+                biased;
                 answered = self.ask_once(&current, asked, request) => match answered {
                     Ok(response) if error_of(&response) != ErrorCode::NOT_CONTROLLER => return Ok(response),
                     Err(Failed::For(error)) => return Err(error),
@@ -118,7 +119,7 @@ impl Node {
                 () = tokio::time::sleep_until(deadline) => return Err(ControllerError::TimedOut),
             }
             let next = async {
-                tokio::select! { _ = active.changed() => {}, () = tokio::time::sleep(RETRY) => {} }
+                tokio::select! { biased; _ = active.changed() => {}, () = tokio::time::sleep(RETRY) => {} }
             };
             if tokio::time::timeout_at(deadline, next).await.is_err() {
                 return Err(ControllerError::TimedOut);

@@ -338,6 +338,8 @@ fn recorded(
     let recordings = LeftRecordings::new(files, runtime.clone());
     let clock = runtime.clone();
     let surroundings = Surroundings::new(move || clock.now(), own, config.replication.lag_time_max_ms);
+    #[cfg(feature = "simulated")]
+    runtime.bug().into_iter().for_each(|bug| surroundings.put_in(bug));
     surroundings.leave_recordings(recordings.clone());
     let groups = GroupCoordinators::new(runtime.clone(), coordinator_config(&config.groups, recordings));
     (Arc::new(Replicas::new(surroundings)), Arc::new(groups))
@@ -362,6 +364,11 @@ async fn start_broker(
 fn flush(directories: &LogDirectories, runtime: &Runtime) {
     for directory in directories.all() {
         let (flusher, clock) = (Arc::clone(&directory.flusher), runtime.clone());
+        #[cfg(feature = "simulated")]
+        if !runtime.has_threads() {
+            _ = runtime.spawn_data(async move { flusher.run_as_task(&clock).await });
+            continue;
+        }
         runtime.spawn_thread("flusher", move |_| flusher.run(|| clock.now().monotonic));
     }
 }

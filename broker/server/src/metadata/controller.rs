@@ -283,6 +283,6 @@ pub fn start(
     let (commands, receiver) = mpsc::channel(QUEUED_COMMANDS);
     let opened = Owner::open(runtime.clone(), disk, quorum, settings, rules, receiver, commands.downgrade());
     let (owner, Watched { published, active }) = opened?;
-    runtime.spawn_thread("controller", move |handle| owner.run(handle));
+    runtime.spawn_owner("controller", owner.run());
     Ok((ControllerHandle { commands, applied, active }, published))
 }

@@ -13,7 +13,6 @@ use barnabas_log::fs::Disk;
 use barnabas_metadata::{ConfigRules, Controller, History};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{LeaderEpoch, Offset};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::controller::{Command, Completion, ControllerSettings};
@@ -145,9 +144,16 @@ impl Owner {
     }
 
     /// Works until it is told to stop, nobody can ask any more, or the disk fails.
-    pub(super) fn run(mut self, handle: &Handle) {
+    pub(super) async fn run(mut self) {
         while !self.stopped {
-            if let Err(fatal) = self.round(handle) {
+            let mut batch = Vec::new();
+            let received =
+                tokio::time::timeout(self.idle_wait(), self.commands.recv_many(&mut batch, COMMANDS_PER_ROUND));
+            if received.await == Ok(0) {
+                break;
+            }
+            self.runtime.sync_takes_its_time().await;
+            if let Err(fatal) = self.round(batch) {
                 // Who waits learns from the end of this thread that nothing more is decided here.
                 self.active.send_replace(ActiveController::default());
                 tracing::error!(error = %fatal, "the metadata quorum stops here; this node can change no metadata until it is started again");
@@ -157,16 +163,7 @@ impl Owner {
         self.close();
     }
 
-    fn round(&mut self, handle: &Handle) -> Result<(), Fatal> {
-        let mut batch = Vec::new();
-        let wait = self.idle_wait();
-        let received = handle.block_on(async {
-            tokio::time::timeout(wait, self.commands.recv_many(&mut batch, COMMANDS_PER_ROUND)).await
-        });
-        if received == Ok(0) {
-            self.stopped = true;
-            return Ok(());
-        }
+    fn round(&mut self, batch: Vec<Command>) -> Result<(), Fatal> {
         let now = self.runtime.now();
         if self.quorum.deadline().is_some_and(|deadline| deadline <= now.monotonic) {
             self.quorum.tick(now)?;

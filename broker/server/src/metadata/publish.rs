@@ -152,6 +152,7 @@ impl Publisher {
                 }
             };
             tokio::select! {
+                biased;
                 changed = self.published.changed() => if changed.is_err() { return },
                 () = retry => {}
             }

@@ -193,6 +193,7 @@ impl BrokerLife {
     pub async fn keep(self, interval: Duration, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
                 () = self.fenced.notified() => {}
@@ -200,6 +201,7 @@ impl BrokerLife {
             let mut heartbeat = pin!(self.heartbeat(false, self.node.runtime.deadline(STEP)));
             let stopping = async { _ = stop.wait_for(|stop| *stop).await };
             let heard = tokio::select! {
+                biased;
                 () = stopping => {
                     // What is on its way must not arrive after the one that says that this broker leaves.
                     let _late = tokio::time::timeout(LAST_WORD, heartbeat).await;

@@ -208,9 +208,18 @@ fn replicate(node: &Arc<Node>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<(
 /// Retention and checkpoints, and compaction, until the node stops.
 fn keep_up(node: &Node, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let cleaner = Arc::new(cleaner(node));
-    let (scrub, scrub_stops) = (scrub(node), stop.clone());
-    node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, scrub_stops));
+    scrub_on(node, stop.clone());
     vec![node.runtime.spawn_data(upkeep(node).run(stop.clone())), node.runtime.spawn_data(cleaner.run(stop.clone()))]
+}
+
+fn scrub_on(node: &Node, stop: watch::Receiver<bool>) {
+    let scrub = scrub(node);
+    #[cfg(feature = "simulated")]
+    if !node.runtime.has_threads() {
+        _ = node.runtime.spawn_data(scrub.run_as_task(stop));
+        return;
+    }
+    node.runtime.spawn_thread("scrub", move |timers| scrub.run(timers, &stop));
 }
 
 fn upkeep(node: &Node) -> Upkeep {
@@ -246,6 +255,7 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
 /// A directory that has failed keeps nothing for sure.
 async fn end_promise(node: Arc<Node>, directory: Arc<LogDirectory>, mut stop: watch::Receiver<bool>) {
     tokio::select! {
+        biased;
         _ = stop.wait_for(|stop| *stop) => return,
         () = directory.condition.failed() => {}
     }

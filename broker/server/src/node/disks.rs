@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use barnabas_log::fs::{Disk, RealFs};
+use barnabas_log::fs::Disk;
 use barnabas_raft::{Config, MovedVoter, ReplicaKey, VoterSet};
 use barnabas_types::BrokerId;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -92,7 +92,7 @@ pub fn examine(wanted: Wanted<'_>) -> anyhow::Result<(Arc<Disk>, String)> {
     let Wanted { config, policy, cluster_id, runtime } = wanted;
     // Half for logs; the rest for connections and what libraries open.
     let open_files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
-    let disk = Arc::new(Disk::new(Arc::new(RealFs), open_files));
+    let disk = Arc::new(Disk::new(runtime.fs(), open_files));
     let formatted = formatting::check(disk.fs(), config, policy)?;
     if let (Some(found), Some(wanted)) = (&formatted, cluster_id)
         && found != wanted

@@ -40,7 +40,7 @@ pub fn check(fs: &dyn Fs, config: &BrokerConfig, policy: FormatPolicy) -> anyhow
     });
     let unformatted = || found.iter().filter(|(_, found)| matches!(found, Found::Unformatted)).map(|(path, _)| *path);
     for path in unformatted() {
-        if let Some(partition) = partition_in(path) {
+        if let Some(partition) = partition_in(fs, path) {
             bail!(
                 "{} holds {partition} but no meta.properties: it is no empty directory, and formatting would hide what is \
                  there. Restore meta.properties, or choose another directory (log.dirs). If it is from before Kafka 0.8.2, or \
@@ -61,7 +61,7 @@ pub fn check(fs: &dyn Fs, config: &BrokerConfig, policy: FormatPolicy) -> anyhow
     }
     let has_metadata = raft::is_formatted(fs, &config.metadata_log_dir).unwrap_or(true);
     // An empty directory for it may be there: formatting was cut short.
-    let orphan = |path: &Path| partition_in(path).filter(|name| name != raft::METADATA_LOG);
+    let orphan = |path: &Path| partition_in(fs, path).filter(|name| name != raft::METADATA_LOG);
     if !has_metadata
         && let Some((path, partition)) = config.log_dirs.iter().find_map(|path| Some((path, orphan(path)?)))
     {
@@ -105,9 +105,9 @@ fn look(fs: &dyn Fs, path: &Path, is_controller: bool) -> anyhow::Result<Found> 
 }
 
 /// A name in `path` that looks like a partition's: `topic-0`. The metadata log is one too.
-fn partition_in(path: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(path).ok()?;
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find(|name| is_partition_name(name))
+fn partition_in(fs: &dyn Fs, path: &Path) -> Option<String> {
+    let entries = fs.list(path).ok()?;
+    entries.into_iter().map(|entry| entry.name).find(|name| is_partition_name(name))
 }
 
 /// True for a name that looks like a partition's: `topic-0`.

@@ -54,6 +54,7 @@ pub async fn run(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     let mut drivers = Vec::new();
     loop {
         let begun = tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
             begun = surroundings.fetchers.begun() => begun,
         };
@@ -96,7 +97,12 @@ struct Driver {
 
 impl Driver {
     fn new(node: Arc<Node>, (leader, durability): FetcherKey, inbox: Arc<Inbox>) -> Self {
-        let settings = ReplicaSettings { durability, ..ReplicaSettings::default() };
+        let settings = ReplicaSettings {
+            durability,
+            #[cfg(feature = "simulated")]
+            bug: node.runtime.bug(),
+            ..ReplicaSettings::default()
+        };
         let backoff_ms = node.config.replication.fetch_backoff_ms;
         let core = Fetcher::new(Config { backoff_ms, sync_patience_ms: SYNC_PATIENCE_MS, settings });
         Self { node, leader, core, inbox, connection: None, under_way: None }
@@ -135,10 +141,11 @@ impl Driver {
             }
         };
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
+            answered = answered => Event::Answered(answered),
             () = self.inbox.filled() => Event::Filled,
             () = tick => Event::Tick,
-            answered = answered => Event::Answered(answered),
         }
     }
 

@@ -28,11 +28,13 @@ pub async fn carry(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     let surroundings = Arc::clone(node.replicas.surroundings());
     loop {
         let proposals = tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             proposals = surroundings.proposals() => proposals,
         };
         let answered = ask(&node, &proposals);
         let failed = tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             failed = answered => failed,
         };
@@ -54,6 +56,7 @@ pub async fn look_for_lag(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     let interval = (lag / 2).clamp(Duration::from_millis(1), LONGEST_LOOK);
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(interval) => {}
         }

@@ -17,6 +17,7 @@ mod surroundings;
 pub(crate) mod tests;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use barnabas_protocol::ErrorCode;
@@ -36,13 +37,17 @@ pub use roles::Again;
 pub use standing::Standing;
 pub use surroundings::{IsrChanges, Surroundings};
 
+/// By partition, in the same order in every run of the same history. The ids of topics are drawn by the controller, so that nobody can
+/// choose ones that collide.
+type ByPartition<T> = HashMap<TopicIdPartition, T, BuildHasherDefault<DefaultHasher>>;
+
 /// All hosted partitions, by topic id: a topic made again under its old name is another one.
 #[derive(Debug)]
 pub struct Replicas {
     surroundings: Arc<Surroundings>,
-    partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
+    partitions: RwLock<ByPartition<Arc<Partition>>>,
     /// Those that belong here and have no log that could be opened.
-    offline: RwLock<HashMap<TopicIdPartition, TopicPartition>>,
+    offline: RwLock<ByPartition<TopicPartition>>,
 }
 
 impl Replicas {
@@ -75,7 +80,7 @@ impl Replicas {
         })
     }
 
-    fn offline(&self) -> RwLockReadGuard<'_, HashMap<TopicIdPartition, TopicPartition>> {
+    fn offline(&self) -> RwLockReadGuard<'_, ByPartition<TopicPartition>> {
         self.offline.read().unwrap_or_else(PoisonError::into_inner)
     }
 

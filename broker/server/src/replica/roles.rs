@@ -68,6 +68,8 @@ impl Partition {
             // Kafka's way to say never is its largest number.
             flush_messages: u64::try_from(config.flush_messages).unwrap_or(u64::MAX),
             replica_lag_time_max_ms: self.surroundings.lag_time_max_ms,
+            #[cfg(feature = "simulated")]
+            bug: self.surroundings.bug.get().copied(),
         }
     }
 

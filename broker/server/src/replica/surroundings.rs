@@ -34,6 +34,9 @@ pub struct Surroundings {
     proposed: Notify,
     /// What has come of them.
     pub(super) isr_changes: IsrChanges,
+    /// A bug that a simulation has put in.
+    #[cfg(feature = "simulated")]
+    pub(super) bug: std::sync::OnceLock<barnabas_replica::Bug>,
 }
 
 /// How often ISRs have changed since the start.
@@ -78,7 +81,15 @@ impl Surroundings {
             proposals: Mutex::default(),
             proposed: Notify::new(),
             isr_changes: IsrChanges::default(),
+            #[cfg(feature = "simulated")]
+            bug: std::sync::OnceLock::new(),
         })
+    }
+
+    /// Puts a bug in, for a simulation to find.
+    #[cfg(feature = "simulated")]
+    pub fn put_in(&self, bug: barnabas_replica::Bug) {
+        _ = self.bug.set(bug);
     }
 
     /// Both clocks.

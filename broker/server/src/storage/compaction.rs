@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use barnabas_log::{Cleanable, Compacted, CompactionError, Compactor, Doomed, Log, LogConfig};
 use barnabas_types::{Timestamp, TopicIdPartition};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::{LogDirectories, checkpoints, retention};
 use crate::config::CleanerConfig;
 use crate::metrics::CleanerMetrics;
 use crate::replica::{Partition, Replicas};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Timers};
 
 /// How often it is looked whether there should be more threads.
 const SUPERVISION: Duration = Duration::from_secs(1);
@@ -98,11 +97,12 @@ impl Cleaner {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(SUPERVISION) => {}
+                biased;
                 Some(number) = endings.recv() => {
                     running.remove(&number);
                 }
                 _ = stopping.wait_for(|stop| *stop) => {}
+                () = tokio::time::sleep(SUPERVISION) => {}
             }
         }
         drop(ended);
@@ -116,29 +116,39 @@ impl Cleaner {
         stopping: watch::Receiver<bool>,
     ) {
         let cleaner = Arc::clone(self);
-        self.runtime.spawn_thread("log-cleaner", move |handle| {
-            cleaner.rounds(number, handle, &stopping);
+        #[cfg(feature = "simulated")]
+        if !self.runtime.has_threads() {
+            _ = self.runtime.spawn_data(async move {
+                while let Some(rest) = cleaner.step(number, &Timers::NONE, &stopping) {
+                    crate::runtime::wait(&stopping, rest.max(Duration::from_millis(1))).await;
+                }
+                _ = ended.send(number);
+            });
+            return;
+        }
+        self.runtime.spawn_thread("log-cleaner", move |timers| {
+            while let Some(rest) = cleaner.step(number, timers, &stopping) {
+                _ = rest.is_zero() || timers.wait(&stopping, rest);
+            }
             // Nobody listens any more when the node stops.
             _ = ended.send(number);
         });
     }
 
-    /// One thread's life.
-    fn rounds(&self, number: usize, handle: &Handle, stopping: &watch::Receiver<bool>) {
-        loop {
-            let config = (self.config)();
-            if has_stopped(stopping) || number >= config.threads {
-                return;
-            }
-            if !self.round(&config, handle, stopping) {
-                let backoff = Duration::from_millis(u64::try_from(config.backoff_ms).unwrap_or(0).max(1));
-                wait(handle, stopping, backoff);
-            }
+    /// One step of a thread's life: how long it rests then, or nothing when its life ends.
+    fn step(&self, number: usize, timers: &Timers, stopping: &watch::Receiver<bool>) -> Option<Duration> {
+        let config = (self.config)();
+        if has_stopped(stopping) || number >= config.threads {
+            return None;
         }
+        if self.round(&config, timers, stopping) {
+            return Some(Duration::ZERO);
+        }
+        Some(Duration::from_millis(u64::try_from(config.backoff_ms).unwrap_or(0).max(1)))
     }
 
     /// Compacts the filthiest log there is. False when there is none, or it failed.
-    pub fn round(&self, config: &CleanerConfig, handle: &Handle, stopping: &watch::Receiver<bool>) -> bool {
+    pub fn round(&self, config: &CleanerConfig, timers: &Timers, stopping: &watch::Receiver<bool>) -> bool {
         let now = self.runtime.wall();
         let choice = self.choose(now);
         self.metrics.looked(choice.largest_ratio, choice.longest_overdue_ms, choice.cleanable, now);
@@ -146,7 +156,7 @@ impl Cleaner {
         if !self.claims().running.insert(partition.key) {
             return true;
         }
-        let result = self.compact(&partition, cleanable, config, handle, stopping);
+        let result = self.compact(&partition, cleanable, config, timers, stopping);
         self.claims().running.remove(&partition.key);
         match result {
             Ok(done) => {
@@ -223,14 +233,14 @@ impl Cleaner {
         partition: &Arc<Partition>,
         cleanable: Cleanable,
         config: &CleanerConfig,
-        handle: &Handle,
+        timers: &Timers,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Compacted, CompactionError> {
         let prepared = partition.with_log(|log| log.prepare_compaction(cleanable));
         let Some(ticket) = prepared else { return Err(CompactionError::Overtaken) };
         // What compaction leaves has gaps. Above its recovery point a log with gaps would be taken for one that has lost records.
         checkpoints::raise_recovery_point(&self.directories, partition)?;
-        let mut run = Run { cleaner: self, partition, handle, stopping };
+        let mut run = Run { cleaner: self, partition, timers, stopping };
         let done = ticket.run(&config.limits(), &mut run)?;
         checkpoints::write_cleaned(&self.directories, partition)?;
         Ok(done)
@@ -287,17 +297,11 @@ fn has_stopped(stopping: &watch::Receiver<bool>) -> bool {
     *stopping.borrow() || stopping.has_changed().is_err()
 }
 
-/// Waits, unless the node stops first.
-fn wait(handle: &Handle, stopping: &watch::Receiver<bool>, time: Duration) {
-    let mut stopping = stopping.clone();
-    _ = handle.block_on(async { tokio::time::timeout(time, stopping.wait_for(|stop| *stop)).await.is_ok() });
-}
-
 /// One compaction under way.
 struct Run<'a> {
     cleaner: &'a Cleaner,
     partition: &'a Arc<Partition>,
-    handle: &'a Handle,
+    timers: &'a Timers,
     stopping: &'a watch::Receiver<bool>,
 }
 
@@ -314,7 +318,7 @@ impl Compactor for Run<'_> {
             brake.spend(bytes, config.io_max_bytes_per_second, time)
         };
         if !waits.is_zero() {
-            wait(self.handle, self.stopping, waits);
+            _ = self.timers.wait(self.stopping, waits);
         }
         !has_stopped(self.stopping) && self.cleaner.hosts(self.partition)
     }

@@ -63,7 +63,17 @@ struct Asked {
     entered_later: u64,
     stopping: bool,
     /// The flusher waits and must be woken; while it syncs it looks again by itself.
-    waits: bool,
+    waits: Option<Waits>,
+}
+
+/// How the flusher waits.
+#[derive(Debug)]
+enum Waits {
+    /// Its thread sleeps.
+    Thread,
+    /// It is a task, which a simulation has no threads for.
+    #[cfg(feature = "simulated")]
+    Task(std::task::Waker),
 }
 
 impl Asked {
@@ -92,6 +102,16 @@ impl Asked {
         round
     }
 
+    /// What is to be done at `time`.
+    fn next(&mut self, time: Duration) -> Next {
+        let round = self.take_round(time);
+        match self.stopping {
+            _ if !round.is_empty() => Next::Sync(round),
+            true => Next::End,
+            false => Next::Wait(self.due()),
+        }
+    }
+
     fn unhurried_due(&self) -> Option<Duration> {
         self.since.map(|since| since + UNHURRIED)
     }
@@ -101,6 +121,15 @@ impl Asked {
         let later = self.later.first_key_value().map(|((due, _), _)| *due);
         [self.unhurried_due(), later].into_iter().flatten().min()
     }
+}
+
+/// What a flusher does next.
+enum Next {
+    Sync(Vec<Arc<Partition>>),
+    /// Nothing until then, or until somebody asks.
+    Wait(Option<Duration>),
+    /// It was stopped, and nothing is left to sync.
+    End,
 }
 
 /// Syncs the partitions of one directory.
@@ -176,10 +205,13 @@ impl Flusher {
     }
 
     fn wake(&self, mut asked: MutexGuard<'_, Asked>) {
-        let waited = std::mem::take(&mut asked.waits);
+        let waited = asked.waits.take();
         drop(asked);
-        if waited {
-            self.wake.notify_one();
+        match waited {
+            None => {}
+            Some(Waits::Thread) => self.wake.notify_one(),
+            #[cfg(feature = "simulated")]
+            Some(Waits::Task(task)) => task.wake(),
         }
     }
 
@@ -187,12 +219,51 @@ impl Flusher {
     /// Runs on a thread of its own; `monotonic` is its clock.
     pub fn run(&self, monotonic: impl Fn() -> Duration) {
         let mut pace = Pace::default();
-        while let Some(mut round) = self.next_round(&monotonic).filter(|_| !self.condition.is_offline()) {
-            // Before the tickets are made: an append after it asks again.
-            round.retain(|partition| partition.sync_asked.begin());
-            let together = pace.is_together(round.len(), monotonic());
-            self.sync_round(&round, together, &mut pace, &monotonic);
+        while let Some(round) = self.next_round(&monotonic).filter(|_| !self.condition.is_offline()) {
+            self.sync_asked(round, &mut pace, &monotonic);
         }
+    }
+
+    fn sync_asked(&self, mut round: Vec<Arc<Partition>>, pace: &mut Pace, monotonic: &impl Fn() -> Duration) {
+        // Before the tickets are made: an append after it asks again.
+        round.retain(|partition| partition.sync_asked.begin());
+        let together = pace.is_together(round.len(), monotonic());
+        self.sync_round(&round, together, pace, monotonic);
+    }
+
+    /// As [`Flusher::run`], for a task of a simulated machine.
+    #[cfg(feature = "simulated")]
+    pub async fn run_as_task(&self, runtime: &crate::runtime::Runtime) {
+        let (mut pace, monotonic) = (Pace::default(), || runtime.now().monotonic);
+        loop {
+            let next = self.asked().next(monotonic());
+            match next {
+                Next::Sync(round) if !self.condition.is_offline() => {
+                    runtime.sync_takes_its_time().await;
+                    self.sync_asked(round, &mut pace, &monotonic);
+                }
+                Next::Sync(_) | Next::End => return,
+                Next::Wait(due) => {
+                    let time = due.map_or(Duration::MAX, |due| due.saturating_sub(monotonic()));
+                    // Woken or not, it looks again.
+                    _ = tokio::time::timeout(time, self.woken()).await;
+                }
+            }
+        }
+    }
+
+    #[cfg(feature = "simulated")]
+    async fn woken(&self) {
+        let mut waits = false;
+        std::future::poll_fn(|context| {
+            let mut asked = self.asked();
+            if std::mem::replace(&mut waits, true) && asked.waits.is_none() {
+                return std::task::Poll::Ready(());
+            }
+            asked.waits = Some(Waits::Task(context.waker().clone()));
+            std::task::Poll::Pending
+        })
+        .await;
     }
 
     /// Syncs partitions that were recovered or are being closed, as one if that is possible. Blocks; appends ask and wait for each other.
@@ -267,15 +338,13 @@ impl Flusher {
         let mut asked = self.asked();
         loop {
             let time = monotonic();
-            let round = asked.take_round(time);
-            if !round.is_empty() {
-                return Some(round);
-            }
-            if asked.stopping {
-                return None;
-            }
-            asked.waits = true;
-            asked = match asked.due() {
+            let due = match asked.next(time) {
+                Next::Sync(round) => return Some(round),
+                Next::End => return None,
+                Next::Wait(due) => due,
+            };
+            asked.waits = Some(Waits::Thread);
+            asked = match due {
                 Some(due) => {
                     let waited = self.wake.wait_timeout(asked, due.saturating_sub(time));
                     waited.unwrap_or_else(PoisonError::into_inner).0

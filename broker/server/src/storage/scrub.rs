@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use barnabas_log::ReadError;
 use barnabas_types::Offset;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::metrics::ScrubMetrics;
 use crate::replica::{Partition, Replicas};
+use crate::runtime::Timers;
 
 /// Between two rounds, and while there is nothing to read.
 const REST: Duration = Duration::from_secs(60);
@@ -28,26 +28,29 @@ pub struct Scrub {
 
 impl Scrub {
     /// Runs until `stopping` turns true, on a thread of its own: it blocks on the disk. Waits with `timers`.
-    pub fn run(&self, timers: &Handle, mut stopping: watch::Receiver<bool>) {
-        if self.bytes_per_second == 0 {
-            return;
-        }
-        loop {
-            let mut partitions = self.replicas.all();
-            partitions.sort_by(|left, right| left.name.cmp(&right.name));
-            for partition in partitions {
-                if !self.scrub(&partition, timers, &mut stopping) {
-                    return;
-                }
-            }
-            if wait(timers, &mut stopping, REST) {
-                return;
-            }
+    pub fn run(&self, timers: &Timers, stopping: &watch::Receiver<bool>) {
+        if self.bytes_per_second > 0 {
+            while self.round(timers, stopping) && !timers.wait(stopping, REST) {}
         }
     }
 
+    /// As [`Scrub::run`], for a task of a simulated machine.
+    #[cfg(feature = "simulated")]
+    pub async fn run_as_task(self, stopping: watch::Receiver<bool>) {
+        if self.bytes_per_second > 0 {
+            while self.round(&Timers::NONE, &stopping) && !crate::runtime::wait(&stopping, REST).await {}
+        }
+    }
+
+    /// Reads all there is once. False once the node stops.
+    fn round(&self, timers: &Timers, stopping: &watch::Receiver<bool>) -> bool {
+        let mut partitions = self.replicas.all();
+        partitions.sort_by(|left, right| left.name.cmp(&right.name));
+        partitions.iter().all(|partition| self.scrub(partition, timers, stopping))
+    }
+
     /// Reads all sealed segments of a partition. False once the node stops.
-    fn scrub(&self, partition: &Partition, timers: &Handle, stopping: &mut watch::Receiver<bool>) -> bool {
+    fn scrub(&self, partition: &Partition, timers: &Timers, stopping: &watch::Receiver<bool>) -> bool {
         let mut next = Offset(0);
         loop {
             let ticket = partition.with_log(|log| if log.is_offline() { None } else { log.prepare_scrub(next) });
@@ -59,7 +62,7 @@ impl Scrub {
                 read = so_far;
                 self.metrics.read(bytes);
                 // A byte takes its time whether or not the disk was fast.
-                stopped = wait(timers, stopping, Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64));
+                stopped = timers.wait(stopping, Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64));
                 !stopped
             });
             if let Err(error) = checked {
@@ -86,9 +89,4 @@ impl Scrub {
         partition.with_log(barnabas_log::Log::take_offline);
         partition.wake_all();
     }
-}
-
-/// True once the node stops.
-fn wait(timers: &Handle, stopping: &mut watch::Receiver<bool>, time: Duration) -> bool {
-    timers.block_on(async { tokio::time::timeout(time, stopping.wait_for(|stop| *stop)).await.is_ok() })
 }

@@ -130,6 +130,7 @@ impl SpaceWatch {
         let condition = Arc::clone(&self.directory.condition);
         loop {
             tokio::select! {
+                biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 () = condition.failed() => return,
                 () = condition.asked_to_look() => {}

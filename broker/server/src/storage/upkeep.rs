@@ -44,6 +44,7 @@ impl Upkeep {
         let mut marks = every(&self.runtime, self.checkpoint_interval);
         loop {
             tokio::select! {
+                biased;
                 () = stopped(&mut stopping) => return,
                 _ = segments.tick() => {
                     retention::round(&self.runtime, self.replicas.all()).await;

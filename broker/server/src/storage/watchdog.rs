@@ -46,6 +46,7 @@ impl Watchdog {
         loop {
             self.look(runtime.now().monotonic);
             tokio::select! {
+                biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
             }
@@ -75,6 +76,7 @@ pub async fn await_failure(
     mut stopping: watch::Receiver<bool>,
 ) {
     tokio::select! {
+        biased;
         _ = stopping.wait_for(|stop| *stop) => return,
         () = directory.condition.failed() => {}
     }

@@ -64,9 +64,9 @@ fn read_values(partition: &Partition) -> Vec<String> {
 }
 
 async fn round(cleaner: &Arc<Cleaner>) -> bool {
-    let (cleaner, handle) = (Arc::clone(cleaner), tokio::runtime::Handle::current());
+    let (cleaner, timers) = (Arc::clone(cleaner), crate::runtime::Timers::of(tokio::runtime::Handle::current()));
     let (_going_on, stopping) = watch::channel(false);
-    tokio::task::spawn_blocking(move || cleaner.round(&CleanerConfig::kafkas(), &handle, &stopping)).await.unwrap()
+    tokio::task::spawn_blocking(move || cleaner.round(&CleanerConfig::kafkas(), &timers, &stopping)).await.unwrap()
 }
 
 fn checkpoint(context: &StorageContext) -> String {
