@@ -21,3 +21,8 @@ endif
 show-sim-bugs: ## Bugs put into the quorum engine on purpose: does the simulator find them? Two, another pair each day; FULL=1: all.
 	@e2e/tools
 	@$(sim) --seeds 2000 --bugs $(if $(FULL),100,2) --rotate $$(( $$(date +%s) / 86400 ))
+
+.PHONY: show-sim-nodes
+show-sim-nodes: ## Histories of three whole nodes and their clients in one thread: kills, power cuts, partitions, slow disks. FULL=1: 3,000; SEED=n prints one.
+	@e2e/tools
+	@$(sim) --nodes $(if $(SEED),--seed $(SEED) --trace,--seeds $(if $(FULL),3000,300) --from $(or $(FROM),1))

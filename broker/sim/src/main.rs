@@ -1,12 +1,12 @@
 //! Plays many histories of the quorum, or shows one. Decides only how many, and says what came of them.
 
+mod whole_nodes;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use barnabas_sim::figures::Figures;
+use barnabas_sim::many::{Many, Played, Sum};
 use barnabas_sim::script::Script;
 use barnabas_sim::seeded::{Bug, SCRIPTED};
 use barnabas_sim::world::{Outcome, Violation};
@@ -19,7 +19,6 @@ const COMMAND: &str = "cargo run -q --profile ci -p barnabas-sim --";
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
 /// One history in so many is played twice, and must be the same.
 const REPEATED: u64 = 20;
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Plays histories of a whole metadata quorum on virtual clocks, network and disks, and checks every invariant after every event.
 #[derive(Parser)]
@@ -58,6 +57,9 @@ struct Arguments {
     /// Where the choice of `bugs` begins.
     #[arg(long, default_value_t = 0)]
     rotate: u64,
+    /// Whole nodes and their clients instead of the quorum alone.
+    #[arg(long, conflicts_with_all = ["scenarios", "script", "keep"])]
+    nodes: bool,
     /// How many threads play histories.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -67,6 +69,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic is reported as a violation, with its seed.
     std::panic::set_hook(Box::new(|_| {}));
+    if arguments.nodes {
+        return if whole_nodes::run(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let bug = match arguments.bug.as_deref() {
         None => None,
         Some("list") => {
@@ -200,54 +205,13 @@ fn scenarios() -> bool {
     wrong.is_empty()
 }
 
-/// What came of many histories.
-#[derive(Default)]
-struct Sum {
-    played: u64,
-    figures: Figures,
-    /// The one with the smallest seed.
-    failure: Option<(u64, Violation)>,
-}
-
 /// Plays `seeds` histories from `from` on, until one fails.
-fn sum(from: u64, seeds: u64, jobs: usize, bug: Option<Bug>, tell: bool) -> Sum {
-    let (next, failed) = (AtomicU64::new(from), AtomicU64::new(u64::MAX));
-    let sum = Mutex::new((Sum::default(), Instant::now()));
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= from.saturating_add(seeds) || seed > failed.load(Ordering::Relaxed) {
-                return;
-            }
-            let mut outcome = play(seed, bug, false);
-            if outcome.violation.is_none() && bug.is_none() && seed.is_multiple_of(REPEATED) {
-                let hash = play(seed, bug, false).trace.hash();
-                if hash != outcome.trace.hash() {
-                    let how = format!("the first run has hash {:016x}, the second {hash:016x}", outcome.trace.hash());
-                    outcome.violation = Some(Violation { what: "determinism".to_owned(), how });
-                }
-            }
-            let Ok(mut guard) = sum.lock() else { return };
-            let (sum, told) = &mut *guard;
-            sum.played += 1;
-            sum.figures.absorb(&outcome.figures);
-            if let Some(violation) = outcome.violation {
-                failed.fetch_min(seed, Ordering::Relaxed);
-                if sum.failure.as_ref().is_none_or(|(other, _)| seed < *other) {
-                    sum.failure = Some((seed, violation));
-                }
-            }
-            if tell && told.elapsed() > PROGRESS {
-                *told = Instant::now();
-                eprintln!("  {} of {seeds} histories", sum.played);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        (1..jobs).for_each(|_| _ = scope.spawn(work));
-        work();
-    });
-    sum.into_inner().map(|(sum, _)| sum).unwrap_or_default()
+fn sum(from: u64, seeds: u64, jobs: usize, bug: Option<Bug>, tells: bool) -> Sum {
+    let repeated = Some(REPEATED).filter(|_| bug.is_none());
+    Many { seeds: from..from.saturating_add(seeds), jobs, repeated, tells }.play(|seed| {
+        let Outcome { trace, figures, violation, .. } = play(seed, bug, false);
+        Played { hash: trace.hash(), figures, violation }
+    })
 }
 
 fn many(arguments: &Arguments, bug: Option<Bug>) -> bool {

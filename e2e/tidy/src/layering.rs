@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&str], bool)] = &[
     ("cost", &["protocol", "types"], false),
     ("cost-server", &["cost", "protocol", "records", "server", "types"], false),
     ("fuzz", &["net", "protocol", "records", "types"], false),
-    ("sim", &["log", "metadata", "protocol", "raft", "records", "server", "types"], false),
+    ("sim", &["client", "log", "metadata", "net", "protocol", "raft", "records", "replica", "server", "types"], false),
     ("operator", &["client", "protocol", "types"], false),
     ("tidy", &[], true),
 ];

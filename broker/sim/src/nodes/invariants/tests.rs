@@ -1,0 +1,148 @@
+//! Each invariant finds what it is for, in a history that is written down.
+
+use super::super::history::{Acks, Assigned, Event, Record};
+use super::{LAST_READERS, all};
+
+/// The names of the invariants that find something wrong with `events`.
+fn found(events: &[Event]) -> Vec<&'static str> {
+    let mut all = all();
+    let finds = |invariant: &mut Box<dyn super::Invariant>| events.iter().any(|event| invariant.check(event).is_err());
+    let mut found: Vec<&'static str> = Vec::new();
+    for invariant in &mut all {
+        if finds(invariant) {
+            found.push(invariant.name());
+        }
+    }
+    found
+}
+
+fn sent(acks: Acks, count: u64) -> Event {
+    Event::Sent { producer: 7, acks, first: 0, count }
+}
+
+fn kept(acks: Acks, offset: i64, first: u64) -> Event {
+    Event::Kept { producer: 7, acks, partition: 0, offset, leader_epoch: 1, first, count: 1 }
+}
+
+fn read(consumer: u32, offset: i64, number: u64) -> Event {
+    let record = Some(Record { producer: 7, number });
+    Event::Read { consumer, partition: 0, offset, record, epoch: 1, watermark: 100 }
+}
+
+fn replica(log_end: i64, high_watermark: i64) -> Event {
+    Event::Replica { node: 2, partition: 0, leads: true, leader_epoch: 1, log_end, high_watermark }
+}
+
+fn assigned(isr: &[i32], eligible: &[i32], partition_epoch: i32) -> Assigned {
+    Assigned {
+        replicas: vec![1, 2, 3],
+        isr: isr.to_vec(),
+        eligible: eligible.to_vec(),
+        leader: isr.first().copied().unwrap_or(-1),
+        leader_epoch: 1,
+        partition_epoch,
+        unfenced: vec![1, 2, 3],
+    }
+}
+
+fn image(assigned: Assigned) -> Event {
+    Event::Image { node: 1, partition: 0, assigned }
+}
+
+const WHOLE: Event = Event::Whole { partition: 0, end: 2 };
+
+#[test]
+fn a_history_in_which_all_is_well_is_found_well() {
+    let events = [
+        image(assigned(&[1, 2, 3], &[], 1)),
+        sent(Acks::All, 2),
+        kept(Acks::All, 0, 0),
+        replica(1, 0),
+        replica(2, 2),
+        image(assigned(&[1], &[2], 2)),
+        read(1, 0, 0),
+        read(1, 1, 1),
+        read(LAST_READERS, 0, 0),
+        read(LAST_READERS, 1, 1),
+        WHOLE,
+    ];
+    assert_eq!(found(&events), [""; 0]);
+}
+
+#[test]
+fn a_watermark_that_goes_back_is_found() {
+    assert_eq!(found(&[replica(9, 5), replica(9, 4)]), ["watermark_only_grows"]);
+    let told = |watermark| Event::Watermark { consumer: 1, partition: 0, leader_epoch: 1, watermark };
+    assert_eq!(found(&[told(5), told(4)]), ["watermark_only_grows"]);
+}
+
+#[test]
+fn a_committed_record_that_is_gone_or_another_is_found() {
+    let events = [sent(Acks::All, 2), kept(Acks::All, 0, 0), WHOLE];
+    assert_eq!(found(&events), ["committed_is_never_lost"]);
+    let events = [sent(Acks::All, 2), kept(Acks::All, 1, 0), read(1, 1, 1)];
+    assert_eq!(found(&events), ["committed_is_never_lost", "idempotent_order"]);
+    let somewhere = Event::KeptSomewhere { producer: 7, partition: 0, first: 0, count: 1 };
+    assert_eq!(found(&[somewhere, WHOLE]), ["committed_is_never_lost"]);
+    let out = Event::OutOfRange { consumer: 1, partition: 0, position: 4, leader_epoch: 2 };
+    assert_eq!(found(&[out]), ["committed_is_never_lost"]);
+}
+
+#[test]
+fn two_records_at_one_offset_are_found() {
+    let events = [sent(Acks::Leader, 9), read(1, 0, 3), read(2, 0, 4)];
+    assert_eq!(found(&events), ["reads_are_consistent"]);
+}
+
+#[test]
+fn replicas_that_cannot_be_in_sync_are_found() {
+    let with = |change: &dyn Fn(&mut Assigned)| {
+        let mut assigned = assigned(&[1, 2], &[], 1);
+        change(&mut assigned);
+        found(&[image(assigned)])
+    };
+    assert_eq!(with(&|_| ()), [""; 0]);
+    let changes: [&dyn Fn(&mut Assigned); 6] = [
+        &|assigned| assigned.isr.push(4),
+        &|assigned| assigned.isr.push(1),
+        &|assigned| assigned.leader = 3,
+        &|assigned| assigned.unfenced = vec![2, 3],
+        &|assigned| assigned.eligible = vec![3],
+        &|assigned| assigned.unfenced = vec![1, 3],
+    ];
+    for change in changes {
+        assert_eq!(with(change), ["in_sync_replicas_are_valid"]);
+    }
+    let (one, other) = (image(assigned(&[1, 2], &[], 1)), image(assigned(&[1, 3], &[], 1)));
+    assert_eq!(found(&[one, other]), ["in_sync_replicas_are_valid"]);
+}
+
+#[test]
+fn a_replica_in_sync_that_stays_behind_is_found() {
+    let before = [image(assigned(&[1, 2, 3], &[], 1)), sent(Acks::All, 1), kept(Acks::All, 5, 0)];
+    let looks = |count| before.iter().cloned().chain(std::iter::repeat_n(replica(5, 0), count)).collect::<Vec<_>>();
+    assert_eq!(found(&looks(80)), [""; 0]);
+    assert_eq!(found(&looks(81)), ["in_sync_replicas_have_what_is_committed"]);
+}
+
+#[test]
+fn a_gap_and_a_repetition_are_found_in_what_an_idempotent_producer_sent() {
+    let sent = sent(Acks::All, 9);
+    assert_eq!(found(&[sent.clone(), read(1, 0, 0), read(1, 1, 2)]), ["idempotent_order"]);
+    assert_eq!(found(&[sent, read(1, 0, 0), read(1, 1, 0)]), ["idempotent_order"]);
+    let missed = Event::OutOfOrder { producer: 7, partition: 0, first: 3 };
+    assert_eq!(found(&[missed]), ["idempotent_order"]);
+}
+
+#[test]
+fn a_loss_without_another_leader_and_a_record_that_comes_twice_are_found() {
+    let (sent, kept) = (sent(Acks::Leader, 2), kept(Acks::Leader, 0, 0));
+    let newest = image(assigned(&[1, 2, 3], &[], 1));
+    let fault = Event::Fault("one".to_owned());
+    assert_eq!(found(&[sent.clone(), newest, fault.clone(), kept.clone(), WHOLE]), ["only_allowed_losses"]);
+    let led_by_another = image(Assigned { leader_epoch: 2, ..assigned(&[2, 3], &[], 2) });
+    assert_eq!(found(&[sent.clone(), led_by_another.clone(), fault, kept.clone(), WHOLE]), [""; 0]);
+    assert_eq!(found(&[sent.clone(), led_by_another, kept, WHOLE]), ["only_allowed_losses"], "nothing failed");
+    assert_eq!(found(&[sent.clone(), read(1, 0, 0), read(1, 1, 0)]), ["only_allowed_losses"]);
+    assert_eq!(found(&[sent, read(1, 0, 2)]), ["only_allowed_losses"], "never sent");
+}
