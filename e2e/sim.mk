@@ -25,4 +25,4 @@ show-sim-bugs: ## Bugs put into the quorum engine on purpose: does the simulator
 .PHONY: show-sim-nodes
 show-sim-nodes: ## Histories of three whole nodes and their clients in one thread: kills, power cuts, partitions, slow disks. FULL=1: 3,000; SEED=n prints one.
 	@e2e/tools
-	@$(sim) --nodes $(if $(SEED),--seed $(SEED) --trace,--seeds $(if $(FULL),3000,300) --from $(or $(FROM),1))
+	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) $(if $(SEED),--seed $(SEED) --trace,--seeds $(if $(FULL),3000,300) --from $(or $(FROM),1))

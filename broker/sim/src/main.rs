@@ -60,6 +60,9 @@ struct Arguments {
     /// Whole nodes and their clients instead of the quorum alone.
     #[arg(long, conflicts_with_all = ["scenarios", "script", "keep"])]
     nodes: bool,
+    /// What whole nodes say of themselves meanwhile, for standard error: a filter as `barnabas` takes it, `info` or `barnabas_server=debug`.
+    #[arg(long, requires = "nodes")]
+    log: Option<String>,
     /// How many threads play histories.
     #[arg(long, default_value_t = 2)]
     jobs: usize,

@@ -28,7 +28,7 @@ use crate::trace::digest_bytes;
 use clients::{Consumer, Link, Place, Producer};
 use cluster::{Cluster, NODES};
 use faults::{FAULTS_LAST, Fault};
-use history::{Acks, Ended, Event, History};
+use history::{Acks, Ended, Event, History, NEEDED};
 use invariants::LAST_READERS;
 use machine::Machine;
 use network::Network;
@@ -106,6 +106,9 @@ impl World {
             {
                 let readers = self.last_readers();
                 self.ended(readers, "reading whole partitions").await;
+                for what in NEEDED.into_iter().filter(|what| self.history.count(what) == 0) {
+                    self.history.violated("something happens", format!("{what} 0"));
+                }
             }
         }
         let mut hash = 0;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use barnabas_replica::Bug;
+use barnabas_server::logging::{self, LogFormat};
 use barnabas_sim::many::{Many, Played, Sum};
 use barnabas_sim::nodes;
 use barnabas_sim::world::Violation;
@@ -21,6 +22,12 @@ pub fn run(arguments: &Arguments) -> bool {
             }
         },
     };
+    if let Some(filter) = &arguments.log
+        && let Err(error) = logging::start(filter, LogFormat::Text)
+    {
+        eprintln!("{error}");
+        return false;
+    }
     match (arguments.seed, arguments.bugs) {
         (Some(seed), _) => show(seed, bug, arguments.trace),
         (None, Some(count)) => show_bugs(arguments, count),

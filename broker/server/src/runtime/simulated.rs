@@ -1,11 +1,12 @@
 //! The seam to a simulated machine: whole nodes as tasks of one thread, on a clock, a disk and a network of the simulation's. Its tasks run
 //! only while it does, and end together when it is killed. In nothing that is released; chooses nothing that a seed should choose.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use barnabas_log::fs::Fs;
@@ -31,6 +32,8 @@ pub trait Machine: fmt::Debug + Send + Sync {
     fn network(&self) -> Arc<dyn Network>;
     /// A bug that was put into its replicas on purpose.
     fn bug(&self) -> Option<Bug>;
+    /// Whose turn it is in this history.
+    fn turns(&self) -> &Arc<Turns>;
     /// False while it stands still, or is no more: the task of `context` is not to be polled, and is woken when it may be.
     fn runs(&self, context: &mut Context<'_>) -> bool;
     /// It has one task more, to be aborted when it is killed.
@@ -51,12 +54,71 @@ impl Runtime {
     }
 }
 
+/// The order in which tasks of one history are polled that were woken together. Who is woken first of those that wait for one thing is a
+/// matter of chance in tokio's channels; here it is who was spawned first.
+#[derive(Debug, Default)]
+pub struct Turns {
+    state: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    spawned: u64,
+    woken: BTreeMap<u64, Waker>,
+    giver: Option<Waker>,
+}
+
+impl Turns {
+    /// Gives turns for ever. A task of the simulation, which has to run beside those that it gives turns.
+    pub async fn give(self: Arc<Self>) {
+        std::future::poll_fn(|context| {
+            let mut state = self.lock();
+            state.giver = Some(context.waker().clone());
+            let woken = std::mem::take(&mut state.woken);
+            drop(state);
+            woken.into_values().for_each(Waker::wake);
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> u64 {
+        let mut state = self.lock();
+        state.spawned += 1;
+        state.spawned
+    }
+}
+
+/// A task's place among those that are woken.
+struct Turn {
+    number: u64,
+    turns: Arc<Turns>,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Wake for Turn {
+    fn wake(self: Arc<Self>) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut state = self.turns.lock();
+        state.woken.extend(task.map(|task| (self.number, task)));
+        let giver = state.giver.clone();
+        drop(state);
+        giver.into_iter().for_each(Waker::wake);
+    }
+}
+
 /// Runs `task` on `machine`.
 pub(super) fn spawn<F>(machine: &Arc<dyn Machine>, handle: &Handle, task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    let spawned = handle.spawn(OnMachine { machine: Arc::clone(machine), task: Box::pin(task) });
+    let turns = Arc::clone(machine.turns());
+    let turn = Arc::new(Turn { number: turns.next(), turns, task: Mutex::default() });
+    let spawned = handle.spawn(OnMachine { machine: Arc::clone(machine), turn, task: Box::pin(task) });
     machine.spawned(spawned.abort_handle());
     spawned
 }
@@ -64,6 +126,7 @@ where
 /// A task of a machine.
 struct OnMachine<F> {
     machine: Arc<dyn Machine>,
+    turn: Arc<Turn>,
     task: Pin<Box<F>>,
 }
 
@@ -75,6 +138,8 @@ impl<F: Future> Future for OnMachine<F> {
             return Poll::Pending;
         }
         let _on_its_network = barnabas_net::simulated::enter(self.machine.network());
-        self.task.as_mut().poll(context)
+        *self.turn.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+        let waker = Waker::from(Arc::clone(&self.turn));
+        self.task.as_mut().poll(&mut Context::from_waker(&waker))
     }
 }

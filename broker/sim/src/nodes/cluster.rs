@@ -13,12 +13,13 @@ use barnabas_server::logging::LogLevel;
 use barnabas_server::node::{Node, Running};
 use barnabas_server::replica::Marks;
 use barnabas_server::runtime::Runtime;
+use barnabas_server::runtime::simulated::Turns;
 use barnabas_types::{BrokerId, LeaderEpoch};
 use tokio::time::Instant;
 
 use super::clients::{CLIENT_PORT, Place};
 use super::history::{Assigned, Event, History};
-use super::machine::{Calendar, Machine};
+use super::machine::{Calendar, Hardware, Machine};
 use super::network::{Interface, Network};
 use crate::disk::VirtualDisk;
 use crate::random::Random;
@@ -43,6 +44,7 @@ struct Stand {
 /// See the module.
 pub struct Cluster {
     network: Network,
+    turns: Arc<Turns>,
     began: Instant,
     stands: BTreeMap<usize, Stand>,
     random: Random,
@@ -92,24 +94,23 @@ impl Cluster {
             (place, Stand { disk: VirtualDisk::default(), ahead_ms, drift, life: None })
         };
         let stands = (1..=NODES).map(&mut stand).collect();
-        Self {
-            network,
-            began: Instant::now(),
-            stands,
-            random,
-            bug,
-            history,
-            seen: BTreeMap::new(),
-            replicas: BTreeMap::new(),
-        }
+        let turns = Arc::<Turns>::default();
+        drop(tokio::spawn(Arc::clone(&turns).give()));
+        let (began, seen, replicas) = (Instant::now(), BTreeMap::new(), BTreeMap::new());
+        Self { network, turns, began, stands, random, bug, history, seen, replicas }
     }
 
     /// A machine for clients, which nothing ever happens to.
     #[must_use]
     pub fn client_machine(&mut self, place: usize) -> Arc<Machine> {
         let calendar = Calendar { began: self.began, ahead_ms: 0, drift: 0 };
+        let of = self.hardware(place, VirtualDisk::default());
+        Machine::new(of, calendar, None, self.random.fork())
+    }
+
+    fn hardware(&self, place: usize, disk: VirtualDisk) -> Hardware {
         let interface = Arc::new(Interface { network: self.network.clone(), place });
-        Machine::new(VirtualDisk::default(), interface, calendar, None, self.random.fork())
+        Hardware { disk, interface, turns: Arc::clone(&self.turns) }
     }
 
     /// The network.
@@ -125,11 +126,12 @@ impl Cluster {
             Err(error) => return self.history.violated("configuration", error),
         };
         let random = self.random.fork();
+        let Some(disk) = self.stands.get(&place).map(|stand| stand.disk.clone()) else { return };
+        let hardware = self.hardware(place, disk);
         let Some(stand) = self.stands.get_mut(&place).filter(|stand| stand.life.is_none()) else { return };
         self.network.set_power(place, true);
-        let interface = Arc::new(Interface { network: self.network.clone(), place });
         let calendar = Calendar { began: self.began, ahead_ms: stand.ahead_ms, drift: stand.drift };
-        let machine = Machine::new(stand.disk.clone(), interface, calendar, self.bug, random);
+        let machine = Machine::new(hardware, calendar, self.bug, random);
         let slot = Slot::default();
         let runtime = Runtime::simulated(Arc::clone(&machine) as Arc<dyn barnabas_server::runtime::simulated::Machine>);
         let (history, started) = (self.history.clone(), Arc::clone(&slot));

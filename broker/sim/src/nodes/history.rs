@@ -11,6 +11,12 @@ use crate::schedule;
 use crate::trace::{Trace, digest};
 use crate::world::Violation;
 
+/// What has to happen in every history, or it shows nothing.
+pub const NEEDED: [&str; 3] = [KEPT_BY_ALL, KEPT_BY_LEADERS, READ];
+const KEPT_BY_ALL: &str = "kept by all";
+const KEPT_BY_LEADERS: &str = "kept by leaders";
+const READ: &str = "records read";
+
 /// Whom a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Acks {
@@ -225,6 +231,12 @@ impl History {
         self.lock().violation.is_some()
     }
 
+    /// How often something happened.
+    #[must_use]
+    pub fn count(&self, what: &str) -> u64 {
+        self.lock().figures.get(what)
+    }
+
     /// What it adds up to.
     #[must_use]
     pub fn end(&self) -> Ended {
@@ -262,10 +274,10 @@ impl Event {
     const fn name(&self) -> &'static str {
         match self {
             Self::Sent { .. } => "batches sent",
-            Self::Kept { acks: Acks::All, .. } | Self::KeptSomewhere { .. } => "kept by all",
-            Self::Kept { .. } => "kept by leaders",
+            Self::Kept { acks: Acks::All, .. } | Self::KeptSomewhere { .. } => KEPT_BY_ALL,
+            Self::Kept { .. } => KEPT_BY_LEADERS,
             Self::OutOfOrder { .. } => "out of order",
-            Self::Read { .. } => "records read",
+            Self::Read { .. } => READ,
             Self::Damaged { .. } => "damaged batches",
             Self::OutOfRange { .. } => "reads out of range",
             Self::Watermark { .. } => "watermarks told",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barnabas_log::fs::Fs;
 use barnabas_replica::Bug;
-use barnabas_server::runtime::simulated;
+use barnabas_server::runtime::simulated::{self, Turns};
 use barnabas_types::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -47,6 +47,17 @@ pub struct Calendar {
     pub drift: i64,
 }
 
+/// What outlives it.
+#[derive(Debug)]
+pub struct Hardware {
+    /// Its disk.
+    pub disk: VirtualDisk,
+    /// Its place on the network.
+    pub interface: Arc<Interface>,
+    /// The order of its history.
+    pub turns: Arc<Turns>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Machine {
@@ -54,21 +65,17 @@ pub struct Machine {
     interface: Arc<Interface>,
     calendar: Calendar,
     bug: Option<Bug>,
+    turns: Arc<Turns>,
     state: Mutex<State>,
 }
 
 impl Machine {
     /// One that runs.
     #[must_use]
-    pub fn new(
-        disk: VirtualDisk,
-        interface: Arc<Interface>,
-        calendar: Calendar,
-        bug: Option<Bug>,
-        random: Random,
-    ) -> Arc<Self> {
+    pub fn new(of: Hardware, calendar: Calendar, bug: Option<Bug>, random: Random) -> Arc<Self> {
         let state = State { life: Life::Runs, held: Vec::new(), tasks: Vec::new(), random, sync_takes: Duration::ZERO };
-        Arc::new(Self { disk, interface, calendar, bug, state: Mutex::new(state) })
+        let Hardware { disk, interface, turns } = of;
+        Arc::new(Self { disk, interface, calendar, bug, turns, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,6 +142,10 @@ impl simulated::Machine for Machine {
 
     fn network(&self) -> Arc<dyn barnabas_net::simulated::Network> {
         Arc::clone(&self.interface) as Arc<dyn barnabas_net::simulated::Network>
+    }
+
+    fn turns(&self) -> &Arc<Turns> {
+        &self.turns
     }
 
     fn bug(&self) -> Option<Bug> {

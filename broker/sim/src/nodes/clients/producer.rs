@@ -71,7 +71,8 @@ pub async fn run(mut producer: Producer, stop: watch::Receiver<bool>) {
 
 impl Producer {
     async fn producer_id(&mut self) -> Option<ProducerId> {
-        let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..Default::default() };
+        let request =
+            InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: 60_000, ..Default::default() };
         let node = self.link.any();
         let answer = self.link.ask(node, &request, VersionRange::new(4, 5)).await;
         match answer {
