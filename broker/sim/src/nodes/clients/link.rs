@@ -25,6 +25,8 @@ pub struct Link {
     nodes: usize,
     settings: Settings,
     connections: BTreeMap<usize, Connection>,
+    /// The newest leader epoch of each partition that was told.
+    epochs: BTreeMap<i32, i32>,
     random: Random,
 }
 
@@ -32,7 +34,13 @@ impl Link {
     /// No connection yet, to any of `nodes` nodes.
     #[must_use]
     pub fn new(nodes: usize, name: &str, random: Random) -> Self {
-        Self { nodes, settings: Settings::new(Vec::new(), name), connections: BTreeMap::new(), random }
+        Self {
+            nodes,
+            settings: Settings::new(Vec::new(), name),
+            connections: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            random,
+        }
     }
 
     /// Any of the nodes.
@@ -69,7 +77,8 @@ impl Link {
         }
     }
 
-    /// Who leads `place`, as some node knows, and in which epoch.
+    /// Who leads `place`, as some node knows, and in which epoch. A node that is behind is not believed (KIP-320): who led before still
+    /// takes itself for the leader.
     pub async fn leader(&mut self, place: Place) -> Option<(usize, i32)> {
         let topic = MetadataRequestTopic { topic_id: place.topic_id, name: None, ..Default::default() };
         let request =
@@ -78,6 +87,11 @@ impl Link {
         let answer = self.ask(node, &request, VersionRange::new(12, 13)).await.ok()?;
         let partitions = &answer.topics.first()?.partitions;
         let partition = partitions.iter().find(|partition| partition.partition_index == place.partition)?;
+        let newest = self.epochs.entry(place.partition).or_insert(partition.leader_epoch);
+        if partition.leader_epoch < *newest {
+            return None;
+        }
+        *newest = partition.leader_epoch;
         Some((usize::try_from(partition.leader_id).ok()?, partition.leader_epoch))
     }
 }
