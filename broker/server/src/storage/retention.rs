@@ -1,6 +1,7 @@
 //! Keeps logs from growing for ever: lets old segments go, forgets silent producers, removes files whose time has come.
 //! What goes is decided by the log and its settings; this is the clock that asks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,35 +29,48 @@ pub fn apply(partition: &Partition, now: Timestamp) -> Result<Vec<Doomed>, Chang
     })
 }
 
+/// How many partitions are looked at between two changes of threads, which cost more than the look.
+const AT_ONCE: usize = 64;
+
 /// One round over `partitions`: what goes is removed after each topic's `file.delete.delay.ms`. Returns the number of segments.
 pub async fn round(runtime: &Runtime, partitions: Vec<Arc<Partition>>) -> usize {
     let mut count = 0;
-    for partition in partitions {
-        let now = runtime.wall();
-        let asked = Arc::clone(&partition);
-        let applied = runtime.spawn_blocking(move || apply(&asked, now)).await;
-        let doomed = match applied {
-            Ok(Ok(doomed)) => doomed,
-            Ok(Err(error)) => {
-                tracing::error!(partition = %partition.name, %error, "old segments could not be let go; tried again with the next round");
-                continue;
+    for some in partitions.chunks(AT_ONCE) {
+        let (now, asked) = (runtime.wall(), some.to_vec());
+        let look = move || asked.iter().map(|partition| guarded(partition, now)).collect::<Vec<_>>();
+        match runtime.spawn_blocking(look).await {
+            Ok(doomed) => {
+                count += doomed.iter().map(Vec::len).sum::<usize>();
+                some.iter().zip(doomed).for_each(|(partition, doomed)| let_go(runtime, partition, doomed));
             }
-            Err(error) => {
-                tracing::error!(partition = %partition.name, %error, "the round of retention broke off for this partition");
-                continue;
-            }
-        };
-        if doomed.is_empty() {
-            continue;
+            Err(error) => tracing::error!(%error, "a round of retention broke off; the next one comes in its time"),
         }
-        count += doomed.len();
-        for segment in &doomed {
-            let (base_offset, size, reason) = (segment.base_offset, segment.size, segment.reason);
-            tracing::info!(partition = %partition.name, %base_offset, size, ?reason, "a segment goes");
-        }
-        remove_segments_later(runtime, doomed, partition.config().file_delete_delay_ms);
     }
     count
+}
+
+/// What goes of one partition; nothing where that failed. A panic costs this partition its turn, and no other.
+fn guarded(partition: &Partition, now: Timestamp) -> Vec<Doomed> {
+    match catch_unwind(AssertUnwindSafe(|| apply(partition, now))) {
+        Ok(Ok(doomed)) => return doomed,
+        Ok(Err(error)) => {
+            tracing::error!(partition = %partition.name, %error, "old segments could not be let go; tried again with the next round");
+        }
+        Err(_) => {
+            tracing::error!(partition = %partition.name, "the round of retention broke off for this partition");
+        }
+    }
+    Vec::new()
+}
+
+fn let_go(runtime: &Runtime, partition: &Partition, doomed: Vec<Doomed>) {
+    for segment in &doomed {
+        let (base_offset, size, reason) = (segment.base_offset, segment.size, segment.reason);
+        tracing::info!(partition = %partition.name, %base_offset, size, ?reason, "a segment goes");
+    }
+    if !doomed.is_empty() {
+        remove_segments_later(runtime, doomed, partition.config().file_delete_delay_ms);
+    }
 }
 
 /// Removes files of segments after `file_delete_delay_ms`.
