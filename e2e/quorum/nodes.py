@@ -3,7 +3,6 @@
 Every timeout of the quorum and of sessions is the server's default. Refuses to leave a process behind: a Cluster is a context manager.
 """
 
-import base64
 import os
 import shutil
 import signal
@@ -11,13 +10,12 @@ import socket
 import struct
 import subprocess
 import time
-import uuid
 from pathlib import Path
 
 import admin
 import network
 from under_test import artifacts, wire
-from under_test.server import CLUSTER_ID
+from under_test.server import CLUSTER_ID, fresh_directory_id
 from under_test.wire import Refused
 
 BROKER_PORT, CONTROLLER_PORT = 9092, 9093
@@ -42,14 +40,6 @@ group.initial.rebalance.delay.ms=0
 """
 # Where features of the rival must be those that we serve too (a quorum of both): what we do not serve yet is formatted as 0.
 UNSERVED_FEATURES = ["eligible.leader.replicas.version", "group.version", "share.version", "streams.version", "transaction.version"]
-
-
-def fresh_directory_id():
-    """A random id as Kafka writes it, and never one that a command line takes for a flag."""
-    while True:
-        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not text.startswith("-"):
-            return text
 
 
 class Node:

@@ -4,6 +4,7 @@ Ports and directories differ per run. Ports are taken below the kernel's ephemer
 finds its ports free again. Refuses to leave a process behind: whoever starts a server uses it as a context manager.
 """
 
+import base64
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from under_test import artifacts
@@ -40,6 +42,14 @@ group.initial.rebalance.delay.ms=0
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_DEADLINE_SECONDS = 60
 STOP_DEADLINE_SECONDS = 40
+
+
+def fresh_directory_id():
+    """A random id as Kafka writes it, and never one that a command line takes for a flag."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 def free_port():

@@ -4,26 +4,19 @@ They are not paused while others are measured, because nodes that stop together 
 each measurement and is gone after it.
 """
 
-import base64
 import contextlib
 import shutil
 import time
-import uuid
 
 from rig import process
 from rig.brokers import APACHE, TOPIC_DEADLINE_SECONDS, Broker, barnabas_binary
 from rig.process import Sampler
 from under_test import artifacts, wire
-from under_test.server import CLUSTER_ID
+from under_test.server import CLUSTER_ID, fresh_directory_id
 
 NODES = (1, 2, 3)
 # Kafka's defaults where there are three brokers, which it only lacks for the sake of a single one.
 REPLICATED = {"offsets.topic.replication.factor": 3, "transaction.state.log.replication.factor": 3, "transaction.state.log.min.isr": 2}
-
-
-def fresh_directory_id():
-    """A random id as Kafka writes it, and never one that a command line takes for a flag."""
-    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
 class TrioNode(Broker):
