@@ -291,12 +291,29 @@ impl Partition {
 
     /// `leader` leads from now on, and all of `replicas` are in sync.
     pub(crate) fn assign_to(&self, leader_epoch: LeaderEpoch, leader: BrokerId, replicas: &[BrokerId]) {
+        self.tell_assigned(leader_epoch, leader_epoch.0, leader, (replicas, replicas));
+        self.wake_all();
+    }
+
+    /// Of `replicas` only this broker is in sync any more.
+    pub(crate) fn shrink_to(&self, leader_epoch: LeaderEpoch, replicas: &[BrokerId]) {
+        let own = self.surroundings.own();
+        self.tell_assigned(leader_epoch, leader_epoch.0 + 1, own, (replicas, &[own]));
+    }
+
+    fn tell_assigned(
+        &self,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: i32,
+        leader: BrokerId,
+        (replicas, isr): (&[BrokerId], &[BrokerId]),
+    ) {
         let mut state = self.lock();
         let assigned = Assigned {
             leader,
             leader_epoch,
-            partition_epoch: leader_epoch.0,
-            isr: replicas,
+            partition_epoch,
+            isr,
             replicas,
             adding: &[],
             removing: &[],
@@ -307,7 +324,6 @@ impl Partition {
         let left = self.step(&mut state, Input::Assigned(assigned));
         drop(state);
         self.settle(left);
-        self.wake_all();
     }
 
     /// `broker` has fetched from `offset`.
@@ -315,27 +331,6 @@ impl Partition {
         let mut state = self.lock();
         let fetched = barnabas_replica::Fetched { follower: broker, broker_epoch: -1, offset, log_start: Offset(0) };
         let left = self.step(&mut state, Input::Fetched(fetched));
-        drop(state);
-        self.settle(left);
-    }
-
-    /// Of `replicas` only this broker is in sync any more.
-    pub(crate) fn shrink_to(&self, leader_epoch: LeaderEpoch, replicas: &[BrokerId]) {
-        let mut state = self.lock();
-        let own = self.surroundings.own();
-        let assigned = Assigned {
-            leader: own,
-            leader_epoch,
-            partition_epoch: leader_epoch.0 + 1,
-            isr: &[own],
-            replicas,
-            adding: &[],
-            removing: &[],
-            recovery: LeaderRecoveryState::Recovered,
-            log_end: state.log.log_end(),
-            durable_end: state.log.durable_end(),
-        };
-        let left = self.step(&mut state, Input::Assigned(assigned));
         drop(state);
         self.settle(left);
     }
