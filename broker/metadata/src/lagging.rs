@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barnabas_types::{BrokerId, TopicIdPartition};
 
-use crate::{Image, Partition};
+use crate::{Image, Partition, Topic};
 
 /// A replica outside the ISR that has a leader to copy from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +18,28 @@ pub struct LaggingReplica {
     pub leader: BrokerId,
 }
 
+/// Every replica of `broker` outside its partition's ISR, ordered by topic and number, whatever the reason.
+pub(crate) fn out_of_sync(image: &Image, broker: BrokerId) -> impl Iterator<Item = (&Arc<Topic>, i32, &Arc<Partition>)> {
+    let is_out =
+        move |partition: &Partition| partition.replicas.contains(&broker) && !partition.isr.contains(&broker);
+    image.topics.by_name().flat_map(move |topic| {
+        let partitions = topic.partitions.iter().filter(move |(_, partition)| is_out(partition));
+        partitions.map(move |(&id, partition)| (topic, id, partition))
+    })
+}
+
 /// Every replica of `broker` that should be in sync and is not, ordered by topic and number.
 pub fn lagging_replicas(image: &Image, broker: BrokerId) -> impl Iterator<Item = LaggingReplica> {
     let lags = move |partition: &Partition| {
-        partition.replicas.contains(&broker)
-            && !partition.isr.contains(&broker)
-            && image.brokers.is_active(partition.leader)
+        image.brokers.is_active(partition.leader)
             && !partition.adding().contains(&broker)
             && is_online(image, partition, broker)
     };
-    image.topics.by_name().flat_map(move |topic| {
-        let lagging = topic.partitions.iter().filter(move |(_, partition)| lags(partition));
-        lagging.map(|(&partition, state)| LaggingReplica {
-            key: TopicIdPartition { topic_id: topic.id, partition },
-            topic: Arc::clone(&topic.name),
-            leader: state.leader,
-        })
+    let lagging = out_of_sync(image, broker).filter(move |(_, _, partition)| lags(partition));
+    lagging.map(|(topic, partition, state)| LaggingReplica {
+        key: TopicIdPartition { topic_id: topic.id, partition },
+        topic: Arc::clone(&topic.name),
+        leader: state.leader,
     })
 }
 

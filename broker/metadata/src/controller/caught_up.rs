@@ -6,6 +6,7 @@ use std::sync::Arc;
 use barnabas_types::BrokerId;
 
 use crate::Image;
+use crate::lagging::out_of_sync;
 
 /// How far a broker has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +31,10 @@ impl CatchingUp {
 #[must_use]
 pub fn catching_up(image: &Image, broker: BrokerId, max_named: usize) -> CatchingUp {
     let (mut behind, mut behind_count) = (Vec::new(), 0);
-    for topic in image.topics.by_name() {
-        for (&id, partition) in &topic.partitions {
-            if partition.replicas.contains(&broker) && !partition.isr.contains(&broker) {
-                behind_count += 1;
-                if behind.len() < max_named {
-                    behind.push((Arc::clone(&topic.name), id));
-                }
-            }
+    for (topic, id, _) in out_of_sync(image, broker) {
+        behind_count += 1;
+        if behind.len() < max_named {
+            behind.push((Arc::clone(&topic.name), id));
         }
     }
     CatchingUp { is_fenced: !image.brokers.is_active(broker), behind, behind_count }
