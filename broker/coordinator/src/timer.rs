@@ -49,14 +49,13 @@ impl<K: Ord + Hash + Clone> Timers<K> {
         self.by_key.get(key).copied()
     }
 
-    /// Takes out the earliest key whose deadline is not after `now`.
-    pub fn pop_due(&mut self, now: Duration) -> Option<K> {
-        if self.next_deadline()? > now {
-            return None;
+    /// Forgets `key`, if its deadline is not after `now`; true if so.
+    pub fn take_due(&mut self, key: &K, now: Duration) -> bool {
+        let is_due = self.deadline_of(key).is_some_and(|deadline| deadline <= now);
+        if is_due {
+            self.cancel(key);
         }
-        let (_, key) = self.by_deadline.pop_first()?;
-        self.by_key.remove(&key);
-        Some(key)
+        is_due
     }
 
     /// The earliest deadline.
@@ -94,10 +93,12 @@ mod tests {
         timers.schedule("b", Duration::from_millis(2));
         timers.schedule("a", Duration::from_millis(2));
         timers.schedule("c", Duration::from_millis(1));
-        assert_eq!(timers.pop_due(Duration::ZERO), None);
-        let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(Duration::from_millis(2))).collect();
+        assert_eq!(timers.due(Duration::ZERO).count(), 0);
+        let due: Vec<_> = timers.due(Duration::from_millis(2)).copied().collect();
         assert_eq!(due, ["c", "a", "b"]);
-        assert!(timers.is_empty());
+        assert!(!timers.take_due(&"a", Duration::from_millis(1)), "not yet");
+        assert!(due.iter().all(|key| timers.take_due(key, Duration::from_millis(2))));
+        assert!(timers.is_empty() && !timers.take_due(&"a", Duration::MAX));
     }
 
     #[test]
@@ -109,6 +110,6 @@ mod tests {
         assert_eq!(timers.next_deadline(), Some(Duration::from_millis(5)));
         timers.cancel(&"a");
         assert_eq!(timers.next_deadline(), None);
-        assert_eq!(timers.pop_due(Duration::MAX), None);
+        assert_eq!(timers.due(Duration::MAX).count(), 0);
     }
 }

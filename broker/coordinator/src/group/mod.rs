@@ -257,8 +257,12 @@ impl Shard for GroupShard {
             Input::Loaded => self.loaded(now, out),
             Input::Request { token, request } => self.request(token, request, now, out),
             Input::Tick => {
-                while let Some(timer) = self.timers.pop_due(now.monotonic) {
-                    self.timer_fired(timer, now, out);
+                // What is set anew meanwhile waits for the next tick: with a delay of 0 this one would never end.
+                let due: Vec<_> = self.timers.due(now.monotonic).cloned().collect();
+                for timer in due {
+                    if self.timers.take_due(&timer, now.monotonic) {
+                        self.timer_fired(timer, now, out);
+                    }
                 }
             }
             Input::TopicsDeleted(topics) => {

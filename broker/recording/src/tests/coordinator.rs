@@ -34,10 +34,14 @@ struct Driven {
 
 impl Driven {
     fn new() -> Self {
+        Self::looking_every(30_000)
+    }
+
+    fn looking_every(offsets_retention_check_interval_ms: i64) -> Self {
         let config = GroupConfig {
             initial_rebalance_delay_ms: 500,
             offsets_retention_ms: 60_000,
-            offsets_retention_check_interval_ms: 30_000,
+            offsets_retention_check_interval_ms,
             ..GroupConfig::default()
         };
         let now = Now { monotonic: Duration::from_secs(9), wall: Timestamp(1_700_000_000_000) };
@@ -230,6 +234,20 @@ fn a_shard_that_panics_panics_again_for_the_same_reason() {
     assert_eq!(replayed.broken, Some((1, panicked.clone())), "{text}");
     assert_eq!(replayed.diverged, None, "{text}");
     assert!(!replayed.is_well() && text.contains("-> panics: group-0: more parked"), "{text}");
+}
+
+#[test]
+fn a_recording_whose_timers_are_due_again_at_once_comes_to_an_end() {
+    for interval_ms in [0, -1, i64::MIN] {
+        let mut driven = Driven::looking_every(interval_ms);
+        driven.ask(0, commit("group", "", -1, 5, 1));
+        (0..3).for_each(|_| _ = driven.handle(Input::Tick));
+        // However late the clock says that it is, nothing is later.
+        driven.now.monotonic = Duration::MAX;
+        driven.handle(Input::Tick);
+        let (_, replayed, text) = replayed(&driven.recorder.file(&head(Kind::Coordinator)).unwrap(), 1000);
+        assert!(replayed.is_well() && replayed.inputs == 6, "{replayed}\n{text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::group::event::{Event, Reason, Removal};
 use crate::group::request::Response;
 use crate::group::{GroupTimer, Scope};
 
+/// How long a rebalance that nobody has joined goes on at least before it is looked at again: clients may give a timeout of 0.
+const NOBODY_JOINED_MIN_WAIT_MS: i32 = 1_000;
+
 /// Starts a rebalance unless one is gathering members already; in that case it may now be complete.
 pub fn prepare_or_complete(group: &mut ClassicGroup, scope: &mut Scope<'_>, reason: Reason) {
     match group.phase {
@@ -83,7 +86,7 @@ pub fn complete_join(group: &mut ClassicGroup, scope: &mut Scope<'_>) {
     }
     if group.member_count() > 0 && !group.elect_joined_leader() {
         scope.event(Event::NobodyJoined { group_id: Arc::clone(&group.id) });
-        scope.schedule(join_timer, group.rebalance_timeout_ms());
+        scope.schedule(join_timer, group.rebalance_timeout_ms().max(NOBODY_JOINED_MIN_WAIT_MS));
         return;
     }
     group.begin_next_generation(scope.now.wall);
