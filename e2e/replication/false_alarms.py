@@ -4,26 +4,20 @@ No broker may be fenced for it, no partition and no quorum may get another leade
 the metadata log, by Apache Kafka's own dump tool. Needs root for the name spaces; SKIPPED without.
 """
 
-import argparse
 import contextlib
 import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 
 import metadata_log
 import partitions
+import proof
 import stage
-from client import commands
 from figures import quantile
 from nodes import Cluster
 from under_load import GO_ON_SECONDS, OVERRIDES, UnderLoad, panics
-
-from under_test import wire
-from under_test.kafka_tools import KafkaTools
-from under_test.report import Report
 
 STALL_SECONDS = 0.5
 BUSY = "while True: pass"
@@ -113,45 +107,33 @@ def phase(cluster, load, tools, disturb, seconds):
     return "; ".join(wrong), told
 
 
-def run(kind, options, tools, report):
-    with tempfile.TemporaryDirectory(prefix=f"false-alarms-{kind}-", dir=options.directory) as place:
-        with Cluster([kind] * 3, place, tools, overrides=OVERRIDES) as cluster, UnderLoad(cluster, options.rate, options.seed) as load:
-            load.go_on()
-            partitions.await_whole(cluster, [*load.topics, partitions.OFFSETS_TOPIC])
-            for disturb in PHASES:
-                at, name = time.monotonic(), disturb.__name__.replace("_", " ")
-                print(f"     {name} for {options.minutes * 60 / len(PHASES):.0f} s", flush=True)
-                wrong, told = phase(cluster, load, tools, disturb, options.minutes * 60 / len(PHASES))
-                report.add("FAIL" if wrong else "ok", kind, name, time.monotonic() - at, f"{wrong}: {told}" if wrong else told)
-                if wrong:
-                    stage.keep(cluster, options.keep)
-            at = time.monotonic()
-            report.add("ok", kind, "nothing lost", time.monotonic() - at, load.finish())
-            said = panics(cluster)
-            report.add("FAIL" if said else "ok", kind, "no panic", 0.0, "; ".join(said))
+def run(kind, options, running):
+    tools, report = running.tools, running.report
+    with Cluster([kind] * 3, f"{running.place}/{kind}", tools, overrides=OVERRIDES) as cluster, UnderLoad(cluster, options.rate, options.seed) as load:
+        load.go_on()
+        partitions.await_whole(cluster, [*load.topics, partitions.OFFSETS_TOPIC])
+        for disturb in PHASES:
+            at, name = time.monotonic(), disturb.__name__.replace("_", " ")
+            print(f"     {name} for {options.minutes * 60 / len(PHASES):.0f} s", flush=True)
+            wrong, told = phase(cluster, load, tools, disturb, options.minutes * 60 / len(PHASES))
+            report.add("FAIL" if wrong else "ok", kind, name, time.monotonic() - at, f"{wrong}: {told}" if wrong else told)
+            if wrong:
+                stage.keep(cluster, options.keep)
+        at = time.monotonic()
+        report.add("ok", kind, "nothing lost", time.monotonic() - at, load.finish())
+        said = panics(cluster)
+        report.add("FAIL" if said else "ok", kind, "no panic", 0.0, "; ".join(said))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = proof.parser(__doc__, 50, "a phase")
     parser.add_argument("--kind", choices=["barnabas", "apache"], default="barnabas")
     parser.add_argument("--minutes", type=float, default=2, help="how long in all, a third for each disturbance [default: 2]")
-    parser.add_argument("--rate", type=int, default=50, help="records a second to each of the four partitions")
-    parser.add_argument("--directory", help="where the nodes' logs lie [default: a new one under TMPDIR]")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--keep", help="where to keep the directories of a phase that fails")
     options = parser.parse_args()
-    commands()
-    stage.enter("false-alarms", [options.kind], options.seed)
-    options.seed = int(os.environ[stage.SEED])
-    report = Report("nodes without processor or disk")
-    with tempfile.NamedTemporaryFile(prefix="false-alarms-tools-") as noise, KafkaTools(noise.name) as tools:
-        try:
-            run(options.kind, options, tools, report)
-        except (RuntimeError, TimeoutError, OSError, wire.Refused) as error:
-            report.add("FAIL", options.kind, "broke off", 0.0, f"{type(error).__name__}: {error}")
-    code = report.finish()
-    print("PASS" if code == 0 else "FAIL", f"false-alarms: {options.minutes:g} minutes")
-    return code
+    with proof.Proof("false-alarms", options, "nodes without processor or disk", [options.kind]) as running:
+        with running.told(options.kind):
+            run(options.kind, options, running)
+    return running.verdict(f"{options.minutes:g} minutes")
 
 
 if __name__ == "__main__":

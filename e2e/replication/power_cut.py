@@ -5,12 +5,10 @@ all its replicas again without any command, no replica that was not in sync was 
 That such cuts do take what was not synced is shown by the control of e2e/power. Needs root, loop devices and XFS; SKIPPED without.
 """
 
-import argparse
 import contextlib
 import os
 import random
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -18,16 +16,13 @@ import metadata_log
 import needs
 import network
 import partitions
+import proof
 import stage
-from client import JAVA, LIBRDKAFKA, commands
+from client import JAVA, LIBRDKAFKA
 from disk import Disk, NotAllowed, cut_together
 from figures import summary
 from nodes import Cluster
 from under_load import GO_ON_SECONDS, OVERRIDES, UnderLoad, panics, replicas_differ
-
-from under_test import wire
-from under_test.kafka_tools import KafkaTools
-from under_test.report import Report
 
 NAME = "power-cut-cluster"
 NODES = 3
@@ -93,52 +88,43 @@ def all_cuts(cluster, disks, options, report, served, whole):
         partitions.await_whole(cluster, load.topics)
 
 
-def run(options, tools, report, work):
+def run(options, running):
     random.seed(options.seed)
-    served, whole = [], []
+    served, whole, work, report = [], [], Path(running.place), running.report
     with contextlib.ExitStack() as opened:
         disks = [opened.enter_context(Disk(kind, work / f"disk{number}")) for number, kind in enumerate(FILE_SYSTEMS, 1)]
-        cluster = on_disks(Cluster(["barnabas"] * NODES, work / "nodes", tools, overrides=OVERRIDES), disks)
-        try:
+        cluster = on_disks(Cluster(["barnabas"] * NODES, work / "nodes", running.tools, overrides=OVERRIDES), disks)
+        with running.told("cluster", lambda: keep(cluster, options.keep)):
             with cluster:
                 all_cuts(cluster, disks, options, report, served, whole)
-                judge_elections(cluster, tools, report)
+                judge_elections(cluster, running.tools, report)
                 for node in cluster.nodes.values():
                     node.kill()
                 differ = replicas_differ(cluster, [UnderLoad.topic_of(name) for name in (LIBRDKAFKA, JAVA)]) or "; ".join(panics(cluster))
                 report.add("FAIL" if differ else "ok", "cluster", "replicas agree", 0.0, differ or "byte for byte")
-        except (RuntimeError, TimeoutError, OSError, wire.Refused) as error:
-            report.add("FAIL", "cluster", "broke off", 0.0, f"{type(error).__name__}: {error}")
-            stage.keep(cluster, options.keep)
-            if options.keep:
-                for node in cluster.nodes.values():
-                    os.system(f"cp -a --sparse=always {node.data} {options.keep}/data{node.node}")
     print(f"from the cut to served: {summary(served)}\nfrom the cut to whole:  {summary(whole)}")
 
 
+def keep(cluster, place):
+    """The nodes' directories, and what is on their disks."""
+    stage.keep(cluster, place)
+    if place:
+        for node in cluster.nodes.values():
+            os.system(f"cp -a --sparse=always {node.data} {place}/data{node.node}")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = proof.parser(__doc__, 200, "a run")
     parser.add_argument("--cuts", type=int, default=3, help="how many [default: 3]")
-    parser.add_argument("--rate", type=int, default=200, help="records a second to each of the four partitions")
-    parser.add_argument("--directory", help="where the images of the disks lie [default: a new one under TMPDIR]")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--keep", help="where to keep the directories of a run that fails")
     options = parser.parse_args()
     if not os.environ.get(network.MARK):
         needs.install(NAME)
-        commands()
-    stage.enter(NAME, ["barnabas"], options.seed)
-    options.seed = int(os.environ[stage.SEED])
-    report = Report("power cuts of a whole cluster")
-    place = tempfile.TemporaryDirectory(prefix="power-cut-cluster-", dir=options.directory, ignore_cleanup_errors=True)
-    with place as work, KafkaTools(f"{work}/tools.log") as tools:
+    with proof.Proof(NAME, options, "power cuts of a whole cluster", ["barnabas"]) as running:
         try:
-            run(options, tools, report, Path(work))
+            run(options, running)
         except NotAllowed as error:
             needs.skip(NAME, error)
-    code = report.finish()
-    print("PASS" if code == 0 else "FAIL", f"{NAME}: {options.cuts} cuts of {NODES} nodes")
-    return code
+    return running.verdict(f"{options.cuts} cuts of {NODES} nodes")
 
 
 if __name__ == "__main__":
