@@ -5,10 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from under_test.server import CLUSTER_ID, Server
+from under_test.server import CLUSTER_ID, UNSERVED_FEATURES, Server
 
-# Features that we do not serve: a directory in which they are finalised is for Apache Kafka alone.
-UNSERVED_FEATURES = ["eligible.leader.replicas.version", "group.version", "share.version", "streams.version", "transaction.version"]
 FILES_DEADLINE_SECONDS = 60
 
 

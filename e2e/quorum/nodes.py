@@ -15,7 +15,7 @@ from pathlib import Path
 import admin
 import network
 from under_test import artifacts, wire
-from under_test.server import CLUSTER_ID, fresh_directory_id
+from under_test.server import CLUSTER_ID, UNSERVED_FEATURES, fresh_directory_id
 from under_test.wire import Refused
 
 BROKER_PORT, CONTROLLER_PORT = 9092, 9093
@@ -38,8 +38,6 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
-# Where features of the rival must be those that we serve too (a quorum of both): what we do not serve yet is formatted as 0.
-UNSERVED_FEATURES = ["eligible.leader.replicas.version", "group.version", "share.version", "streams.version", "transaction.version"]
 
 
 class Node:
@@ -84,6 +82,7 @@ class Node:
         words = ["format", "-t", CLUSTER_ID, "-c", str(self.properties), *how]
         if self.kind == "apache":
             if "barnabas" in self.cluster.kinds:
+                # Both kinds have to serve what is finalised.
                 words += [word for feature in UNSERVED_FEATURES for word in ("--feature", f"{feature}=0")]
             said = self.cluster.tools.call("format", ["storage", *words])
             if not said.endswith("--- exit 0\n"):

@@ -19,6 +19,7 @@ mod feature_tests;
 mod features;
 mod format;
 mod heartbeat;
+mod min_isr;
 mod partition_change;
 mod partition_index;
 mod periodic_elections;
@@ -48,6 +49,7 @@ pub use failure_detector::{
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
 pub use format::{bootstrap_records, first_batch, level_records};
 pub use heartbeat::{Heartbeat, HeartbeatReply, StaleBrokerEpoch};
+pub use min_isr::MinIsrError;
 pub use partition_index::PartitionCounts;
 pub use periodic_elections::{MAX_PERIODIC_ELECTIONS, PeriodicElection};
 pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBlock};

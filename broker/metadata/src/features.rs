@@ -6,16 +6,22 @@ use crate::{FeatureRange, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_V
 /// How the quorum keeps its voters. Its level stands in control records of the quorum, not among the metadata.
 pub const KRAFT_VERSION: &str = "kraft.version";
 
+/// Whether replicas that leave an ISR under its minimum are kept eligible as leaders (KIP-966).
+pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
+
 /// A feature that this release can run at, with its lowest and highest level.
 pub type ServedFeature = (&'static str, i16, i16);
 
 /// What this release serves in full.
 ///
 /// What is missing is served at level 0 alone, and no other level of it may be finalised: `group.version` (the new consumer groups),
-/// `transaction.version`, `eligible.leader.replicas.version`, `share.version` and `streams.version`. A client that finds such a level
-/// finalised relies on everything that it promises.
-pub const SERVED_FEATURES: &[ServedFeature] =
-    &[(METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION), (KRAFT_VERSION, 0, 1)];
+/// `transaction.version`, `share.version` and `streams.version`. A client that finds such a level finalised relies on everything that it
+/// promises.
+pub const SERVED_FEATURES: &[ServedFeature] = &[
+    (METADATA_VERSION, MIN_METADATA_VERSION, MAX_METADATA_VERSION),
+    (KRAFT_VERSION, 0, 1),
+    (ELIGIBLE_LEADER_REPLICAS, 0, 1),
+];
 
 /// A feature and a level of it.
 pub type Level = (&'static str, i16);
@@ -26,14 +32,14 @@ pub const KAFKA_FEATURES: &[(&str, &[i16])] = &[
     (KRAFT_VERSION, &[21]),
     ("transaction.version", &[24, 24]),
     ("group.version", &[22]),
-    ("eligible.leader.replicas.version", &[26]),
+    (ELIGIBLE_LEADER_REPLICAS, &[26]),
     ("share.version", &[28]),
     ("streams.version", &[29]),
 ];
 
 /// What a level of a feature (first) needs: a level of another one, or a higher one (second).
 const NEEDS: &[(Level, Level)] =
-    &[(("eligible.leader.replicas.version", 1), (METADATA_VERSION, 23)), ((KRAFT_VERSION, 1), (METADATA_VERSION, 21))];
+    &[((ELIGIBLE_LEADER_REPLICAS, 1), (METADATA_VERSION, 23)), ((KRAFT_VERSION, 1), (METADATA_VERSION, 21))];
 
 /// Levels of metadata.version from which on the log may hold what the level before it cannot read.
 const METADATA_CHANGES: [i16; 8] = [8, 11, 13, 14, 15, 17, 23, 30];

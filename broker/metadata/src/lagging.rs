@@ -19,9 +19,11 @@ pub struct LaggingReplica {
 }
 
 /// Every replica of `broker` outside its partition's ISR, ordered by topic and number, whatever the reason.
-pub(crate) fn out_of_sync(image: &Image, broker: BrokerId) -> impl Iterator<Item = (&Arc<Topic>, i32, &Arc<Partition>)> {
-    let is_out =
-        move |partition: &Partition| partition.replicas.contains(&broker) && !partition.isr.contains(&broker);
+pub(crate) fn out_of_sync(
+    image: &Image,
+    broker: BrokerId,
+) -> impl Iterator<Item = (&Arc<Topic>, i32, &Arc<Partition>)> {
+    let is_out = move |partition: &Partition| partition.replicas.contains(&broker) && !partition.isr.contains(&broker);
     image.topics.by_name().flat_map(move |topic| {
         let partitions = topic.partitions.iter().filter(move |(_, partition)| is_out(partition));
         partitions.map(move |(&id, partition)| (topic, id, partition))

@@ -19,8 +19,8 @@ pub mod topic_name;
 pub use controller::*;
 pub use delta::{Delta, TopicDelta};
 pub use features::{
-    KAFKA_FEATURES, KRAFT_VERSION, Level, SERVED_FEATURES, ServedFeature, bootstrap_levels, needs, served_features,
-    served_levels,
+    ELIGIBLE_LEADER_REPLICAS, KAFKA_FEATURES, KRAFT_VERSION, Level, SERVED_FEATURES, ServedFeature, bootstrap_levels,
+    needs, served_features, served_levels,
 };
 pub use image::*;
 pub use lagging::{LaggingReplica, lagging_replicas};

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use barnabas_metadata::{
     ConfigOperation, ConfigResource, ConfigRules, Context, Controller, CreatePartitionsError, CreateTopicError,
-    FeatureRange, Heartbeat, InvalidConfig, MAX_METADATA_VERSION, METADATA_VERSION, MIN_METADATA_VERSION, Registration,
-    ResourceType, TopicSelector,
+    Heartbeat, InvalidConfig, Registration, ResourceType, TopicSelector, served_features,
 };
 use barnabas_protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -76,7 +75,7 @@ pub const KEY: &str = "max.message.bytes";
 const PERIODIC: Duration = Duration::from_secs(5);
 
 /// All values are valid: which ones are is tested elsewhere.
-struct AnyValue;
+pub struct AnyValue;
 
 impl ConfigRules for AnyValue {
     fn validate(
@@ -210,11 +209,7 @@ fn registration(broker: i32, incarnation_id: Uuid) -> Registration {
         incarnation_id,
         previous_broker_epoch: -1,
         endpoints: Vec::new(),
-        features: vec![FeatureRange {
-            name: METADATA_VERSION.into(),
-            min: MIN_METADATA_VERSION,
-            max: MAX_METADATA_VERSION,
-        }],
+        features: served_features(),
         rack: None,
         beside_controller: false,
         log_dirs: vec![Uuid::from_u128(0x2_0000 + u128::from(broker.unsigned_abs()))],

@@ -19,7 +19,7 @@ use barnabas_server::raft::{
 };
 use barnabas_types::{LeaderEpoch, Now, Offset};
 
-use crate::admin::{Ask, Told, context, decide};
+use crate::admin::{AnyValue, Ask, Told, context, decide};
 use crate::broker::{Broker, News};
 use crate::disk::VirtualDisk;
 use crate::disk_log::METADATA_LOG_DIR;
@@ -516,7 +516,7 @@ impl Process {
             self.append(vec![MetadataRecord::AbortTransaction(Default::default())], epoch, None, now)?;
         }
         if self.committed.visible().features.metadata_version() == 0 {
-            self.append(first_batch(bootstrap_records()), epoch, None, now)?;
+            self.append(first_batch(bootstrap_records(), &AnyValue), epoch, None, now)?;
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use barnabas_protocol::ErrorCode;
-use barnabas_protocol::records::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
+use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
 use barnabas_types::BrokerId;
 
-use super::elections::MIN_IN_SYNC_REPLICAS;
+use super::min_isr::{MIN_IN_SYNC_REPLICAS, MinIsrError, clear_eligible_leaders};
 use super::{Context, Controller, Outcome};
 use crate::{ConfigResource, ResourceConfigs, ResourceType};
 
@@ -80,6 +80,9 @@ pub enum AlterConfigsError {
     /// A value that a broker does not take.
     #[error("{0}")]
     BrokerConfig(InvalidConfig),
+    /// A minimum of one broker alone.
+    #[error(transparent)]
+    MinIsr(#[from] MinIsrError),
     /// Not a list.
     #[error("{key} is not a list: values can be set, not appended or subtracted")]
     NotAList {
@@ -151,7 +154,7 @@ impl AlterConfigsError {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Config(_) | Self::NotAList { .. } => ErrorCode::INVALID_CONFIG,
+            Self::Config(_) | Self::MinIsr(_) | Self::NotAList { .. } => ErrorCode::INVALID_CONFIG,
             // Kafka's brokers judge their own settings, and call a bad one a bad request.
             Self::BrokerConfig(_)
             | Self::Duplicate { .. }
@@ -280,6 +283,7 @@ impl Controller {
                 None => all.remove(key),
             };
         }
+        self.check_min_isr(resource, &changes)?;
         context.rules.validate(resource, &all).map_err(|invalid| match resource.resource_type {
             ResourceType::Broker => AlterConfigsError::BrokerConfig(invalid),
             _ => AlterConfigsError::Config(invalid),
@@ -300,10 +304,4 @@ impl Controller {
         records.extend(ends_eligibility.then(|| clear_eligible_leaders(resource)));
         Ok(Outcome { records, response: () })
     }
-}
-
-/// Who left an ISR under another minimum need not have everything that is acknowledged under this one.
-fn clear_eligible_leaders(resource: &ConfigResource) -> MetadataRecord<'static> {
-    let topic = if resource.resource_type == ResourceType::Topic { resource.name.as_ref() } else { "" };
-    MetadataRecord::ClearElr(ClearElrRecord { topic_name: Cow::Owned(topic.to_owned()), ..ClearElrRecord::default() })
 }

@@ -6,12 +6,8 @@ use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
 use super::partition_change::{Conditions, Election, PartitionChange};
 use super::{Context, Controller};
-use crate::{ConfigResource, Partition, Topic, directory_id};
+use crate::{ConfigResource, ELIGIBLE_LEADER_REPLICAS, Partition, Topic, directory_id};
 
-/// The feature that lets replicas which left the ISR under its minimum be elected (KIP-966).
-pub(super) const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
-/// How many replicas a record needs.
-pub(super) const MIN_IN_SYNC_REPLICAS: &str = "min.insync.replicas";
 /// Whether records may be lost to keep a partition led.
 const UNCLEAN_LEADER_ELECTION: &str = "unclean.leader.election.enable";
 
@@ -163,8 +159,7 @@ impl Controller {
         let value = |key: &str| self.topic_config(context, topic, key);
         let unclean = value(UNCLEAN_LEADER_ELECTION).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         // Asked for only where something hangs on it.
-        let min_isr = if self.keeps_eligible() { value(MIN_IN_SYNC_REPLICAS) } else { None };
-        let min_isr = min_isr.and_then(|value| value.trim().parse().ok()).unwrap_or(1);
+        let min_isr = if self.keeps_eligible() { self.min_isr(context, topic) } else { 1 };
         let replicas = topic.partitions.values().next().map_or(usize::MAX, |partition| partition.replicas.len());
         let election = if unclean { Election::Unclean } else { Election::Online };
         ElectionRules { min_isr: replicas.min(min_isr), election }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use barnabas_protocol::records::metadata::ClearElrRecord;
 use barnabas_protocol::{ErrorCode, IntoOwned};
 
-use super::elections::ELIGIBLE_LEADER_REPLICAS;
-use super::{Controller, Outcome};
+use super::min_isr::one_min_isr;
+use super::{Context, Controller, Outcome};
 use crate::features::{self, KRAFT_VERSION, SERVED_FEATURES};
-use crate::{FeatureRange, METADATA_VERSION, snapshot};
+use crate::{ELIGIBLE_LEADER_REPLICAS, FeatureRange, METADATA_VERSION, snapshot};
 
 /// Which way a level may go, with Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +172,7 @@ impl Controller {
     /// The first update that is not possible.
     pub fn update_features(
         &self,
+        context: &Context<'_>,
         updates: &[FeatureUpdate],
         validate_only: bool,
     ) -> Result<Outcome<()>, UpdateFeaturesError> {
@@ -185,8 +186,12 @@ impl Controller {
         let mut levels: BTreeMap<&str, i16> = self.head.features.iter().collect();
         levels.extend(updates.iter().map(|update| (update.feature.as_ref(), update.level)));
         check_needs(&levels)?;
-        let mut records: Vec<_> =
-            updates.iter().map(|update| snapshot::feature(&update.feature, update.level).into_owned()).collect();
+        let begins = |update: &FeatureUpdate| *update.feature == *ELIGIBLE_LEADER_REPLICAS && update.level > 0;
+        let mut records = match updates.iter().any(begins) {
+            true => one_min_isr(&self.head.configs, context.rules),
+            false => Vec::new(),
+        };
+        records.extend(updates.iter().map(|update| snapshot::feature(&update.feature, update.level).into_owned()));
         // Nobody keeps account of who is eligible from then on.
         let ends = |update: &FeatureUpdate| *update.feature == *ELIGIBLE_LEADER_REPLICAS && update.level == 0;
         if self.keeps_eligible() && updates.iter().any(ends) {

@@ -370,7 +370,8 @@ fn with_the_feature_goes_what_was_eligible() {
         level: 0,
         upgrade_type: Some(UpgradeType::SafeDowngrade),
     };
-    let records = context.controller.update_features(&[off], false).unwrap().records;
+    let outcome = context.decide(|controller, context| controller.update_features(context, &[off], false));
+    let records = outcome.unwrap().records;
     context.apply(&records);
     assert_eq!(eligible(&context), (vec![], vec![]));
 }

@@ -8,7 +8,7 @@ use barnabas_protocol::records::metadata::NoOpRecord;
 use barnabas_types::{BrokerId, Offset, Uuid};
 
 use super::{Context, Controller, Outcome, StaleBrokerEpoch};
-use crate::{Partition, Topic};
+use crate::Partition;
 
 /// For how long a permit is good. Until then the broker has to have begun its controlled shutdown, which everybody sees.
 pub const STOP_PERMIT: Duration = Duration::from_secs(30);
@@ -214,11 +214,6 @@ impl Controller {
         }
         let is_at_minimum = partition.isr.len() >= min_isr && others.len() < min_isr;
         (is_at_minimum && min_isr < replicas).then_some(Hindrance::FallsBelowMinIsr { min_isr })
-    }
-
-    fn min_isr(&self, context: &Context<'_>, topic: &Topic) -> usize {
-        let configured = self.topic_config(context, topic, super::elections::MIN_IN_SYNC_REPLICAS);
-        configured.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
     }
 }
 

@@ -15,7 +15,9 @@ use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, TopicIdPartition, Uuid};
 
 use super::*;
-use crate::{ConfigResource, FeatureRange, History, METADATA_VERSION, Partition, ResourceType, snapshot};
+use crate::{
+    ConfigResource, FeatureRange, History, MAX_METADATA_VERSION, METADATA_VERSION, Partition, ResourceType, snapshot,
+};
 
 /// Rules for tests: `good`, `list` and what elections go by are keys, `bad` is no value.
 #[derive(Default)]
@@ -61,7 +63,12 @@ pub(super) struct ControllerContext {
 }
 
 impl ControllerContext {
+    /// As a release left it that kept no replicas eligible (KIP-966).
     pub(super) fn formatted() -> Self {
+        Self::formatted_with(level_records(&[(METADATA_VERSION, MAX_METADATA_VERSION)]))
+    }
+
+    pub(super) fn formatted_with(bootstrap: Vec<MetadataRecord<'static>>) -> Self {
         let mut context = Self {
             controller: Controller::default(),
             next_offset: 3,
@@ -70,7 +77,7 @@ impl ControllerContext {
             rules: Rules::default(),
             reader: Image::default(),
         };
-        context.apply(&first_batch(bootstrap_records()));
+        context.apply(&first_batch(bootstrap, &Rules::default()));
         context
     }
 
@@ -454,10 +461,13 @@ fn producer_ids_are_given_once_and_only_to_registered_brokers() {
 #[test]
 fn a_new_cluster_sees_its_features_all_at_once() {
     let mut history = History::default();
-    for record in &first_batch(bootstrap_records()) {
+    for record in &first_batch(bootstrap_records(), &Rules::default()) {
         assert_eq!(history.visible().features.metadata_version(), 0, "before {record:?}");
         history.replay(record).unwrap();
     }
     assert_eq!(history.visible().features.metadata_version(), 30);
-    assert_eq!(history.visible().features.iter().count(), 1);
+    let levels: Vec<_> = history.visible().features.iter().collect();
+    assert_eq!(levels, [("eligible.leader.replicas.version", 1), (METADATA_VERSION, 30)]);
+    let minimum = history.visible().configs.value(&ConfigResource::broker(""), "min.insync.replicas");
+    assert_eq!(minimum, Some("1"));
 }

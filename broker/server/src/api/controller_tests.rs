@@ -1,6 +1,6 @@
 //! The controller's listener over a socket: what it serves, and the life of a broker that is another process.
 
-use barnabas_metadata::METADATA_VERSION;
+use barnabas_metadata::{FeatureRange, served_features};
 use barnabas_protocol::messages::assign_replicas_to_dirs::{DirectoryData, PartitionData, TopicData};
 use barnabas_protocol::messages::broker_registration::{Feature, Listener};
 use barnabas_protocol::messages::create_topics::{CreatableReplicaAssignment, CreatableTopic};
@@ -37,18 +37,18 @@ impl ControllerContext {
     fn registration(&self, broker_id: i32, incarnation_id: Uuid) -> BrokerRegistrationRequest<'static> {
         let listener =
             Listener { name: "PLAINTEXT".into(), host: "elsewhere".into(), port: 9092, ..Default::default() };
-        let feature = Feature {
-            name: METADATA_VERSION.into(),
-            min_supported_version: 7,
-            max_supported_version: 30,
+        let features = served_features().into_iter().map(|FeatureRange { name, min, max }| Feature {
+            name: name.to_string().into(),
+            min_supported_version: min,
+            max_supported_version: max,
             ..Feature::default()
-        };
+        });
         BrokerRegistrationRequest {
             broker_id,
             cluster_id: self.broker.running.node.cluster_id.to_string().into(),
             incarnation_id,
             listeners: vec![listener],
-            features: vec![feature],
+            features: features.collect(),
             log_dirs: vec![DIRECTORY],
             ..BrokerRegistrationRequest::default()
         }

@@ -23,10 +23,9 @@ pub async fn handle(context: &RequestContext, request: UpdateFeaturesRequest<'_>
     let (error_code, error_message) = match updates.as_slice() {
         [update] if *update.feature == *KRAFT_VERSION => upgrade_quorum(context, update, validate_only).await,
         _ => {
-            let decided = context
-                .node
-                .controller
-                .try_decide(deadline, move |controller, _| controller.update_features(&updates, validate_only));
+            let decided = context.node.controller.try_decide(deadline, move |controller, decision| {
+                controller.update_features(decision, &updates, validate_only)
+            });
             match decided.await {
                 Ok(Ok(())) => (ErrorCode::NONE, None),
                 Ok(Err(refused)) => (refused.code(), Some(format!("no level was changed: {refused}"))),
@@ -77,7 +76,7 @@ fn wanted(update: &FeatureUpdateKey<'_>, version: i16) -> FeatureUpdate {
 
 #[cfg(test)]
 mod tests {
-    use barnabas_metadata::METADATA_VERSION;
+    use barnabas_metadata::{ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION};
     use barnabas_protocol::messages::*;
 
     use super::*;
@@ -105,6 +104,9 @@ mod tests {
                 (METADATA_VERSION, 29, 2, ErrorCode::INVALID_UPDATE_VERSION),
                 (METADATA_VERSION, 31, 1, ErrorCode::INVALID_UPDATE_VERSION),
                 ("group.version", 1, 1, ErrorCode::INVALID_UPDATE_VERSION),
+                (ELIGIBLE_LEADER_REPLICAS, 0, 2, ErrorCode::NONE),
+                (ELIGIBLE_LEADER_REPLICAS, 1, 1, ErrorCode::NONE),
+                (ELIGIBLE_LEADER_REPLICAS, 2, 1, ErrorCode::INVALID_UPDATE_VERSION),
                 ("kraft.version", 1, 1, ErrorCode::NONE),
                 ("kraft.version", 0, 2, ErrorCode::INVALID_UPDATE_VERSION),
                 ("kraft.version", 2, 1, ErrorCode::INVALID_UPDATE_VERSION),
@@ -119,7 +121,7 @@ mod tests {
         let versions = client.call(4, &ApiVersionsRequest { ..named() }).await;
         let finalized: Vec<_> =
             versions.finalized_features.iter().map(|found| (found.name.as_ref(), found.max_version_level)).collect();
-        assert_eq!(finalized, [(METADATA_VERSION, 30), (KRAFT_VERSION, 1)]);
+        assert_eq!(finalized, [(ELIGIBLE_LEADER_REPLICAS, 1), (METADATA_VERSION, 30), (KRAFT_VERSION, 1)]);
         broker.running.stop().await.unwrap();
     }
 

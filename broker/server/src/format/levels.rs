@@ -236,7 +236,15 @@ mod tests {
     #[test]
     fn what_is_not_served_may_be_named_at_level_0_alone() {
         let levels = effective(None, &features(&["group.version=0", "share.version=0"]), true).unwrap();
+        let kept = ("eligible.leader.replicas.version", 1);
+        assert_eq!(levels.finalized, [(METADATA_VERSION, MAX_METADATA_VERSION), kept], "as of Kafka's new clusters");
+        let levels = effective(None, &features(&["eligible.leader.replicas.version=0"]), true).unwrap();
         assert_eq!(levels.finalized, [(METADATA_VERSION, MAX_METADATA_VERSION)]);
+        for (release, levels) in [("4.0", 1), ("4.1", 2), ("3.9", 1)] {
+            assert_eq!(effective(Some(release), &[], true).unwrap().finalized.len(), levels, "{release}");
+        }
+        let below = effective(Some("3.9"), &features(&["eligible.leader.replicas.version=1"]), true).unwrap_err();
+        assert!(below.to_string().contains("needs metadata.version at level 23"), "{below}");
         for (text, expected) in [
             ("group.version=9", "serves 0 to"),
             ("nonsense=1", "unknown feature nonsense"),
@@ -258,6 +266,10 @@ mod tests {
         );
         let text = version_mapping(None).unwrap();
         assert!(text.starts_with("metadata.version=30 (4.3-IV0)\nkraft.version=1\n"), "{text}");
+        assert!(
+            text.contains("\neligible.leader.replicas.version=1\nshare.version=0 (Apache Kafka: 1, not served"),
+            "{text}"
+        );
         assert!(version_mapping(Some("1.0")).is_err());
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use barnabas_log::fs::RealFs;
-use barnabas_metadata::MAX_METADATA_VERSION;
+use barnabas_metadata::bootstrap_records;
 use tempfile::TempDir;
 
 use super::*;
@@ -104,7 +104,7 @@ fn a_first_voter_takes_the_directory_id_that_it_is_named_with() {
     let (kraft_version, voters) = read_first_snapshot(&RealFs, &context.root.path().join("a")).unwrap().unwrap();
     assert_eq!((kraft_version, voters), (1, voters::parse(THREE, "CONTROLLER").unwrap()));
     for name in ["a", "b"] {
-        assert_eq!(context.bootstrap(name), level_records(&[("metadata.version", MAX_METADATA_VERSION)]));
+        assert_eq!(context.bootstrap(name), bootstrap_records());
     }
     assert!(context.told.iter().any(|line| line.starts_with("Formatting dynamic metadata voter directory ")));
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use barnabas_log::fs::{Disk, Fault, FaultyFs, Operation};
 use barnabas_metadata::{
-    BrokerEndpoint, ConfigResource, ConfigRules, FeatureRange, Heartbeat, Image, InvalidConfig, METADATA_VERSION,
-    Registration, ResourceType,
+    BrokerEndpoint, ConfigResource, ConfigRules, Heartbeat, Image, InvalidConfig, Registration, ResourceType,
+    served_features,
 };
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -131,7 +131,7 @@ impl NodeContext {
             incarnation_id: self.runtime.random_uuid(),
             previous_broker_epoch: -1,
             endpoints: vec![endpoint("PLAINTEXT", 9092)],
-            features: vec![FeatureRange { name: METADATA_VERSION.into(), min: 7, max: 30 }],
+            features: served_features(),
             rack: None,
             log_dirs: vec![Uuid::from_u128(7 << 100)],
             beside_controller: true,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::{Disk, Fault, FaultyFs, Fs, Operation, RealFs};
-use barnabas_metadata::{Image, first_batch, snapshot};
+use barnabas_metadata::{ConfigResource, Image, first_batch, snapshot};
 use barnabas_protocol::records::metadata::{ConfigRecord, MetadataRecord};
 use barnabas_raft::{Config, Endpoint, ReplicaKey, SnapshotId, VoterSet};
 use barnabas_records::control::ControlRecord;
@@ -14,6 +14,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp, Uuid};
 
 use super::snapshots::{self, ReadSnapshotError};
 use super::*;
+use crate::config::{Layers, Rules, Settings};
 
 mod quorum;
 mod recordings;
@@ -109,15 +110,19 @@ fn a_formatted_directory_is_led_at_once_and_found_again_after_a_stop() {
     let (mut driver, image) = context.start();
     assert_eq!((driver.lead(), driver.high_watermark()), (Some(LeaderEpoch(1)), Offset(3)));
     assert_eq!(image, Image::default());
-    let records = first_batch(read_bootstrap(context.disk.fs(), context.directory.path()).unwrap());
-    assert_eq!(driver.append(&records, 30, NOW).unwrap(), Offset(6));
+    let bootstrap = read_bootstrap(context.disk.fs(), context.directory.path()).unwrap();
+    let (nothing, defaults) = (Image::default(), Settings::default());
+    let rules = Rules { layers: Layers::of(&nothing, BrokerId(1), &defaults) };
+    let records = first_batch(bootstrap, &rules);
+    assert_eq!(driver.append(&records, 30, NOW).unwrap(), Offset(8));
     assert_eq!(driver.high_watermark(), Offset(3), "nothing is committed before it is synced");
-    assert_eq!(driver.sync(NOW).unwrap(), Offset(6));
+    assert_eq!(driver.sync(NOW).unwrap(), Offset(8));
     driver.stop(NOW).unwrap();
     let (driver, image) = context.start();
     assert_eq!(image.features.metadata_version(), 30);
     assert_eq!(driver.lead(), Some(LeaderEpoch(2)));
-    assert_eq!(driver.high_watermark(), Offset(7), "a second epoch begins with LeaderChange alone");
+    assert_eq!(image.configs.value(&ConfigResource::broker(""), "min.insync.replicas"), Some("1"));
+    assert_eq!(driver.high_watermark(), Offset(9), "a second epoch begins with LeaderChange alone");
 }
 
 #[test]

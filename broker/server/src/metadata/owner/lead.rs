@@ -25,7 +25,7 @@ impl Owner {
         }
         if self.committed.visible().features.metadata_version() == 0 {
             let bootstrap = raft::read_bootstrap(self.quorum.disk().fs(), &self.metadata_log_dir)?;
-            self.append(first_batch(bootstrap), None)?;
+            self.append(first_batch(bootstrap, &*self.rules), None)?;
         }
         let own = self.quorum.node().key().id;
         self.active.send_modify(|active| active.id = Some(own));

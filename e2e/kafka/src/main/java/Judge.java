@@ -37,6 +37,7 @@ public final class Judge {
         Map.entry("delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
         Map.entry("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
         Map.entry("cluster", "org.apache.kafka.tools.ClusterTool"),
+        Map.entry("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
         Map.entry("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
         Map.entry("features", "org.apache.kafka.tools.FeatureCommand"),
         Map.entry("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
