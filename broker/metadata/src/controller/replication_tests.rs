@@ -541,6 +541,30 @@ fn leadership_goes_back_some_time_after_it_could_and_a_thousand_partitions_at_a_
 }
 
 #[test]
+fn leadership_goes_back_however_few_partitions_have_moved_and_not_where_that_is_switched_off() {
+    for interval in [Some(BALANCE_INTERVAL), None] {
+        let mut context = ControllerContext::with_brokers(2);
+        context.balance_interval = interval;
+        let assignments: Vec<(i32, &[i32])> = (0..100).map(|id| (id, [1, 2].as_slice())).collect();
+        create(&mut context, vec![assigned("a", &assignments)]);
+        let key = context.key("a", 50);
+        let (topic_id, partition_id) = (key.topic_id, key.partition);
+        let away = PartitionChangeRecord { topic_id, partition_id, leader: 2, ..Default::default() };
+        context.apply(&[away.into()]);
+        assert_eq!(elect_periodically(&mut context), (None, 0));
+        let deadline = interval.map(|interval| context.now + interval);
+        assert_eq!(context.controller.election_deadline(), deadline, "one of a hundred");
+        context.now += BALANCE_INTERVAL;
+        let (elected, leader) = match interval {
+            Some(_) => ((Some(PeriodicElection::Preferred), 1), 1),
+            None => ((None, 0), 2),
+        };
+        assert_eq!(elect_periodically(&mut context), elected);
+        assert_eq!(standing(&context, "a", 50).0, leader, "{interval:?}");
+    }
+}
+
+#[test]
 fn partitions_without_a_leader_are_looked_at_again_and_led_at_a_price_where_that_is_allowed() {
     let mut context = ControllerContext::with_brokers(3);
     create(&mut context, vec![assigned("a", &[(0, &[1, 2])]), assigned("b", &[(0, &[1, 2])])]);

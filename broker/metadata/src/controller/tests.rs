@@ -57,6 +57,7 @@ pub(super) struct ControllerContext {
     next_offset: i64,
     random: u128,
     pub(super) now: Duration,
+    pub(super) balance_interval: Option<Duration>,
     rules: Rules,
     /// Who reads the same records.
     reader: Image,
@@ -74,6 +75,7 @@ impl ControllerContext {
             next_offset: 3,
             random: 1,
             now: Duration::ZERO,
+            balance_interval: Some(BALANCE_INTERVAL),
             rules: Rules::default(),
             reader: Image::default(),
         };
@@ -104,7 +106,7 @@ impl ControllerContext {
             next_offset: Offset(self.next_offset),
             now: self.now,
             broker_session_timeout: SESSION,
-            leader_imbalance_check_interval: Some(BALANCE_INTERVAL),
+            leader_imbalance_check_interval: self.balance_interval,
             unclean_leader_election_interval: UNCLEAN_INTERVAL,
         };
         decision(&mut self.controller, &mut context)

@@ -245,6 +245,17 @@ mod tests {
     use super::*;
     use crate::testing::booted;
 
+    #[test]
+    fn leadership_goes_back_after_the_interval_that_is_configured_unless_it_is_switched_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let interval =
+            |lines| controller_settings(&booted(directory.path(), lines).config).leader_imbalance_check_interval;
+        assert_eq!(interval(""), Some(Duration::from_secs(300)));
+        assert_eq!(interval("leader.imbalance.check.interval.seconds=7\n"), Some(Duration::from_secs(7)));
+        let off = "auto.leader.rebalance.enable=false\nleader.imbalance.check.interval.seconds=7\n";
+        assert_eq!(interval(off), None);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_directory_that_another_process_holds_is_waited_for_until_it_is_free() {
         let directory = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1"), ReadOnly, AtLeast(1), Public, "No effect: replicas are not moved between the directories of a broker."),
     key("authorizer.class.name", String, Some(""), ReadOnly, Anything, Public, ""),
     key("auto.create.topics.enable", Boolean, Some("true"), ReadOnly, Anything, Public, "Whether a client that asks for an unknown topic gets it created."),
-    key("auto.leader.rebalance.enable", Boolean, Some("true"), ReadOnly, Anything, Public, "Whether leadership goes back to the first replica of a partition by itself."),
+    key("auto.leader.rebalance.enable", Boolean, Some("true"), ReadOnly, Anything, Public, "Whether leadership goes back to the first replica of a partition by itself, however few partitions have moved."),
     key("background.threads", Int, Some("10"), ClusterWide, AtLeast(1), Public, ""),
     key("barnabas.admin.listener", String, Some("0.0.0.0:9644"), ReadOnly, Anything, Own, "Address and port of metrics and probes; empty for none."),
     key("barnabas.durability", String, Some("fsync"), ClusterWide, OneOf(&["fsync", "replicated"]), Own, "When a record counts as kept: fsync once it is synced to disk, replicated once it is written on every in-sync replica."),

@@ -62,6 +62,7 @@ const ROWS: &[Removed] = &[
     gone("delegation.token.master.key", "4.0", "delegation.token.secret.key"),
     gone("group.coordinator.new.enable", "4.0", "nothing: it is always on"),
     gone("inter.broker.protocol.version", "4.0", "the feature metadata.version"),
+    gone("leader.imbalance.per.broker.percentage", "4.0", "nothing: leadership goes back however few partitions have moved"),
     gone("log.message.downconversion.enable", "4.0", "nothing: old formats are not served"),
     gone("log.message.format.version", "4.0", "nothing: there is one format"),
     gone("log.message.timestamp.difference.max.ms", "4.0", "log.message.timestamp.before.max.ms and .after.max.ms"),
