@@ -56,7 +56,9 @@ pub use producer_ids::{AllocateProducerIdsError, PRODUCER_ID_BLOCK, ProducerIdBl
 pub use registration::{
     BrokerNotRegistered, ControllerRegistrationUnsupported, Registered, Registration, RegistrationError,
 };
-pub use stop_permit::{HinderingPartition, Hindrance, MAX_NAMED_PARTITIONS, STOP_PERMIT, StopDecision, StopRefusal};
+pub use stop_permit::{
+    HinderingPartition, Hindrance, MAX_NAMED_PARTITIONS, PermitsBefore, STOP_PERMIT, StopDecision, StopRefusal,
+};
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -144,11 +146,13 @@ impl Controller {
         Self { head, index, ..Self::default() }
     }
 
-    /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of.
-    pub fn activate(&mut self, now: Duration) {
+    /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of. `before` is what this node knows of the
+    /// permits that others have given.
+    pub fn activate(&mut self, now: Duration, before: &PermitsBefore) {
         self.periodic = PeriodicElections::begin(now);
         // A cluster whose log is empty had no controller that could have given one.
-        self.permits = StopPermits::begin(now, self.head.features.metadata_version() == 0);
+        let is_first = self.head.features.metadata_version() == 0;
+        self.permits = if is_first { StopPermits::default() } else { StopPermits::after(before) };
         self.sessions = Sessions::default();
         for broker in self.head.brokers.iter().filter(|broker| !broker.fenced) {
             self.sessions.touch(broker.id, broker.epoch, now, None);

@@ -26,4 +26,4 @@ pub use image::*;
 pub use lagging::{LaggingReplica, lagging_replicas};
 pub use record_version::{MAX_METADATA_VERSION, MIN_METADATA_VERSION, fit, record_version};
 pub use release::{metadata_version_name, metadata_version_names, metadata_version_of_release};
-pub use replay::{History, ReplayError};
+pub use replay::{History, NotedPermit, ReplayError};

@@ -10,6 +10,7 @@ mod topics;
 
 pub(crate) use topics::{LEADER_UNCHANGED, changed};
 
+use barnabas_protocol::own_tags;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, ProducerId, TopicIdPartition, Uuid};
 
@@ -148,18 +149,52 @@ impl Image {
     }
 }
 
-/// An image that heeds metadata transactions: what is inside an open one is not visible, and an abort undoes it.
+/// An image that heeds metadata transactions: what is inside an open one is not visible, and an abort undoes it. It also knows who was given
+/// the permit to stop, as far as the records that it was told say so: that is in no image and no snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     image: Image,
     before_transaction: Option<Image>,
+    permit: Option<NotedPermit>,
+}
+
+/// What the log says last of the permit to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedPermit {
+    /// Who holds it, -1 for nobody.
+    pub broker: BrokerId,
+    /// As which registration.
+    pub broker_epoch: i64,
+    /// How many records have said something of it: who asks can see that something was said.
+    pub number: u64,
 }
 
 impl History {
     /// Continues from `image`, outside of any transaction.
     #[must_use]
     pub const fn new(image: Image) -> Self {
-        Self { image, before_transaction: None }
+        Self { image, before_transaction: None, permit: None }
+    }
+
+    /// Goes on from `image`, which is what `records` have made of the image that was visible.
+    pub fn go_on(&mut self, image: Image, records: &[MetadataRecord<'_>]) {
+        records.iter().for_each(|record| self.note(record));
+        (self.image, self.before_transaction) = (image, None);
+    }
+
+    /// What the records say last of the permit to stop; None where none of those that were told since the beginning says anything.
+    #[must_use]
+    pub const fn permit(&self) -> Option<NotedPermit> {
+        self.permit
+    }
+
+    fn note(&mut self, record: &MetadataRecord<'_>) {
+        if let MetadataRecord::NoOp(record) = record
+            && let Some((broker, broker_epoch)) = own_tags::read_stop_permit(&record.unknown_tags)
+        {
+            let number = self.permit.map_or(0, |permit| permit.number) + 1;
+            self.permit = Some(NotedPermit { broker: BrokerId(broker), broker_epoch, number });
+        }
     }
 
     /// The image without what an open transaction has changed so far.
@@ -179,6 +214,7 @@ impl History {
     /// # Errors
     /// As [`Image::replay`], and for transaction marks out of order.
     pub fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+        self.note(record);
         match record {
             MetadataRecord::BeginTransaction(_) if self.in_transaction() => Err(ReplayError::NestedTransaction),
             MetadataRecord::BeginTransaction(_) => {

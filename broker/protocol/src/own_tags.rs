@@ -24,6 +24,24 @@ const TAKES_PULSES: u32 = 10_006;
 /// In a BrokerHeartbeatRequest, empty: such a heartbeat. It is answered at once and decided on by nobody.
 const PULSE: u32 = 10_007;
 
+/// In a NoOpRecord of the metadata log, an INT32 and an INT64: the broker, of this epoch, that holds the permit to stop; -1 and -1 where the
+/// one that held it has given it back.
+const STOP_PERMIT: u32 = 10_008;
+
+/// The tags of a NoOpRecord that says who holds the permit to stop.
+#[must_use]
+pub fn stop_permit(broker: i32, broker_epoch: i64) -> UnknownTags<'static> {
+    UnknownTags::single(STOP_PERMIT, &[broker.to_be_bytes().as_slice(), broker_epoch.to_be_bytes().as_slice()].concat())
+}
+
+/// Who a NoOpRecord says that holds the permit to stop; None where it does not say, or not in the form that it has here.
+#[must_use]
+pub fn read_stop_permit(tags: &UnknownTags<'_>) -> Option<(i32, i64)> {
+    let (_, value) = tags.iter().find(|(tag, _)| *tag == STOP_PERMIT)?;
+    let (broker, epoch) = value.split_first_chunk::<4>()?;
+    Some((i32::from_be_bytes(*broker), i64::from_be_bytes(<[u8; 8]>::try_from(epoch).ok()?)))
+}
+
 /// The tags of the ApiVersionsResponse of a controller's listener, which gives ids, and may take pulses.
 #[must_use]
 pub fn of_controller(takes_pulses: bool) -> UnknownTags<'static> {
@@ -122,6 +140,18 @@ mod tests {
             Segment::File(_) => panic!("no file in an answer"),
         });
         bytes.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn a_record_says_who_holds_the_permit_to_stop_and_one_that_is_cut_says_nothing() {
+        let tags = stop_permit(7, 1 << 40);
+        assert_eq!(read_stop_permit(&tags), Some((7, 1 << 40)));
+        assert_eq!(read_stop_permit(&stop_permit(-1, -1)), Some((-1, -1)));
+        for wrong in
+            [UnknownTags::default(), UnknownTags::single(STOP_PERMIT, &[0; 11]), UnknownTags::single(1, &[0; 12])]
+        {
+            assert_eq!(read_stop_permit(&wrong), None);
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::Disk;
-use barnabas_metadata::{Controller, History, MAX_METADATA_VERSION, bootstrap_records, first_batch, snapshot};
+use barnabas_metadata::{
+    Controller, History, MAX_METADATA_VERSION, PermitsBefore, bootstrap_records, first_batch, snapshot,
+};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{
     Config, ErrorCode, FetchContent, HaltReason, KRaftVersionRange, Request, RequestFailure, RequestId, Response,
@@ -510,7 +512,8 @@ impl Process {
 
     fn lead(&mut self, epoch: LeaderEpoch, now: Now) -> Result<(), Failed> {
         let mut controller = Controller::new(self.committed.visible().clone());
-        controller.activate(now.monotonic);
+        // Nobody asks for a permit to stop here.
+        controller.activate(now.monotonic, &PermitsBefore::since(now.monotonic));
         self.controller = Some((epoch, controller));
         if self.committed.in_transaction() {
             self.append(vec![MetadataRecord::AbortTransaction(Default::default())], epoch, None, now)?;

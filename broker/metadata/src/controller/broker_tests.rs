@@ -232,7 +232,7 @@ fn a_new_controller_gives_everybody_a_whole_session() {
     context.now += SESSION * 5;
     let now = context.now;
     context.controller = Controller::new(context.controller.head().clone());
-    context.controller.activate(now);
+    context.controller.activate(now, &PermitsBefore::since(now));
     let mut silent_for = Duration::ZERO;
     loop {
         let outcome = context.decide(|controller, context| controller.fence_silent(context));

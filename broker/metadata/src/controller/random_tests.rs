@@ -84,7 +84,7 @@ fn led_by(image: &Image, broker: i32) -> usize {
 /// Another controller goes on with what is committed.
 fn take_over(context: &mut ControllerContext) {
     context.controller = Controller::new(context.controller.head().clone());
-    context.controller.activate(context.now);
+    context.controller.activate(context.now, &PermitsBefore::since(context.now));
 }
 
 /// Any partition there is.

@@ -416,7 +416,7 @@ fn a_fencing_that_is_cut_off_anywhere_is_finished_by_the_next_controller() {
         let mut context = context();
         context.apply(&records[..cut]);
         context.controller = Controller::new(context.controller.head().clone());
-        context.controller.activate(context.now);
+        context.controller.activate(context.now, &PermitsBefore::since(context.now));
         let rest = fence(&mut context);
         context.apply(&rest);
         assert_eq!(context.controller.head(), whole.controller.head(), "cut off after {cut}");
@@ -436,7 +436,7 @@ fn a_controller_that_takes_over_elects_what_the_one_before_left_without_a_leader
     context.apply(&records[..1]);
     assert_eq!(standing(&context, "a", 0).0, -1);
     context.controller = Controller::new(context.controller.head().clone());
-    context.controller.activate(context.now);
+    context.controller.activate(context.now, &PermitsBefore::since(context.now));
     assert_eq!(context.controller.election_deadline(), Some(context.now));
     assert_eq!(elect_periodically(&mut context), (Some(PeriodicElection::Leaderless), 1));
     assert_eq!(standing(&context, "a", 0), (1, 2, vec![1]));

@@ -1,14 +1,16 @@
 //! Whether a broker may stop now: what stopping it would take from its partitions, and the permit that one broker of the cluster holds at a
-//! time. The permit is soft, and ends by itself; it moves no leader and fences nobody, which the broker asks for when it stops.
+//! time. The permit is in no image, and ends by itself; a record that changes nothing tells the next controller of it. It moves no leader and
+//! fences nobody, which the broker asks for when it stops.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_protocol::records::metadata::NoOpRecord;
+use barnabas_protocol::own_tags;
+use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
 use barnabas_types::{BrokerId, Offset, Uuid};
 
 use super::{Context, Controller, Outcome, StaleBrokerEpoch};
-use crate::Partition;
+use crate::{NotedPermit, Partition};
 
 /// For how long a permit is good. Until then the broker has to have begun its controlled shutdown, which everybody sees.
 pub const STOP_PERMIT: Duration = Duration::from_secs(30);
@@ -43,7 +45,7 @@ pub struct HinderingPartition {
 /// Why a broker may not stop now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopRefusal {
-    /// The controller before this one may have given a permit that is good for this long yet.
+    /// A permit may be good for this long yet of which this controller has not read: its log began with a snapshot a moment ago.
     MayBeHeld {
         /// For how long.
         for_another: Duration,
@@ -89,16 +91,49 @@ pub(super) struct StopPermits {
     not_before: Duration,
 }
 
-impl StopPermits {
-    /// Those of a controller that takes over at `now`; `is_first` where there never was another.
-    pub(super) fn begin(now: Duration, is_first: bool) -> Self {
-        Self { given: None, not_before: if is_first { now } else { now + STOP_PERMIT } }
+/// What a node that follows the log knows of the permits that controllers give, so that it need not wait when it becomes one: each was in the
+/// log before its broker heard of it. A permit that it has read ends no later than [`STOP_PERMIT`] after that; one that was before all that
+/// it has read, no later than that after it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PermitsBefore {
+    since: Duration,
+    last: Option<(NotedPermit, Duration)>,
+}
+
+impl PermitsBefore {
+    /// Of a node that reads everything that is committed from `now` on, what was before as a whole.
+    #[must_use]
+    pub const fn since(now: Duration) -> Self {
+        Self { since: now, last: None }
+    }
+
+    /// `noted` is what the log said last by `now`.
+    pub fn read(&mut self, noted: Option<NotedPermit>, now: Duration) {
+        if noted != self.last.map(|(permit, _)| permit) {
+            self.last = noted.map(|permit| (permit, now));
+        }
     }
 }
 
+impl StopPermits {
+    /// Those of a controller that takes over.
+    pub(super) fn after(before: &PermitsBefore) -> Self {
+        let given = before.last.map(|(NotedPermit { broker, broker_epoch: epoch, .. }, read)| {
+            let until = read.saturating_add(STOP_PERMIT);
+            Permit { broker, epoch, until }
+        });
+        Self { given, not_before: before.since.saturating_add(STOP_PERMIT) }
+    }
+}
+
+/// The record that tells the next controller who holds the permit, -1 for nobody.
+fn told(broker: BrokerId, epoch: i64) -> MetadataRecord<'static> {
+    NoOpRecord { unknown_tags: own_tags::stop_permit(broker.0, epoch) }.into()
+}
+
 impl Controller {
-    /// Gives `broker` the permit to stop, or again to who has it. The response of one that is given leaves once a record is committed after
-    /// it was decided: a controller that has lost its quorum without knowing gives none.
+    /// Gives `broker` the permit to stop, or again to who has it. The response of one that is given leaves once the record that says so is
+    /// committed: a controller that has lost its quorum without knowing gives none, and the next one knows of it.
     ///
     /// # Errors
     /// The registration is not current.
@@ -111,17 +146,17 @@ impl Controller {
         self.registered(broker, broker_epoch).ok_or(StaleBrokerEpoch { broker, epoch: broker_epoch })?;
         let shares = self.shares_partitions(broker);
         let permit = if shares { self.may_stop(context, broker) } else { Ok(STOP_PERMIT) };
-        match permit {
+        let records = match permit {
             // Nobody has to wait for it, nor it for anybody.
-            Ok(_) if !shares => {}
+            Ok(_) if !shares => vec![NoOpRecord::default().into()],
             Ok(_) => {
                 let until = context.now + STOP_PERMIT;
                 self.permits.given = Some(Permit { broker, epoch: broker_epoch, until });
+                vec![told(broker, broker_epoch)]
             }
             // It had asked before, and things have changed since.
             Err(_) => self.release(broker),
-        }
-        let records = if permit.is_ok() { vec![NoOpRecord::default().into()] } else { Vec::new() };
+        };
         Ok(Outcome { records, response: StopDecision { metadata_end: context.next_offset, permit } })
     }
 
@@ -136,8 +171,7 @@ impl Controller {
         broker_epoch: i64,
     ) -> Result<Outcome<Offset>, StaleBrokerEpoch> {
         self.registered(broker, broker_epoch).ok_or(StaleBrokerEpoch { broker, epoch: broker_epoch })?;
-        self.release(broker);
-        Ok(Outcome { records: Vec::new(), response: context.next_offset })
+        Ok(Outcome { records: self.release(broker), response: context.next_offset })
     }
 
     /// Where the metadata ends now: nothing that was decided before lies behind it. As with a permit, only a controller that has its
@@ -175,8 +209,10 @@ impl Controller {
         self.registered(permit.broker, permit.epoch).is_some_and(|broker| !broker.fenced)
     }
 
-    fn release(&mut self, broker: BrokerId) {
-        self.permits.given = self.permits.given.filter(|permit| permit.broker != broker);
+    /// The records that say so, if it had one.
+    fn release(&mut self, broker: BrokerId) -> Vec<MetadataRecord<'static>> {
+        let released = self.permits.given.take_if(|permit| permit.broker == broker);
+        released.map(|_| told(BrokerId::NONE, -1)).into_iter().collect()
     }
 
     /// The partitions that keep `broker` from stopping: the first of them, and how many there are.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::Disk;
-use barnabas_metadata::{ConfigRules, Controller, History};
+use barnabas_metadata::{ConfigRules, Controller, History, PermitsBefore};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{LeaderEpoch, Offset};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -57,6 +57,8 @@ pub(super) struct Owner {
     peers: Peers,
     leading: Option<Leading>,
     committed: History,
+    /// What `committed` says of permits to stop, and since when this node knows.
+    permits: PermitsBefore,
     /// What `committed` ends at.
     applied: Offset,
     /// True when `committed` has changed and nobody was told.
@@ -109,6 +111,7 @@ impl Owner {
             peers: Peers::new(&quorum.replica),
             leading: None,
             committed,
+            permits: PermitsBefore::since(now.monotonic),
             applied,
             unpublished: true,
             uncommitted: VecDeque::new(),
@@ -277,6 +280,8 @@ impl Owner {
             Outgoing::LeadershipLost(_) => self.leadership_lost(),
             Outgoing::Reset(id) => {
                 self.committed = self.quorum.read_snapshot(id)?;
+                // What was given before is not in it.
+                self.permits = PermitsBefore::since(self.runtime.now().monotonic);
                 self.applied = id.end_offset;
                 self.unpublished = true;
             }
@@ -289,6 +294,7 @@ impl Owner {
     fn committed_up_to(&mut self, high_watermark: Offset) -> Result<(), Fatal> {
         if self.leading.is_none() && self.applied < high_watermark {
             self.quorum.replay(self.applied, high_watermark, &mut self.committed)?;
+            self.permits.read(self.committed.permit(), self.runtime.now().monotonic);
             self.applied = high_watermark;
             self.unpublished = true;
         }

@@ -91,7 +91,7 @@ pub fn reason_to_stay(answer: &StopAnswer<'_>) -> Option<String> {
             ))
         }
         StopOutcome::MayBeHeld => Some(format!(
-            "the controller is a new one, and the one before may have let another broker go: it gives permits in {seconds} s"
+            "the controller has read the log for a moment only, and one before may have let another broker go: it gives permits in {seconds} s"
         )),
         StopOutcome::Unknown => {
             Some("the active controller refuses for a reason that this release does not know".to_owned())

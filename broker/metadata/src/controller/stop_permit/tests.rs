@@ -3,6 +3,7 @@
 use barnabas_protocol::messages::create_topics::CreatableTopic;
 
 use super::*;
+use crate::History;
 use crate::controller::caught_up::{CatchingUp, catching_up};
 use crate::controller::heartbeat::Heartbeat;
 use crate::controller::tests::{ControllerContext, assigned, heartbeat};
@@ -26,7 +27,7 @@ fn ask(context: &mut ControllerContext, broker: i32) -> Result<Duration, StopRef
     let outcome = context.decide(|controller, context| controller.permit_stop(context, BrokerId(broker), epoch));
     let Outcome { records, response } = outcome.unwrap();
     assert_eq!(response.metadata_end.0, context.next_offset());
-    assert_eq!(records.len(), usize::from(response.permit.is_ok()), "what is given has to be committed first");
+    assert!(records.len() == 1 || response.permit.is_err(), "what is given has to be committed first");
     context.apply(&records);
     response.permit
 }
@@ -109,7 +110,7 @@ fn a_broker_that_shares_nothing_waits_for_nobody_and_nobody_for_it() {
     let held = Err(StopRefusal::Held { by: BrokerId(1), for_another: STOP_PERMIT });
     assert_eq!(ask(&mut context, 2), held, "the permit is still the first one's");
     let now = context.now;
-    context.controller.activate(now);
+    context.controller.activate(now, &PermitsBefore::since(now));
     assert_eq!(ask(&mut context, 3), Ok(STOP_PERMIT), "whatever the controller before has said");
 }
 
@@ -134,21 +135,112 @@ fn a_refusal_names_some_partitions_and_counts_all() {
     assert_eq!(*named[0].isr, [BrokerId(1), BrokerId(3)]);
 }
 
+/// A node that follows the log of a cluster, and may be its next controller.
+struct Follower {
+    history: History,
+    before: PermitsBefore,
+}
+
+impl Follower {
+    /// It has read everything until now as a whole.
+    fn of(context: &ControllerContext) -> Self {
+        let history = History::new(context.controller.head().clone());
+        Self { history, before: PermitsBefore::since(context.now) }
+    }
+
+    /// `records` are committed: the controller has decided on them before, and hears so.
+    fn read(&mut self, context: &mut ControllerContext, records: &[MetadataRecord<'static>]) {
+        context.apply(records);
+        records.iter().for_each(|record| self.history.replay(record).unwrap());
+        self.before.read(self.history.permit(), context.now);
+    }
+
+    fn asks(&mut self, context: &mut ControllerContext, broker: i32) -> Result<Duration, StopRefusal> {
+        let epoch = context.epoch(broker);
+        let outcome = context.decide(|controller, context| controller.permit_stop(context, BrokerId(broker), epoch));
+        let Outcome { records, response } = outcome.unwrap();
+        self.read(context, &records);
+        response.permit
+    }
+
+    fn takes_over(&self, context: &mut ControllerContext) {
+        let now = context.now;
+        context.controller.activate(now, &self.before);
+    }
+}
+
 #[test]
-fn a_new_controller_waits_until_no_permit_of_the_one_before_can_be_good() {
+fn a_new_controller_knows_who_was_permitted_to_stop_and_lets_the_next_go_as_soon_as_that_one_has() {
+    let mut context = three();
+    context.inherit("min.insync.replicas", "1");
+    let mut follower = Follower::of(&context);
+    context.now += Duration::from_secs(100);
+    assert_eq!(follower.asks(&mut context, 1), Ok(STOP_PERMIT));
+    context.now += Duration::from_secs(10);
+    follower.takes_over(&mut context);
+    let held = Err(StopRefusal::Held { by: BrokerId(1), for_another: Duration::from_secs(20) });
+    assert_eq!(ask(&mut context, 2), held);
+    // It was the controller, and has stopped.
+    context.fence(1);
+    assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT));
+}
+
+#[test]
+fn a_permit_that_was_given_back_or_is_long_over_holds_up_no_new_controller() {
+    let mut context = three();
+    let mut follower = Follower::of(&context);
+    context.now += Duration::from_secs(100);
+    assert_eq!(follower.asks(&mut context, 1), Ok(STOP_PERMIT));
+    let epoch = context.epoch(1);
+    let back = context.decide(|controller, context| controller.release_stop_permit(context, BrokerId(1), epoch));
+    follower.read(&mut context, &back.unwrap().records);
+    follower.takes_over(&mut context);
+    assert_eq!(follower.asks(&mut context, 2), Ok(STOP_PERMIT));
+
+    context.now += STOP_PERMIT;
+    follower.takes_over(&mut context);
+    assert_eq!(follower.asks(&mut context, 3), Ok(STOP_PERMIT), "2 may have stopped, and has not");
+    // Asked for again it is good for longer, which is another record.
+    context.now += Duration::from_secs(20);
+    assert_eq!(follower.asks(&mut context, 3), Ok(STOP_PERMIT));
+    context.now += Duration::from_secs(20);
+    follower.takes_over(&mut context);
+    let held = Err(StopRefusal::Held { by: BrokerId(3), for_another: Duration::from_secs(10) });
+    assert_eq!(follower.asks(&mut context, 1), held);
+}
+
+#[test]
+fn a_new_controller_that_has_read_too_little_waits_until_no_permit_before_that_can_be_good() {
     let mut context = three();
     assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
-    let now = context.now;
-    context.controller.activate(now);
-    context.now += Duration::from_secs(29);
-    let refused = Err(StopRefusal::MayBeHeld { for_another: Duration::from_secs(1) });
+    // It began with a snapshot, in which no permit stands.
+    let follower = Follower::of(&context);
+    context.now += Duration::from_secs(9);
+    follower.takes_over(&mut context);
+    let refused = Err(StopRefusal::MayBeHeld { for_another: Duration::from_secs(21) });
     assert_eq!(ask(&mut context, 2), refused);
-    context.now += Duration::from_secs(1);
+    context.now += Duration::from_secs(21);
     assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT));
     // The first of a cluster has nobody before it.
     let mut first = Controller::default();
-    first.activate(Duration::from_secs(7));
-    assert_eq!(first.permits.not_before, Duration::from_secs(7));
+    first.activate(Duration::from_secs(7), &PermitsBefore::since(Duration::from_secs(7)));
+    assert_eq!(first.permits.not_before, Duration::ZERO);
+}
+
+#[test]
+fn what_a_controller_commits_itself_it_knows_when_it_leads_again() {
+    let mut context = three();
+    let mut follower = Follower::of(&context);
+    context.now += Duration::from_secs(100);
+    let epoch = context.epoch(1);
+    let outcome = context.decide(|controller, context| controller.permit_stop(context, BrokerId(1), epoch)).unwrap();
+    context.apply(&outcome.records);
+    follower.history.go_on(context.controller.head().clone(), &outcome.records);
+    follower.before.read(follower.history.permit(), context.now);
+    follower.takes_over(&mut context);
+    let held = Err(StopRefusal::Held { by: BrokerId(1), for_another: STOP_PERMIT });
+    assert_eq!(ask(&mut context, 2), held);
+    assert_eq!(follower.history.visible(), context.controller.head());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use barnabas_metadata::{Context, Controller, History, MAX_RECORDS_PER_REQUEST, Outcome, first_batch, fit};
+use barnabas_metadata::{Context, Controller, MAX_RECORDS_PER_REQUEST, Outcome, first_batch, fit};
 use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
 use barnabas_types::{LeaderEpoch, Offset};
 
@@ -16,7 +16,7 @@ impl Owner {
     /// Begins to decide, on what is committed. Writes the first records of a new cluster, or undoes what the one before has cut in half.
     pub(super) fn lead(&mut self, epoch: LeaderEpoch) -> Result<(), Fatal> {
         let mut controller = Controller::new(self.committed.visible().clone());
-        controller.activate(self.runtime.now().monotonic);
+        controller.activate(self.runtime.now().monotonic, &self.permits);
         self.last_append = self.runtime.now().monotonic;
         self.leading = Some(Leading { epoch, controller });
         tracing::info!(epoch = epoch.0, "this node is the active controller");
@@ -171,18 +171,20 @@ impl Owner {
         let all = self.uncommitted.back().is_none_or(|last| last.end <= high_watermark);
         // What was decided is what is committed then; replayed again it would be the same a second time in memory.
         let same = all && !self.committed.in_transaction();
-        let mut answers = Vec::new();
+        let (mut answers, mut records) = (Vec::new(), Vec::new());
         let (mut ended, mut any) = (self.applied, false);
         while let Some(done) = self.uncommitted.pop_front_if(|next| next.end <= high_watermark) {
-            for record in done.records.iter().filter(|_| !same) {
-                self.committed.replay(record)?;
+            match same {
+                true => records.extend(done.records),
+                false => done.records.iter().try_for_each(|record| self.committed.replay(record))?,
             }
             (ended, any) = (ended.max(done.end), true);
             answers.extend(done.completion.map(|completion| (completion, done.end)));
         }
         if let Some(leading) = self.leading.as_ref().filter(|_| same && any) {
-            self.committed = History::new(leading.controller.head().clone());
+            self.committed.go_on(leading.controller.head().clone(), &records);
         }
+        self.permits.read(self.committed.permit(), self.runtime.now().monotonic);
         let applied = if all { high_watermark.max(ended) } else { ended };
         self.unpublished |= applied > self.applied;
         self.applied = applied;
