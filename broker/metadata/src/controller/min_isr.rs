@@ -12,6 +12,8 @@ use crate::{ConfigResource, Configs, ResourceType, Topic};
 
 /// How many replicas a record needs.
 pub(super) const MIN_IN_SYNC_REPLICAS: &str = "min.insync.replicas";
+/// What it is where nothing is configured.
+const DEFAULT: &str = "1";
 
 /// A minimum that leaders and the controller would not have in common. The words are Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +40,7 @@ pub(super) fn one_min_isr(configs: &Configs, rules: &dyn ConfigRules) -> Vec<Met
     let has = |resource: &ConfigResource| configs.value(resource, MIN_IN_SYNC_REPLICAS).is_some();
     let cluster = ConfigResource::broker("");
     let configured =
-        || rules.inherited(&cluster, MIN_IN_SYNC_REPLICAS).map_or("1".to_owned(), |value| value.trim().into());
+        || rules.inherited(&cluster, MIN_IN_SYNC_REPLICAS).map_or(DEFAULT.to_owned(), |value| value.trim().into());
     let pinned = (!has(&cluster)).then(|| record(&cluster, Some(configured())));
     let of_a_broker =
         |resource: &&ConfigResource| resource.resource_type == ResourceType::Broker && !resource.name.is_empty();
@@ -53,6 +55,17 @@ pub(super) fn clear_eligible_leaders(resource: &ConfigResource) -> MetadataRecor
 }
 
 impl Controller {
+    /// What `rules`, this node's own configuration, says of the minimum, and what is in force instead; None where they agree, and where the
+    /// configuration says no more than the default.
+    #[must_use]
+    pub fn min_isr_that_does_not_count(&self, rules: &dyn ConfigRules) -> Option<(String, String)> {
+        let cluster = ConfigResource::broker("");
+        let in_force = self.head.configs.value(&cluster, MIN_IN_SYNC_REPLICAS).filter(|_| self.keeps_eligible())?;
+        let configured = rules.inherited(&cluster, MIN_IN_SYNC_REPLICAS)?;
+        let differs = !matches!(configured.trim(), value if value == DEFAULT || value == in_force.trim());
+        differs.then(|| (configured.trim().to_owned(), in_force.to_owned()))
+    }
+
     /// Refuses what would give a broker a minimum of its own.
     pub(super) fn check_min_isr(
         &self,

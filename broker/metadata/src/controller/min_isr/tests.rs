@@ -84,6 +84,21 @@ fn who_begins_to_keep_replicas_eligible_gives_all_brokers_one_minimum() {
 }
 
 #[test]
+fn a_configuration_that_says_another_minimum_than_the_cluster_has_is_told_of() {
+    let mut context = ControllerContext::with_brokers(1);
+    let told = |context: &ControllerContext, configured| {
+        context.controller.min_isr_that_does_not_count(&Configured(configured)).map(|(configured, _)| configured)
+    };
+    alter(&mut context, &ConfigResource::broker(""), ConfigOperation::Set("2")).unwrap();
+    assert_eq!(told(&context, Some("3")), None, "each broker has its own where none is kept eligible");
+    keep_eligible(&mut context);
+    assert_eq!(told(&context, Some(" 3 ")), Some("3".to_owned()));
+    for silent in [None, Some("1"), Some("2 ")] {
+        assert_eq!(told(&context, silent), None, "{silent:?}");
+    }
+}
+
+#[test]
 fn no_broker_gets_a_minimum_of_its_own_while_replicas_are_kept_eligible() {
     let mut context = ControllerContext::with_brokers(2);
     let (one, all) = (ConfigResource::broker("1"), ConfigResource::broker(""));

@@ -18,6 +18,12 @@ impl Owner {
         let mut controller = Controller::new(self.committed.visible().clone());
         controller.activate(self.runtime.now().monotonic, &self.permits);
         self.last_append = self.runtime.now().monotonic;
+        if let Some((configured, in_force)) = controller.min_isr_that_does_not_count(&*self.rules) {
+            tracing::warn!(
+                "min.insync.replicas={configured} in the configuration counts for nothing: the cluster has {in_force}, which `kafka-configs --alter \
+                 --entity-type brokers --entity-default` changes (eligible.leader.replicas.version is 1)"
+            );
+        }
         self.leading = Some(Leading { epoch, controller });
         tracing::info!(epoch = epoch.0, "this node is the active controller");
         if self.committed.in_transaction() {
