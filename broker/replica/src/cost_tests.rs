@@ -32,6 +32,10 @@ fn answer(session_id: i32, numbers: impl Iterator<Item = i32>, has_records: bool
     FetchAnswer { session_id, partitions }
 }
 
+fn follow(number: i32) -> Input {
+    Input::Follow { partition: partition(number), leader_epoch: LeaderEpoch(1), log: log(10) }
+}
+
 /// A fetcher of many partitions, whose leader has answered once.
 struct Fetching {
     fetcher: Fetcher,
@@ -44,19 +48,19 @@ impl Fetching {
         let settings = Settings::default();
         let config = Config { backoff_ms: 1000, sync_patience_ms: 20, settings };
         let mut fetching = Self { fetcher: Fetcher::new(config), number: 0, requests: Vec::new() };
-        for number in 0..PARTITIONS {
-            let (partition, leader_epoch) = (partition(number), LeaderEpoch(1));
-            fetching.handle(Input::Follow { partition, leader_epoch, log: log(10) });
-        }
-        // The first request went out with the first partition.
-        fetching.answered(answer(7, 0..1, false));
-        fetching.answered(answer(7, 1..PARTITIONS, false));
+        fetching.handle_all((0..PARTITIONS).map(follow), NOW);
+        assert_eq!(fetching.requests.len(), 1);
+        fetching.answered(answer(7, 0..PARTITIONS, false));
         fetching
     }
 
     fn handle(&mut self, input: Input) {
+        self.handle_all([input], NOW);
+    }
+
+    fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Now) {
         let mut effects = Vec::new();
-        self.fetcher.handle(input, NOW, &mut effects);
+        self.fetcher.handle_all(inputs, now, &mut effects);
         for effect in effects {
             if let Effect::Fetch { number, request } = effect {
                 self.number = number;
@@ -124,4 +128,17 @@ fn a_round_names_what_has_changed_and_nothing_else() {
         assert_eq!(request.partitions.len(), usize::try_from(changed).unwrap());
         assert!(request.forgotten.is_empty());
     }
+}
+
+#[test]
+fn however_many_partitions_come_one_after_the_other_few_requests_name_all_of_them() {
+    let mut fetching = Fetching::new();
+    let begun = fetching.requests.len();
+    // Nobody answers: the leader keeps the last request.
+    for ms in 0..1200 {
+        let now = Now { monotonic: Duration::from_millis(1000 + ms), ..NOW };
+        fetching.handle_all([follow(PARTITIONS + i32::try_from(ms).unwrap())], now);
+    }
+    let named: Vec<_> = fetching.requests[begun..].iter().map(|request| request.partitions.len()).collect();
+    assert_eq!(named, [10_001, 10_501, 11_001], "at once, and then each half a second");
 }

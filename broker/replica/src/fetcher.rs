@@ -60,6 +60,12 @@ pub struct Fetcher {
     syncing_since_ms: Millis,
     /// The request that is under way.
     outstanding: Option<u64>,
+    /// The leader may keep it waiting.
+    is_waiting: bool,
+    /// Partitions that have become ready since that request was sent, which does not name them as they are.
+    overdue: BTreeSet<TopicIdPartition>,
+    /// No request is given up before that.
+    gives_up_from_ms: Millis,
     last_number: u64,
     /// No request before that.
     not_before_ms: Millis,
@@ -81,6 +87,9 @@ impl Fetcher {
             syncing: BTreeSet::new(),
             syncing_since_ms: 0,
             outstanding: None,
+            is_waiting: false,
+            overdue: BTreeSet::new(),
+            gives_up_from_ms: 0,
             last_number: 0,
             not_before_ms: 0,
         }
@@ -106,7 +115,21 @@ impl Fetcher {
 
     /// Takes one input; pushes what is to be done, in order.
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Effect>) {
+        self.handle_all([input], now, out);
+    }
+
+    /// Takes inputs that have come together: a Fetch follows, if at all, when all of them are known. One by one, a request would go out for
+    /// the first of many partitions, and the others would wait for its answer.
+    pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Now, out: &mut Vec<Effect>) {
         let now_ms = millis(now.monotonic);
+        for input in inputs {
+            self.take(input, now_ms, out);
+        }
+        self.end_waits(now_ms);
+        self.begin_round(now_ms, out);
+    }
+
+    fn take(&mut self, input: Input, now_ms: Millis, out: &mut Vec<Effect>) {
         match input {
             Input::Follow { partition, leader_epoch, log } => {
                 self.on_follow(partition, leader_epoch, &log, now_ms, out)
@@ -126,7 +149,5 @@ impl Fetcher {
             }
             Input::Tick => {}
         }
-        self.end_waits(now_ms);
-        self.begin_round(now_ms, out);
     }
 }

@@ -28,8 +28,8 @@ pub struct FetchRequest {
     pub partitions: Vec<FetchPartition>,
     /// Partitions that the session has and shall forget.
     pub forgotten: Vec<TopicIdPartition>,
-    /// False when the leader shall answer at once, also if it has nothing to say: partitions wait to be fetched again.
-    pub may_wait: bool,
+    /// How long the leader may wait for news, at most, where `replica.fetch.wait.max.ms` says more: partitions wait to be fetched again.
+    pub may_wait_ms: u64,
 }
 
 /// Why a partition is fetched no more before the metadata says something new.
@@ -106,8 +106,8 @@ pub enum Effect {
         /// The epoch in which it is followed.
         leader_epoch: LeaderEpoch,
     },
-    /// Nothing is fetched from this peer any more, which may be gone for good, without a word: give up the connection, and the request that is
-    /// under way. What would come of it is not handed in.
+    /// Give up the connection, and the request that is under way; what would come of it is not handed in. Either nothing is fetched from this
+    /// peer any more, which may be gone for good, without a word, or another request follows that is not to wait for that one.
     HangUp,
     /// For the log and the metrics: the partition is fetched no more before the metadata says something new.
     SetAside {

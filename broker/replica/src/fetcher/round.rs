@@ -11,16 +11,23 @@ use crate::Durability;
 use crate::bug::Bug;
 use crate::time::{Millis, millis};
 
+/// The leader may wait at least so long, where it may wait at all.
+const SHORTEST_WAIT_MS: Millis = 20;
+/// Before a request is given up, and between two: a millisecond for so many partitions, but neither less nor more than that.
+const PARTITIONS_A_MS: Millis = 20;
+const SHORTEST_PAUSE_MS: Millis = 10;
+const LONGEST_PAUSE_MS: Millis = 500;
+
 impl Fetcher {
     /// When [`Input::Tick`](super::Input::Tick) has something to do if nothing else happens before; in time of the monotonic clock.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Duration> {
         let now_ms = millis(now.monotonic);
         let delayed = self.delayed.first().map(|(until_ms, _)| *until_ms);
-        let is_idle = self.outstanding.is_none() && self.working.is_empty();
+        let is_idle = self.may_ask_from().is_some() && self.working.is_empty();
         let patience_ms = self.syncing_since_ms.saturating_add(self.config.sync_patience_ms);
         let impatient = (is_idle && !self.syncing.is_empty()).then_some(patience_ms).filter(|at_ms| *at_ms > now_ms);
-        let waits = (is_idle && self.not_before_ms > now_ms).then_some(self.not_before_ms);
+        let waits = self.may_ask_from().filter(|from_ms| is_idle && *from_ms > now_ms);
         [delayed, impatient, waits].into_iter().flatten().min().map(Duration::from_millis)
     }
 
@@ -64,10 +71,15 @@ impl Fetcher {
         }
         if self.slots.is_empty() {
             // The peer may lead again, long before a request that nobody answers is given up.
-            self.outstanding = None;
-            self.session.begin_anew();
-            out.push(Effect::HangUp);
+            self.hang_up(out);
         }
+    }
+
+    /// Gives up the request under way. Whether it has arrived is not known, so that what comes next begins another session.
+    fn hang_up(&mut self, out: &mut Vec<Effect>) {
+        self.outstanding = None;
+        self.session.begin_anew();
+        out.push(Effect::HangUp);
     }
 
     pub(super) fn on_synced(&mut self, partition: TopicIdPartition, durable_end: Offset) {
@@ -105,7 +117,8 @@ impl Fetcher {
             Phase::Syncing => _ = self.syncing.remove(&partition),
             Phase::Working => _ = self.working.remove(&partition),
             Phase::Delayed(until_ms) => _ = self.delayed.remove(&(until_ms, partition)),
-            Phase::Ready | Phase::AskingEnds | Phase::SetAside => {}
+            Phase::Ready => _ = self.overdue.remove(&partition),
+            Phase::AskingEnds | Phase::SetAside => {}
         }
         match phase {
             Phase::Syncing => {
@@ -116,7 +129,12 @@ impl Fetcher {
             }
             Phase::Working => _ = self.working.insert(partition),
             Phase::Delayed(until_ms) => _ = self.delayed.insert((until_ms, partition)),
-            Phase::Ready | Phase::AskingEnds | Phase::SetAside => {}
+            Phase::Ready => {
+                if self.outstanding.is_some() {
+                    self.overdue.insert(partition);
+                }
+            }
+            Phase::AskingEnds | Phase::SetAside => {}
         }
         self.list(partition);
     }
@@ -138,6 +156,28 @@ impl Fetcher {
             // Where it is gone, its wait went with it.
             self.delayed.remove(&(until_ms, partition));
             self.set_phase(partition, Phase::Ready, now_ms);
+            // The request under way does not wait for much longer than this one did.
+            self.overdue.remove(&partition);
+        }
+    }
+
+    /// From when on the next Fetch may be sent; none while the answer to the last one is awaited. That is not awaited where the leader may keep
+    /// it for long and has nothing for a partition that is followed only now, which would wait as long: after a leader has failed, acks=all
+    /// waits for just that partition. Giving it up costs a connection and the naming of every partition, hence not all the time.
+    fn may_ask_from(&self) -> Option<Millis> {
+        match self.outstanding {
+            None => Some(self.not_before_ms),
+            Some(_) => (self.is_waiting && !self.overdue.is_empty()).then_some(self.gives_up_from_ms),
+        }
+    }
+
+    /// How long the leader may wait for news: not at all while partitions wait to be fetched again, and no longer than until one is asked for
+    /// again.
+    fn may_wait_ms(&self, now_ms: Millis) -> Millis {
+        match self.delayed.first() {
+            _ if !self.syncing.is_empty() => 0,
+            Some((until_ms, _)) => until_ms.saturating_sub(now_ms).max(SHORTEST_WAIT_MS),
+            None => Millis::MAX,
         }
     }
 
@@ -145,8 +185,13 @@ impl Fetcher {
     pub(super) fn begin_round(&mut self, now_ms: Millis, out: &mut Vec<Effect>) {
         let is_impatient = now_ms >= self.syncing_since_ms.saturating_add(self.config.sync_patience_ms);
         let waits_for_syncs = !self.syncing.is_empty() && !is_impatient;
-        if self.outstanding.is_some() || !self.working.is_empty() || waits_for_syncs || now_ms < self.not_before_ms {
+        let is_early = self.may_ask_from().is_none_or(|from_ms| now_ms < from_ms);
+        if is_early || !self.working.is_empty() || waits_for_syncs {
             return;
+        }
+        if self.outstanding.is_some() {
+            self.gives_up_from_ms = now_ms.saturating_add(self.pause_ms());
+            self.hang_up(out);
         }
         let (partitions, forgotten) = match self.session.is_full() {
             true => (self.all_ready(), Vec::new()),
@@ -157,6 +202,7 @@ impl Fetcher {
         }
         self.last_number = self.last_number.wrapping_add(1);
         self.outstanding = Some(self.last_number);
+        self.overdue.clear();
         // The next round waits for them anew, or a slow sync would be a reason to ask without a pause.
         self.syncing_since_ms = now_ms;
         let request = FetchRequest {
@@ -164,9 +210,18 @@ impl Fetcher {
             session_epoch: self.session.epoch,
             partitions,
             forgotten,
-            may_wait: self.syncing.is_empty(),
+            may_wait_ms: self.may_wait_ms(now_ms),
         };
+        self.is_waiting = request.may_wait_ms > 0;
+        // It may be answered at once.
+        self.gives_up_from_ms = self.gives_up_from_ms.max(now_ms.saturating_add(SHORTEST_PAUSE_MS));
         out.push(Effect::Fetch { number: self.last_number, request });
+    }
+
+    /// How long no further request is given up: the longer, the more partitions the next one names.
+    fn pause_ms(&self) -> Millis {
+        let partitions = Millis::try_from(self.slots.len()).unwrap_or(Millis::MAX);
+        (partitions / PARTITIONS_A_MS).clamp(SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS)
     }
 
     /// A session begins: it knows nothing.

@@ -1,4 +1,4 @@
-//! Commands for one fetcher. Partitions are `a:0`; their answers `a:0=records:HW`, `a:0=news:HW:START`, `a:0=diverging:EPOCH@END,OWN@END`,
+//! Commands for one fetcher. Partitions are `a:0`, several for what comes together; their answers `a:0=records:HW`, `a:0=news:HW:START`, `a:0=diverging:EPOCH@END,OWN@END`,
 //! `a:0=error:NAME`.
 
 use std::collections::BTreeMap;
@@ -60,9 +60,9 @@ impl FetcherHarness {
         if command.name == "fetcher" {
             return vec![self.state()];
         }
-        let input = self.input(command);
+        let inputs = self.inputs(command);
         let mut effects = Vec::new();
-        self.fetcher.handle(input, now, &mut effects);
+        self.fetcher.handle_all(inputs, now, &mut effects);
         for effect in &effects {
             if let Effect::Fetch { number, .. } = effect {
                 self.number = *number;
@@ -104,14 +104,19 @@ impl FetcherHarness {
         OwnLog { epoch_end, log_end: log.log_end, high_watermark: log.high_watermark }
     }
 
-    fn input(&mut self, command: &Command<'_>) -> Input {
+    fn inputs(&mut self, command: &Command<'_>) -> Vec<Input> {
         if command.name == "tick" {
-            return Input::Tick;
+            return vec![Input::Tick];
         }
         if matches!(command.name, "answer" | "fail") {
-            return Input::Answered { number: command.number("number", self.number), answer: self.answer(command) };
+            let (number, answer) = (command.number("number", self.number), self.answer(command));
+            return vec![Input::Answered { number, answer }];
         }
-        let partition = partition(command.words[0]);
+        let partitions = command.words.iter().filter(|word| word.contains(':') && !word.contains('='));
+        partitions.map(|word| self.input(command, partition(word))).collect()
+    }
+
+    fn input(&mut self, command: &Command<'_>, partition: TopicIdPartition) -> Input {
         let log = self.log(command, partition);
         let known = self.epochs.get(&partition).copied().unwrap_or(LeaderEpoch(1));
         let leader_epoch = LeaderEpoch(command.number("epoch", known.0));

@@ -87,7 +87,11 @@ pub(super) fn fetch_effect(effect: &fetcher::Effect) -> String {
         Fetch::Fetch { number, request } => {
             let partitions: String = request.partitions.iter().map(fetched).collect();
             let forgotten: String = request.forgotten.iter().map(|gone| format!(" -{}", partition(*gone))).collect();
-            let waits = if request.may_wait { "" } else { " at once" };
+            let waits = match request.may_wait_ms {
+                0 => " at once".to_owned(),
+                u64::MAX => String::new(),
+                at_most => format!(" within {at_most}"),
+            };
             let (id, epoch) = (request.session_id, request.session_epoch);
             format!("-> Fetch #{number} session={id}/{epoch}{waits}{partitions}{forgotten}")
         }

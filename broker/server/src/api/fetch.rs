@@ -107,6 +107,9 @@ async fn read_until_enough(context: &RequestContext, request: &FetchRequest<'_>,
             continue;
         }
         let is_late = tokio::time::timeout_at(deadline, news.come()).await.is_err();
+        if news.is_ended() {
+            return;
+        }
         fetch.take_news();
         if is_late {
             read_unread(context, request, fetch);

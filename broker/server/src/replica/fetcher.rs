@@ -110,13 +110,14 @@ impl Driver {
 
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
-            for input in self.inbox.take() {
-                self.hand_in(input, &HashMap::new()).await;
+            let inputs = self.inbox.take();
+            if !inputs.is_empty() {
+                self.hand_in(inputs, &HashMap::new()).await;
             }
             match self.next(&mut stop).await {
                 Event::Stop => return,
                 Event::Filled => {}
-                Event::Tick => self.hand_in(Input::Tick, &HashMap::new()).await,
+                Event::Tick => self.hand_in(vec![Input::Tick], &HashMap::new()).await,
                 Event::Answered((number, answer)) => {
                     self.under_way = None;
                     self.answered(number, answer).await;
@@ -149,12 +150,11 @@ impl Driver {
         }
     }
 
-    /// Hands an input to the core and does what it wants; `records` are those of the answer that it is about.
-    async fn hand_in(&mut self, input: Input, records: &HashMap<TopicIdPartition, Bytes>) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
+    /// Hands inputs that have come together to the core and does what it wants; `records` are those of the answer that it is about.
+    async fn hand_in(&mut self, mut inputs: Vec<Input>, records: &HashMap<TopicIdPartition, Bytes>) {
+        while !inputs.is_empty() {
             let mut effects = Vec::new();
-            self.core.handle(input, self.node.runtime.now(), &mut effects);
+            self.core.handle_all(std::mem::take(&mut inputs), self.node.runtime.now(), &mut effects);
             for effect in effects {
                 inputs.extend(self.execute(effect, records).await);
             }
@@ -242,7 +242,7 @@ impl Driver {
                 Err(FetchFailure::NoAnswer)
             }
         };
-        self.hand_in(Input::Answered { number, answer }, &records).await;
+        self.hand_in(vec![Input::Answered { number, answer }], &records).await;
     }
 
     fn understand(
@@ -349,13 +349,14 @@ fn request(node: &Node, wanted: &fetcher::FetchRequest) -> FetchRequest<'static>
         partitions: vec![one.partition],
         ..Default::default()
     });
+    let may_wait_ms = i32::try_from(wanted.may_wait_ms).unwrap_or(i32::MAX);
     FetchRequest {
         replica_state: ReplicaState {
             replica_id: node.broker_id.0,
             replica_epoch: node.replicas.surroundings().own_epoch(),
             ..Default::default()
         },
-        max_wait_ms: if wanted.may_wait { config.fetch_wait_max_ms } else { 0 },
+        max_wait_ms: config.fetch_wait_max_ms.min(may_wait_ms),
         min_bytes: config.fetch_min_bytes,
         max_bytes: config.fetch_response_max_bytes,
         session_id: wanted.session_id,

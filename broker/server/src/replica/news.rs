@@ -26,6 +26,8 @@ pub struct News {
     noted: Mutex<Vec<Arc<Place>>>,
     woken: Notify,
     waiting: AtomicUsize,
+    /// Nobody asks for them any more.
+    is_ended: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl News {
     #[must_use]
     pub fn new(for_follower: bool) -> Arc<Self> {
         let (noted, woken, waiting) = (Mutex::default(), Notify::new(), AtomicUsize::new(0));
-        Arc::new(Self { for_follower, noted, woken, waiting })
+        Arc::new(Self { for_follower, noted, woken, waiting, is_ended: AtomicBool::new(false) })
     }
 
     /// The places of the partitions that have moved, each once. What moves from here on is noted again, so that it may be looked at now.
@@ -65,11 +67,29 @@ impl News {
         self.woken.notified().await;
     }
 
+    /// Whoever waits for them waits in vain: it is woken.
+    pub fn end(&self) {
+        self.is_ended.store(true, Ordering::SeqCst);
+        self.woken.notify_one();
+    }
+
+    /// True when the session that they are of was given up.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::SeqCst)
+    }
+
     /// Somebody waits until this is dropped.
     #[must_use]
     pub fn begin_waiting(self: &Arc<Self>) -> Waiting {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(Arc::clone(self))
+    }
+
+    /// True while somebody waits.
+    #[cfg(test)]
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     fn noted(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {

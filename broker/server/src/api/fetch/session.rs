@@ -372,6 +372,12 @@ impl FetchSessions {
         self.len() == 0
     }
 
+    /// What a session has not looked at yet.
+    #[cfg(test)]
+    pub fn news(&self, id: i32) -> Option<Arc<News>> {
+        lock(&self.slots).get(&id).map(|slot| Arc::clone(&lock(&slot.session).news))
+    }
+
     /// So many partitions are about to be read.
     pub fn visits(&self, partitions: usize) {
         self.visited.fetch_add(u64::try_from(partitions).unwrap_or(0), Ordering::Relaxed);
@@ -452,9 +458,12 @@ impl FetchSessions {
         Some((id, session))
     }
 
+    /// A Fetch of it that still waits on a connection that its client has left ends: woken later, it would tell where the client was then.
     fn close(&self, id: i32) {
         let closed = lock(&self.slots).remove(&id);
-        drop(closed);
+        if let Some(slot) = closed {
+            lock(&slot.session).news.end();
+        }
     }
 
     fn resume(

@@ -170,3 +170,40 @@ async fn a_waiting_session_is_woken_by_one_of_its_idle_partitions() {
         assert_eq!(response.responses[0].partitions[0].error_code, ErrorCode::KAFKA_STORAGE_ERROR);
     }
 }
+
+#[tokio::test]
+async fn a_fetch_that_waits_ends_with_its_session_and_tells_of_nothing_that_came_later() {
+    let mut context = SessionContext::start(2).await;
+    let (session_id, epoch) = (context.session_id, context.epoch);
+    let mut other = context.broker.connect().await;
+    // The follower has left that connection, whose end nobody sees while its Fetch waits.
+    let waits = async {
+        let topics = Vec::new();
+        let replica_state = ReplicaState { replica_id: 2, replica_epoch: -1, ..Default::default() };
+        let request = FetchRequest {
+            replica_state,
+            max_wait_ms: 600_000,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            session_id,
+            session_epoch: epoch,
+            topics,
+            ..Default::default()
+        };
+        other.call(17, &request).await
+    };
+    let sessions = Arc::clone(&context.broker.running.node);
+    let news = sessions.fetch_sessions.news(session_id).unwrap();
+    let replaces = async {
+        while !news.is_waited_for() {
+            tokio::task::yield_now().await;
+        }
+        context.epoch = 0;
+        let all: Vec<_> = (0..PARTITIONS).map(|partition| (partition, 0)).collect();
+        context.fetch(&all, 0).await
+    };
+    let (given_up, (told, _)) = tokio::join!(waits, replaces);
+    assert!(given_up.responses.is_empty(), "{given_up:?}");
+    assert_eq!(told.len(), usize::try_from(PARTITIONS).unwrap());
+    assert_eq!(context.broker.running.node.fetch_sessions.len(), 1);
+}

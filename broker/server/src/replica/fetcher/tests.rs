@@ -25,7 +25,7 @@ async fn a_follower_fetches_as_its_configuration_says() {
         session_epoch: 0,
         partitions: vec![partition],
         forgotten: Vec::new(),
-        may_wait: true,
+        may_wait_ms: u64::MAX,
     };
     let asked = request(node, &wanted);
     assert_eq!((asked.max_wait_ms, asked.min_bytes, asked.max_bytes), (123, 7, 3001));
@@ -35,6 +35,6 @@ async fn a_follower_fetches_as_its_configuration_says() {
         (asked.replica_state.replica_id, asked.replica_state.replica_epoch),
         (1, node.replicas.surroundings().own_epoch())
     );
-    wanted.may_wait = false;
-    assert_eq!(request(node, &wanted).max_wait_ms, 0, "partitions wait to be fetched again");
+    wanted.may_wait_ms = 40;
+    assert_eq!(request(node, &wanted).max_wait_ms, 40, "partitions wait to be fetched again");
 }
