@@ -30,7 +30,7 @@ use crate::time::{Millis, millis};
 /// How one broker fetches from one other.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `replica.fetch.backoff.ms`: how long a partition, or all, wait after an error.
+    /// `replica.fetch.backoff.ms`: how long a partition, or all, wait after an error; at most, where time mends it soon.
     pub backoff_ms: u64,
     /// How long a round waits for syncs. Then it begins without the partitions that are not synced, and does not wait for news.
     pub sync_patience_ms: u64,
@@ -69,6 +69,8 @@ pub struct Fetcher {
     last_number: u64,
     /// No request before that.
     not_before_ms: Millis,
+    /// Requests that were not answered, one after the other.
+    failures: u32,
 }
 
 impl Fetcher {
@@ -92,6 +94,7 @@ impl Fetcher {
             gives_up_from_ms: 0,
             last_number: 0,
             not_before_ms: 0,
+            failures: 0,
         }
     }
 

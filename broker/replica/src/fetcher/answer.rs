@@ -13,6 +13,11 @@ use super::{
 use crate::bug::Bug;
 use crate::time::Millis;
 
+/// After the first of several failures.
+const FIRST_BACKOFF_MS: Millis = 20;
+/// Far beyond any backoff.
+const MOST_DOUBLINGS: u32 = 32;
+
 impl Fetcher {
     pub(super) fn on_answered(
         &mut self,
@@ -33,13 +38,15 @@ impl Fetcher {
             return self.on_failure(FetchFailure::Malformed, now_ms);
         }
         self.session.answered(answer.session_id);
+        self.failures = 0;
         for PartitionAnswer { partition, outcome } in answer.partitions {
             self.on_partition(partition, outcome, now_ms, out);
         }
     }
 
     /// All of them wait, by one number: not each by itself. Only a session that the leader has forgotten is begun anew at once. An empty
-    /// answer to a request that begins a session, by which leaders hold somebody back (KIP-219), is none either.
+    /// answer to a request that begins a session, by which leaders hold somebody back (KIP-219), is none either, and waits the whole time.
+    /// Whoever does not answer may do so in a moment: a process that starts.
     fn on_failure(&mut self, failure: FetchFailure, now_ms: Millis) {
         let is_full = self.session.is_full();
         match failure {
@@ -47,9 +54,15 @@ impl Fetcher {
             FetchFailure::Malformed if is_full => self.session.forgotten(),
             FetchFailure::Malformed | FetchFailure::NoAnswer | FetchFailure::Session(_) => self.session.begin_anew(),
         }
-        if is_full || failure != FetchFailure::SessionIdNotFound {
-            self.not_before_ms = now_ms.saturating_add(self.config.backoff_ms);
-        }
+        let backoff_ms = match failure {
+            FetchFailure::SessionIdNotFound if !is_full => return,
+            FetchFailure::Malformed => self.config.backoff_ms,
+            FetchFailure::SessionIdNotFound | FetchFailure::NoAnswer | FetchFailure::Session(_) => {
+                self.failures = self.failures.saturating_add(1);
+                self.growing_ms(self.failures)
+            }
+        };
+        self.not_before_ms = now_ms.saturating_add(backoff_ms);
     }
 
     /// An answer that begins a session names all its partitions, any other only such.
@@ -75,6 +88,11 @@ impl Fetcher {
             slot.position.is_answered_by(&asked) || self.config.settings.has(Bug::IgnoresWhatWasAsked);
         if !is_about_this_log || slot.phase != Phase::Ready {
             return;
+        }
+        if !matches!(outcome, PartitionOutcome::Refused(_))
+            && let Some(slot) = self.slots.get_mut(&partition)
+        {
+            slot.premature = 0;
         }
         match outcome {
             PartitionOutcome::Records { has_records: true, high_watermark, log_start } => {
@@ -125,15 +143,29 @@ impl Fetcher {
                 self.set_phase(partition, Phase::SetAside, now_ms);
                 out.push(Effect::SetAside { partition, reason: SetAsideReason::Fenced });
             }
-            PartitionError::OffsetOutOfRange
-            | PartitionError::UnknownLeaderEpoch
-            | PartitionError::NotLeaderOrFollower
-            | PartitionError::Other(_) => self.delay(partition, now_ms),
+            // One of the two does not know the newest metadata yet, which is a matter of milliseconds.
+            PartitionError::UnknownLeaderEpoch | PartitionError::NotLeaderOrFollower => {
+                let Some(slot) = self.slots.get_mut(&partition) else { return };
+                slot.premature = slot.premature.saturating_add(1);
+                let premature = slot.premature;
+                self.delay_for(partition, self.growing_ms(premature), now_ms);
+            }
+            PartitionError::OffsetOutOfRange | PartitionError::Other(_) => self.delay(partition, now_ms),
         }
     }
 
+    /// How long to wait after so many failures, one after the other: twice as long each time, up to the whole time.
+    fn growing_ms(&self, failures: u32) -> Millis {
+        let doubled = FIRST_BACKOFF_MS.checked_shl(failures.saturating_sub(1).min(MOST_DOUBLINGS));
+        doubled.unwrap_or(Millis::MAX).min(self.config.backoff_ms)
+    }
+
     fn delay(&mut self, partition: TopicIdPartition, now_ms: Millis) {
-        self.set_phase(partition, Phase::Delayed(now_ms.saturating_add(self.config.backoff_ms)), now_ms);
+        self.delay_for(partition, self.config.backoff_ms, now_ms);
+    }
+
+    fn delay_for(&mut self, partition: TopicIdPartition, backoff_ms: Millis, now_ms: Millis) {
+        self.set_phase(partition, Phase::Delayed(now_ms.saturating_add(backoff_ms)), now_ms);
     }
 
     /// What was to be appended or cut has been, or has not.

@@ -50,7 +50,7 @@ impl Fetcher {
         let is_listed = self.slots.get(&partition).is_some_and(|slot| slot.is_listed);
         let nothing = Position { leader_epoch: LeaderEpoch::NONE, ..position };
         let asked = (self.dropped.remove(&partition) || was_asked).then_some(nothing);
-        self.slots.insert(partition, Slot { position, phase: Phase::SetAside, asked, is_listed });
+        self.slots.insert(partition, Slot { position, phase: Phase::SetAside, asked, is_listed, premature: 0 });
         // A log that does not say of which epoch its records are can be compared with no other: only what is committed is kept.
         let cuts = (log.last_epoch.is_none() || self.config.settings.has(Bug::TruncatesToWatermark))
             && log.log_end > log.high_watermark;

@@ -14,6 +14,8 @@ pub(super) struct Slot {
     pub asked: Option<Position>,
     /// It is in the list of those that have changed.
     pub is_listed: bool,
+    /// How often the leader did not know the metadata that this broker has, one after the other.
+    pub premature: u32,
 }
 
 /// From where a partition is fetched.

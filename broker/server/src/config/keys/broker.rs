@@ -264,7 +264,7 @@ pub(super) const ROWS: &[ConfigKey] = &[
     key("remote.log.storage.manager.class.path", String, None, ReadOnly, Anything, Public, ""),
     key("remote.log.storage.manager.impl.prefix", String, Some("rsm.config."), ReadOnly, NonEmpty, Public, ""),
     key("remote.log.storage.system.enable", Boolean, Some("false"), ReadOnly, Anything, Public, ""),
-    key("replica.fetch.backoff.ms", Int, Some("1000"), ReadOnly, AtLeast(0), Public, "How long a partition is not fetched after an error."),
+    key("replica.fetch.backoff.ms", Int, Some("1000"), ReadOnly, AtLeast(0), Public, "How long a partition is not fetched after an error. At most so long where leader or follower does not know the newest metadata yet, or the leader is not reached: after 20 ms first, then twice as long each time."),
     key("replica.fetch.max.bytes", Int, Some("1048576"), ReadOnly, AtLeast(0), Public, "Bytes that a follower fetches of one partition at a time; a larger batch comes whole."),
     key("replica.fetch.min.bytes", Int, Some("1"), ReadOnly, Anything, Public, "A leader answers a follower once it has so many bytes for it."),
     key("replica.fetch.response.max.bytes", Int, Some("10485760"), ReadOnly, AtLeast(0), Public, "Bytes that a follower fetches at a time; a larger batch comes whole."),
