@@ -43,8 +43,8 @@ pub use delete_topics::{DeleteTopicError, TopicSelector};
 pub use directories::{AssignReplicaError, AssignReplicasError};
 pub use elect_leaders::{ElectLeaderError, ElectLeadersError, ElectedPartition, ElectionType, elect_leaders_response};
 pub use failure_detector::{
-    DetectorEffect, DetectorInput, Evidence, FailureDetector, Finding, Lead, PROBE_TIMEOUT, PULSE_FEATURE,
-    PULSE_INTERVAL, ProbeOutcome, WatchedBroker,
+    ASK_INTERVAL, DetectorEffect, DetectorInput, Evidence, FailureDetector, Finding, Lead, LeaderSilence, LeaderWatch,
+    PROBE_TIMEOUT, PULSE_FEATURE, PULSE_INTERVAL, ProbeOutcome, WATCH_INTERVAL, WatchedBroker,
 };
 pub use features::{FeatureUpdate, UpdateFeaturesError, UpgradeType};
 pub use format::{bootstrap_records, first_batch, level_records};

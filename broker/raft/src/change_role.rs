@@ -135,7 +135,7 @@ impl Node {
             0 => 0,
             spread_ms => self.random.below(spread_ms),
         };
-        let fetch_ms = self.fetch_timeout();
+        let (heard_ms, fetch_ms) = (self.now_ms, self.fetch_timeout());
         let follower = Follower {
             epoch,
             leader,
@@ -146,6 +146,7 @@ impl Node {
             is_gone: false,
             leader_high_watermark: None,
             download: None,
+            heard_ms,
             fetch_ms,
             update_voter_ms: fetch_ms,
             has_updated: false,

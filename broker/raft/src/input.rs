@@ -1,6 +1,6 @@
 //! Everything that can happen to a quorum replica. Closed: what is not here cannot change it.
 
-use barnabas_types::{LeaderEpoch, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 use serde::{Deserialize, Serialize};
 
 use crate::{Request, RequestFailure, RequestId, Response, SnapshotId, VoterSet};
@@ -32,6 +32,13 @@ pub enum Input {
         id: RequestId,
         /// Why.
         failure: RequestFailure,
+    },
+    /// The leader has long answered nothing at its listener, by another connection than that of its Fetches. Said again as long as that is so.
+    LeaderSilent {
+        /// Who; somebody else is followed by now, perhaps.
+        leader: BrokerId,
+        /// The epoch that it leads.
+        epoch: LeaderEpoch,
     },
     /// The controller wants a batch appended.
     Append {

@@ -225,6 +225,7 @@ impl Node {
             Input::Request { token, request } => on::request::on_request(self, token, request, out),
             Input::Response { id, response } => on::response::on_response(self, id, response, out),
             Input::RequestFailed { id, failure } => on::response::on_request_failed(self, id, failure, out),
+            Input::LeaderSilent { leader, epoch } => on::leader_silent::on_leader_silent(self, leader, epoch),
             Input::Append { token, epoch, records } => on::append::on_append(self, token, epoch, records, out),
             Input::Synced { end } => on::disk::on_synced(self, end, out),
             Input::DiskFailed => self.halt(HaltReason::DiskFailed, out),

@@ -7,6 +7,7 @@ pub(crate) mod end_epoch;
 pub(crate) mod fetch;
 pub(crate) mod fetch_response;
 pub(crate) mod fetch_snapshot;
+pub(crate) mod leader_silent;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod snapshot;

@@ -38,7 +38,7 @@ use crate::logging::LogLevel;
 use crate::memory::MemoryBudget;
 use crate::metadata::{
     Applied, ControllerHandle, Detection, ProducerIds, Published, Publisher, RegistrationFailed, detect,
-    register_controller,
+    register_controller, watch_leader,
 };
 use crate::metrics::{
     DirectoryCollector, MetadataCollector, Metrics, OpeningCollector, PartitionCollector, ReplicationCollector,
@@ -459,6 +459,7 @@ fn serve_quorum(
     let (stopping, stop) = watch::channel(false);
     let (of_quorum, others) = sockets.into_iter().partition(|socket| socket.kind == ListenerKind::Controller);
     let mut tasks = accept(node, of_quorum, &stop);
+    tasks.push(node.runtime.spawn_control(watch_leader(Arc::clone(node), stop.clone())));
     tasks.push(node.runtime.spawn_control(detect(Arc::clone(node), committed, stop)));
     (Serving { stopping, tasks }, others)
 }

@@ -82,6 +82,8 @@ plan! {
     calm_at: Instant = Instant(4_000_000),
     /// How long after that everybody must agree.
     agree_within_micros: u64 = 60_000_000,
+    /// Replicas are told now and then that their leader answers nothing, whether that is so or not.
+    hears_of_silence: bool = false,
 }
 
 impl Plan {
@@ -109,6 +111,7 @@ impl Plan {
             broker_session_timeout_ms: random.pick(&[1000, 2000]).unwrap_or(2000),
             calm_at: Instant(random.between(4_000_000, 12_000_000)),
             agree_within_micros: 60_000_000,
+            hears_of_silence: random.chance(500),
         }
     }
 

@@ -1,6 +1,8 @@
 //! One process of the quorum: its replica, the metadata that it has applied, and the production controller while it leads. Knows no time
 //! and no network of its own: what happens comes in, what is to be sent goes out.
 
+mod silence;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -152,6 +154,7 @@ pub struct Process {
     asked: BTreeMap<u64, Waiter>,
     broker: Option<Broker>,
     broker_session_timeout: Duration,
+    hears_of_silence: bool,
     next_token: u64,
     /// After how many records a snapshot is taken.
     snapshot_every: u64,
@@ -176,6 +179,8 @@ pub struct Setup {
     pub is_broker: bool,
     /// After how long brokers that are not heard of may not lead.
     pub broker_session_timeout: Duration,
+    /// It is told now and then that its leader answers nothing.
+    pub hears_of_silence: bool,
     /// Chance, for the controller.
     pub random: Random,
 }
@@ -204,6 +209,7 @@ impl Process {
                 .is_broker
                 .then(|| Broker::new(setup.place, setup.life, setup.broker_session_timeout, now.monotonic)),
             broker_session_timeout: setup.broker_session_timeout,
+            hears_of_silence: setup.hears_of_silence,
             next_token: 0,
             snapshot_every: setup.snapshot_every,
             random: setup.random,
@@ -243,6 +249,7 @@ impl Process {
     /// Its deadline has passed.
     pub fn tick(&mut self, now: Now) -> Result<(), Failed> {
         self.driver.tick(now)?;
+        self.hear_of_silence(now)?;
         self.fence_silent(now)?;
         self.elect_periodically(now)?;
         self.settle(now)?;

@@ -9,6 +9,7 @@
 
 #[cfg(test)]
 mod histories;
+mod leader_watch;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use barnabas_types::{BrokerId, Uuid};
 
+pub use leader_watch::{ASK_INTERVAL, LeaderSilence, LeaderWatch, WATCH_INTERVAL};
 pub use watched::{Evidence, Finding, Lead};
 use watched::{PROBE_INTERVAL, Watched};
 
@@ -86,6 +88,8 @@ pub enum DetectorInput {
     BecameActive {
         /// The leader before.
         former: Option<BrokerId>,
+        /// Since when that was silent, where it was lost for its silence.
+        silent_since: Option<Duration>,
     },
     /// This node decides no more.
     Resigned,
@@ -154,6 +158,8 @@ pub enum DetectorEffect {
 pub struct FailureDetector {
     active: bool,
     former: Option<BrokerId>,
+    /// Since when its silence counts: this node listened for it before it decided.
+    former_silent_since: Option<Duration>,
     brokers: BTreeMap<BrokerId, Watched>,
     /// Whom a probe under way is for.
     probes: BTreeMap<u64, BrokerId>,
@@ -171,13 +177,15 @@ impl FailureDetector {
         let now = now.max(self.looked);
         if now - self.looked > OWN_STALL {
             self.hears_since = now;
+            self.former_silent_since = None;
         }
         self.looked = now;
         match input {
-            DetectorInput::BecameActive { former } => {
+            DetectorInput::BecameActive { former, silent_since } => {
                 *self = Self {
                     active: true,
                     former,
+                    former_silent_since: silent_since.filter(|_| former.is_some()),
                     looked: now,
                     hears_since: now,
                     next_probe: self.next_probe,
@@ -232,6 +240,7 @@ impl FailureDetector {
 
     fn brokers_are(&mut self, brokers: Vec<WatchedBroker>, now: Duration) {
         let mut before = std::mem::take(&mut self.brokers);
+        let lost = self.former.zip(self.former_silent_since).filter(|_| before.is_empty());
         for broker in brokers {
             let known = before.remove(&broker.id).filter(|known| known.epoch() == broker.epoch);
             let watched = match known {
@@ -239,7 +248,10 @@ impl FailureDetector {
                     known.update(broker);
                     known
                 }
-                None => Watched::new(broker, now),
+                None => match lost.filter(|(former, _)| *former == broker.id) {
+                    Some((_, silent_since)) => Watched::lost(broker, silent_since, now),
+                    None => Watched::new(broker, now),
+                },
             };
             self.brokers.insert(broker.id, watched);
         }
@@ -248,8 +260,10 @@ impl FailureDetector {
     /// Judges everybody, and asks whoever is to be asked.
     fn look(&mut self, now: Duration, effects: &mut Vec<DetectorEffect>) {
         self.find_out_whether_alone(now);
-        let (since, alone, former) = (self.hears_since, self.alone, self.former);
+        let (hears_since, alone, former, lost_since) =
+            (self.hears_since, self.alone, self.former, self.former_silent_since);
         for (&broker, watched) in &mut self.brokers {
+            let since = lost_since.filter(|_| former == Some(broker)).unwrap_or(hears_since).min(hears_since);
             if let Some(evidence) = watched.judge(since, alone, former == Some(broker), now) {
                 effects.push(DetectorEffect::Fence { broker, epoch: watched.epoch(), evidence });
             }

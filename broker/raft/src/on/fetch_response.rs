@@ -26,11 +26,12 @@ pub(crate) fn on_fetch_response(node: &mut Node, response: FetchResponse, out: &
         FetchContent::Batches { token, batches } => append(node, token, &batches, out),
         FetchContent::Read { .. } => false,
     };
-    let fetch_ms = node.fetch_timeout();
+    let (now_ms, fetch_ms) = (node.now_ms, node.fetch_timeout());
     let Role::Follower(follower) = &mut node.role else { return true };
     if !is_good {
         return false;
     }
+    follower.heard_ms = now_ms;
     follower.has_fetched = true;
     follower.has_ended = false;
     follower.is_gone = false;

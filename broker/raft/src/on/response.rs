@@ -31,10 +31,10 @@ pub(crate) fn on_request_failed(node: &mut Node, id: RequestId, failure: Request
     }
 }
 
-/// Nobody listens where the leader did a moment ago: its process has ended. Not waited for any longer than it takes that not all stand at the
+/// The leader's process has ended, or stands still. Not waited for any longer than it takes that not all stand at the
 /// same moment. The pre-vote sees to it that a leader stays whom the others still hear from. Once only: where it is back to, no Fetch has been
 /// answered.
-fn leader_gone(node: &mut Node) {
+pub(super) fn leader_gone(node: &mut Node) {
     let soon_ms = node.now_ms.saturating_add(node.patience_ms);
     if let Role::Follower(follower) = &mut node.role
         && follower.has_fetched

@@ -22,12 +22,14 @@ pub struct Follower {
     pub has_fetched: bool,
     /// The leader has said that it steps down.
     pub has_ended: bool,
-    /// Nobody listens where the leader did: others may try to replace it.
+    /// Nobody listens where the leader did, or answers there: others may try to replace it.
     pub is_gone: bool,
     /// What the leader says is committed; a part of it may not have come yet.
     pub leader_high_watermark: Option<Offset>,
     /// The snapshot that is being downloaded.
     pub download: Option<Download>,
+    /// When the leader answered a Fetch last, or began to be followed.
+    pub(crate) heard_ms: Millis,
     /// Without an answer until then a voter stands for election.
     pub(crate) fetch_ms: Millis,
     /// When the quorum is next told what is new about this replica.

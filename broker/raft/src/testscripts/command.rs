@@ -170,9 +170,11 @@ impl<'a> Command<'a> {
 
     pub(super) fn input(&self, sent: &BTreeMap<u16, RequestId>) -> Input {
         let token = self.number("token", 0);
+        let from = || key(self.text("from").unwrap_or("2"));
         match self.name {
             "start" => Input::Start,
             "tick" => Input::Tick,
+            "silent" => Input::LeaderSilent { leader: from().id, epoch: self.epoch() },
             "append" => Input::Append { token, epoch: self.epoch(), records: self.number("records", 1) },
             "synced" => Input::Synced { end: Offset(self.number("end", 0)) },
             "disk_failed" => Input::DiskFailed,

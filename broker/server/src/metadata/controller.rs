@@ -9,7 +9,7 @@ use barnabas_log::fs::Disk;
 use barnabas_metadata::{ConfigRules, Context, Controller, Outcome};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{QuorumDescription, Request, RequestFailure, RequestId, Response, SnapshotId};
-use barnabas_types::Offset;
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -82,6 +82,8 @@ pub(super) enum Command {
     Requested(Request, oneshot::Sender<Answer>),
     /// Raise `kraft.version`, or say whether it can be.
     UpgradeKRaftVersion { version: u16, validate_only: bool, sender: oneshot::Sender<Answer> },
+    /// The leader of the quorum, in this epoch, answers nothing at its listener.
+    LeaderSilent(BrokerId, LeaderEpoch),
     /// Another node has answered, or will not.
     Answered(RequestId, Result<(Response, Vec<u8>), RequestFailure>),
     /// The last inputs of the quorum engine, as a file.
@@ -202,6 +204,12 @@ impl ControllerHandle {
         let (sender, receiver) = oneshot::channel();
         self.commands.send(Command::Recording(sender)).await.map_err(|_| ControllerError::Stopped)?;
         receiver.await.map_err(|_| ControllerError::Stopped)
+    }
+
+    /// Tells the quorum replica of this node that its leader answers nothing at its listener.
+    pub async fn leader_silent(&self, leader: BrokerId, epoch: LeaderEpoch) {
+        // A replica that has stopped follows nobody.
+        let _ = self.commands.send(Command::LeaderSilent(leader, epoch)).await;
     }
 
     /// The quorum's answer to another node, or to a user who changes its voters.

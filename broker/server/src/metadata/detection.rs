@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use barnabas_client::{ClientError, Connection, Settings, address};
 use barnabas_metadata::{
-    BrokerEndpoint, BrokerRegistration, DetectorEffect, DetectorInput, Evidence, FailureDetector, PROBE_TIMEOUT,
-    ProbeOutcome, WatchedBroker,
+    BrokerEndpoint, BrokerRegistration, DetectorEffect, DetectorInput, Evidence, FailureDetector, LeaderSilence,
+    LeaderWatch, PROBE_TIMEOUT, ProbeOutcome, WatchedBroker,
 };
 use barnabas_protocol::messages::ApiVersionsRequest;
 use barnabas_protocol::{ApiKey, VersionRange, own_tags};
-use barnabas_types::BrokerId;
+use barnabas_types::{BrokerId, LeaderEpoch};
 use tokio::sync::{Notify, watch};
 
 use super::publish::{ActiveController, Published};
@@ -36,6 +36,7 @@ pub struct Detection {
     runtime: Runtime,
     is_fast: bool,
     state: Mutex<State>,
+    leader: Mutex<LeaderWatch>,
     wake: Notify,
 }
 
@@ -50,7 +51,7 @@ impl Detection {
     #[must_use]
     pub fn new(runtime: Runtime, detection: FailureDetection) -> Self {
         let is_fast = detection == FailureDetection::Fast;
-        Self { runtime, is_fast, state: Mutex::default(), wake: Notify::new() }
+        Self { runtime, is_fast, state: Mutex::default(), leader: Mutex::default(), wake: Notify::new() }
     }
 
     /// True with `barnabas.failure.detection=fast`.
@@ -72,6 +73,25 @@ impl Detection {
     /// Another process wants to be this broker.
     pub fn contested(&self, broker: BrokerId) {
         self.hand_in(DetectorInput::Contested { broker });
+    }
+
+    /// Another node leads the quorum.
+    pub fn follows(&self, leader: BrokerId, epoch: LeaderEpoch) {
+        self.leader().follow(leader, epoch);
+    }
+
+    /// The leader of the quorum has answered at its listener.
+    pub fn leader_answered(&self, leader: BrokerId) {
+        self.leader().answered(leader, self.runtime.now().monotonic);
+    }
+
+    /// The silence of the leader, as long as it lasts.
+    pub fn look_at_leader(&self) -> Option<LeaderSilence> {
+        self.leader().look(self.runtime.now().monotonic)
+    }
+
+    fn leader(&self) -> MutexGuard<'_, LeaderWatch> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_in(&self, input: DetectorInput) {
@@ -126,7 +146,10 @@ impl Following {
         if is_active != std::mem::replace(&mut self.is_active, is_active) {
             self.brokers.clear();
             detection.hand_in(match is_active {
-                true => DetectorInput::BecameActive { former: self.leader },
+                true => DetectorInput::BecameActive {
+                    former: self.leader,
+                    silent_since: self.leader.and_then(|former| detection.leader().silent_since(former)),
+                },
                 false => DetectorInput::Resigned,
             });
         }

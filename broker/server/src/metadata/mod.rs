@@ -4,6 +4,7 @@
 mod controller;
 mod detection;
 mod error;
+mod leader_watch;
 mod owner;
 mod presence;
 mod producer_ids;
@@ -16,6 +17,7 @@ mod tests;
 pub use controller::{ControllerHandle, ControllerSettings, start};
 pub use detection::{Detection, detect};
 pub use error::ControllerError;
+pub use leader_watch::watch_leader;
 pub use presence::Presence;
 pub use producer_ids::{ProducerIdError, ProducerIds};
 pub use publish::{ActiveController, Applied, Change, Published, Publisher, Subscriber};

@@ -204,6 +204,7 @@ impl Owner {
                 let token = self.asks(sender);
                 self.quorum.upgrade_kraft_version(token, version, validate_only, now)?;
             }
+            Command::LeaderSilent(leader, epoch) => self.quorum.leader_silent(leader, epoch, now)?,
             Command::Answered(id, Ok((response, bytes))) => self.quorum.answered(id, response, bytes, now)?,
             Command::Answered(id, Err(failure)) => self.quorum.request_failed(id, failure, now)?,
             Command::Stop(sender) => {

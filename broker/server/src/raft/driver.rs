@@ -249,6 +249,14 @@ impl QuorumDriver {
         self.handle(Input::RequestFailed { id, failure }, now)
     }
 
+    /// The leader answers nothing at its listener.
+    ///
+    /// # Errors
+    /// The disk failed: the replica has stopped.
+    pub fn leader_silent(&mut self, leader: BrokerId, epoch: LeaderEpoch, now: Now) -> Result<(), QuorumError> {
+        self.handle(Input::LeaderSilent { leader, epoch }, now)
+    }
+
     /// The controller wants `kraft.version` raised; answered like a request.
     ///
     /// # Errors

@@ -186,6 +186,7 @@ impl World {
                 0 => Duration::from_secs(86_400),
                 _ => Duration::from_millis(self.plan.broker_session_timeout_ms),
             },
+            hears_of_silence: self.plan.hears_of_silence,
             random: self.chance(Concern::Controller, place, life),
         };
         let syncs = self.chance(Concern::Sync, place, life);

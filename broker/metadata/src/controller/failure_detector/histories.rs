@@ -74,7 +74,7 @@ impl History {
         let detector = FailureDetector::default();
         let mut history =
             Self { seed, dice, time: 1000, detector, brokers, probes: Vec::new(), asleep_until: 0, awake_since: 1000 };
-        history.tell(DetectorInput::BecameActive { former: None });
+        history.tell(DetectorInput::BecameActive { former: None, silent_since: None });
         history.publish();
         history
     }

@@ -43,7 +43,7 @@ impl Watch {
 
     fn beginning(brokers: &[WatchedBroker], former: Option<i32>) -> Self {
         let mut watch = Self { detector: FailureDetector::default(), now: ms(10_000), probes: Vec::new() };
-        watch.tell(DetectorInput::BecameActive { former: former.map(BrokerId) });
+        watch.tell(DetectorInput::BecameActive { former: former.map(BrokerId), silent_since: None });
         watch.tell(DetectorInput::Brokers(brokers.to_vec()));
         watch
     }
@@ -352,4 +352,53 @@ fn not_more_are_asked_at_once_than_a_node_has_sockets_for() {
     let asked = watch.probes.clone();
     asked.iter().for_each(|(broker, _)| _ = watch.answers(*broker));
     assert_eq!(watch.probes.len(), MAX_PROBES, "the next ones");
+}
+
+/// The controller after one that was silent for 1.1 s.
+fn after_a_silent_one() -> Watch {
+    let mut watch = Watch { detector: FailureDetector::default(), now: ms(10_000), probes: Vec::new() };
+    watch.tell(DetectorInput::BecameActive { former: Some(BrokerId(1)), silent_since: Some(ms(8_900)) });
+    watch.tell(DetectorInput::Brokers(vec![pulsing(1), pulsing(2)]));
+    watch
+}
+
+#[test]
+fn the_silence_for_which_the_quorum_lost_its_leader_counts_against_its_broker() {
+    let mut watch = after_a_silent_one();
+    assert!(watch.is_asked(1));
+    assert_eq!(watch.pass(250, &[2], &[2]), [""; 0]);
+    assert_eq!(watch.pass(50, &[2], &[2]), ["1 Unheard Silent"], "1.4 s since it was heard of");
+}
+
+#[test]
+fn a_leader_that_was_lost_and_answers_is_alive() {
+    let mut watch = after_a_silent_one();
+    assert_eq!(watch.pass(250, &[2], &[2]), [""; 0]);
+    watch.answers(1);
+    assert_eq!(watch.pass(3000, &[1, 2], &[1, 2]), [""; 0]);
+    let mut watch = after_a_silent_one();
+    watch.heard(1);
+    assert_eq!(watch.pass(1000, &[2], &[2]), [""; 0], "heard: its silence begins anew");
+    assert_eq!(watch.pass(500, &[2], &[2]), ["1 Missing Silent"]);
+}
+
+#[test]
+fn a_new_controller_that_sleeps_has_not_listened_to_the_former_leader_either() {
+    let mut watch = after_a_silent_one();
+    watch.now += ms(400);
+    assert_eq!(watch.pass(1350, &[2], &[2]), [""; 0]);
+    assert_eq!(watch.pass(150, &[2], &[2]), ["1 Unheard Silent"]);
+}
+
+#[test]
+fn a_leader_that_was_silent_for_long_is_asked_all_the_same() {
+    let mut watch = Watch { detector: FailureDetector::default(), now: ms(10_000), probes: Vec::new() };
+    watch.tell(DetectorInput::BecameActive { former: Some(BrokerId(1)), silent_since: Some(ms(5_000)) });
+    watch.tell(DetectorInput::Brokers(vec![pulsing(1), pulsing(2)]));
+    assert_eq!(watch.pass(200, &[2], &[2]), [""; 0]);
+    assert_eq!(watch.pass(50, &[2], &[2]), ["1 Unheard Silent"]);
+    let mut other = Watch { detector: FailureDetector::default(), now: ms(10_000), probes: Vec::new() };
+    other.tell(DetectorInput::BecameActive { former: Some(BrokerId(3)), silent_since: Some(ms(5_000)) });
+    other.tell(DetectorInput::Brokers(vec![pulsing(1), pulsing(2)]));
+    assert_eq!(other.pass(1350, &[2], &[2]), [""; 0], "nobody else is concerned");
 }

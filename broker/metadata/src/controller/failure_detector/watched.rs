@@ -10,6 +10,8 @@ const SUSPECT_AFTER: Duration = Duration::from_millis(500);
 const DEAD_AFTER: Duration = Duration::from_millis(1400);
 /// For so long it has been asked by then, at least: longer than one probe takes.
 const ASKED_FOR: Duration = Duration::from_millis(700);
+/// The same of a leader whom the quorum has lost for its silence.
+const LOST_ASKED_FOR: Duration = Duration::from_millis(250);
 /// How long until who does not answer is asked again.
 pub(super) const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a new controller hears, before a refused probe is evidence against who sends a heartbeat each quarter of a second.
@@ -123,6 +125,13 @@ impl Watched {
             wanted: false,
             dead_since: None,
         }
+    }
+
+    /// That of the former leader, which the quorum has lost because it was silent. So it was asked in vain before; this controller asks it,
+    /// too, for a shorter time.
+    pub(super) fn lost(broker: WatchedBroker, silent_since: Duration, now: Duration) -> Self {
+        let asked_since = now.saturating_sub(ASKED_FOR.saturating_sub(LOST_ASKED_FOR)).max(silent_since);
+        Self { since: silent_since, asked_since: Some(asked_since), probe_not_before: now, ..Self::new(broker, now) }
     }
 
     pub(super) const fn epoch(&self) -> i64 {
