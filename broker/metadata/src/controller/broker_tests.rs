@@ -194,7 +194,7 @@ fn who_asks_for_an_id_again_is_given_the_same() {
     // The process ended before it had written its id down. The next one has the same directory, and is waited for no longer than any other.
     let next = without_id(71, 5000);
     let error = given(&mut context, next.clone(), &[]).unwrap_err();
-    assert_eq!(error, RegistrationError::Duplicate { broker: first.broker_id });
+    assert_eq!(error, RegistrationError::Duplicate { broker: first.broker_id, has_directories: true });
     context.now += SESSION;
     assert_eq!(given(&mut context, next, &[]).unwrap().broker_id, first.broker_id);
     // What a voter has belongs to no broker without an id.

@@ -1,6 +1,6 @@
 //! Which brokers are dead, told sooner than their sessions end (`barnabas.failure.detection=fast`): from what is heard of them and from what
 //! comes of asking at their own listeners. Never believes one kind of evidence alone: silence needs a silent probe beside it, a broken
-//! connection needs one that is refused or silent. Decides only who is probed and who is dead; asks nobody and writes nothing.
+//! connection needs one that is refused or silent, and a successor that has its directories counts where nothing is heard. Decides only who is probed and who is dead; asks nobody and writes nothing.
 //!
 //! What each kind is worth. A heartbeat shows that the process runs and reaches this controller; an answered probe, that its listener
 //! accepts and a data thread serves; a refused one, that no process listens there. A listener that never answered while the broker was
@@ -113,6 +113,8 @@ pub enum DetectorInput {
     Contested {
         /// The broker.
         broker: BrokerId,
+        /// True where the other process has all its directories.
+        has_directories: bool,
     },
     /// A probe has come to something.
     Probed {
@@ -203,9 +205,9 @@ impl FailureDetector {
             DetectorInput::Ended { connection } => {
                 self.brokers.values_mut().for_each(|watched| watched.connection_ended(connection, now));
             }
-            DetectorInput::Contested { broker } => {
+            DetectorInput::Contested { broker, has_directories } => {
                 if let Some(watched) = self.watched(broker) {
-                    watched.look_now(now);
+                    watched.contested(has_directories, now);
                 }
             }
             DetectorInput::Probed { probe, outcome } => {

@@ -55,6 +55,8 @@ pub enum RegistrationError {
     Duplicate {
         /// The broker.
         broker: BrokerId,
+        /// True where who asks has every directory that the registered process has, which one process alone can have open (`.lock`).
+        has_directories: bool,
     },
     /// It cannot read what is finalised.
     #[error(
@@ -253,7 +255,13 @@ impl Controller {
         let live = self.sessions.is_live(broker, known.epoch, context.now, context.broker_session_timeout);
         // One that was about to stop is not waited for: it is its successor that asks.
         let may_stay = live && !known.in_controlled_shutdown && !registration.beside_controller;
-        if other && may_stay { Err(RegistrationError::Duplicate { broker }) } else { Ok(()) }
+        if !other || !may_stay {
+            return Ok(());
+        }
+        let dirs = &known.log_dirs;
+        let has_directories =
+            !dirs.is_empty() && dirs.iter().all(|directory| registration.log_dirs.contains(directory));
+        Err(RegistrationError::Duplicate { broker, has_directories })
     }
 
     fn check_features(&self, registration: &Registration) -> Result<(), RegistrationError> {

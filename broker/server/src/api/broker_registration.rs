@@ -57,8 +57,8 @@ pub async fn handle(
         Ok(Err(error)) => {
             // One that comes back before its former session has ended asks again and again, and tells of it itself.
             match error {
-                RegistrationError::Duplicate { broker } => {
-                    context.node.detection.contested(broker);
+                RegistrationError::Duplicate { broker, has_directories } => {
+                    context.node.detection.contested(broker, has_directories);
                     tracing::debug!(%error, "a broker may not register yet");
                 }
                 _ => tracing::warn!(broker = request.broker_id, %error, "a broker may not register"),

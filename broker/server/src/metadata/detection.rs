@@ -70,9 +70,9 @@ impl Detection {
         self.hand_in(DetectorInput::Ended { connection });
     }
 
-    /// Another process wants to be this broker.
-    pub fn contested(&self, broker: BrokerId) {
-        self.hand_in(DetectorInput::Contested { broker });
+    /// Another process wants to be this broker; with all its directories, or without.
+    pub fn contested(&self, broker: BrokerId, has_directories: bool) {
+        self.hand_in(DetectorInput::Contested { broker, has_directories });
     }
 
     /// Another node leads the quorum.

@@ -48,6 +48,7 @@ impl DetectionMetrics {
             Finding::Refused => "refused",
             Finding::OtherProcess => "other_process",
             Finding::Silent => "silent",
+            Finding::Succeeded => "succeeded",
         };
         self.fencings.with_label_values(&[lead, finding]).inc();
     }

@@ -148,7 +148,7 @@ fn a_broken_connection_alone_is_none() {
 #[test]
 fn a_refused_probe_alone_is_none() {
     let mut watch = Watch::of(&[pulsing(1)]);
-    watch.tell(DetectorInput::Contested { broker: BrokerId(1) });
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: false });
     assert_eq!(watch.probed(1, ProbeOutcome::Refused), [""; 0], "it was heard a moment ago");
     watch.heard(1);
     assert_eq!(watch.pass(10_000, &[1], &[]), [""; 0]);
@@ -258,8 +258,48 @@ fn another_process_at_the_same_address_shows_that_the_old_one_is_gone() {
     watch.breaks(1);
     assert_eq!(watch.probed(1, other), ["1 Broken OtherProcess"]);
     let mut watch = Watch::of(&[pulsing(1)]);
-    watch.tell(DetectorInput::Contested { broker: BrokerId(1) });
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: false });
     assert_eq!(watch.probed(1, other), [""; 0], "while the old one is heard, that address is another's");
+}
+
+#[test]
+fn a_successor_that_has_the_directories_is_let_in_once_the_old_process_would_have_been_heard() {
+    // All nodes have lost power: nobody has heard of anybody, and who starts does not answer yet.
+    let mut watch = Watch::beginning(&[pulsing(1), pulsing(2)], None);
+    for broker in [1, 2] {
+        watch.tell(DetectorInput::Contested { broker: BrokerId(broker), has_directories: true });
+    }
+    assert_eq!(watch.pass(450, &[], &[]), [""; 0]);
+    assert_eq!(watch.pass(100, &[], &[]), ["1 Unheard Succeeded", "2 Unheard Succeeded"]);
+    let mut watch = Watch::of(&[pulsing(1), pulsing(2)]);
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: true });
+    assert_eq!(watch.pass(550, &[2], &[2]), ["1 Missing Succeeded"]);
+}
+
+#[test]
+fn a_process_with_copies_of_the_directories_of_one_that_lives_shows_nothing() {
+    let mut watch = Watch::of(&[pulsing(1), pulsing(2)]);
+    for _ in 0..50 {
+        watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: true });
+        assert_eq!(watch.pass(1000, &[1, 2], &[2]), [""; 0]);
+    }
+}
+
+#[test]
+fn without_the_directories_a_successor_shows_nothing() {
+    let mut watch = Watch::beginning(&[pulsing(1), pulsing(2)], None);
+    watch.heard(2);
+    watch.answers(2);
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: false });
+    assert_eq!(watch.pass(1000, &[2], &[2]), [""; 0]);
+}
+
+#[test]
+fn a_starting_process_that_was_killed_is_succeeded_as_well() {
+    let starting = WatchedBroker { fenced: true, ..pulsing(1) };
+    let mut watch = Watch::beginning(&[starting, pulsing(2)], None);
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: true });
+    assert_eq!(watch.pass(650, &[2], &[2]), ["1 Unheard Succeeded"]);
 }
 
 #[test]

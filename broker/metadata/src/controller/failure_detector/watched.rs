@@ -43,6 +43,8 @@ pub enum Finding {
     OtherProcess,
     /// No answer, again and again.
     Silent,
+    /// Another process has its directories, which one process alone can lock, and wants to be this broker.
+    Succeeded,
 }
 
 /// What shows that a broker is dead: always two kinds.
@@ -67,6 +69,7 @@ impl std::fmt::Display for Evidence {
             Finding::Refused => "nobody listens at its address",
             Finding::OtherProcess => "another process answers at its address",
             Finding::Silent => "nobody answers at its address",
+            Finding::Succeeded => "another process has its directories",
         };
         write!(formatter, "{lead}, and {finding} ({} ms since the last sign of life)", self.silent.as_millis())
     }
@@ -105,6 +108,8 @@ pub(super) struct Watched {
     gone: Option<(Finding, Duration)>,
     /// Somebody wants it looked at.
     wanted: bool,
+    /// Another process has its directories, and nothing was heard since.
+    succeeded: bool,
     dead_since: Option<Duration>,
 }
 
@@ -123,6 +128,7 @@ impl Watched {
             asked_since: None,
             gone: None,
             wanted: false,
+            succeeded: false,
             dead_since: None,
         }
     }
@@ -150,6 +156,7 @@ impl Watched {
     pub(super) const fn heard(&mut self, connection: u64, now: Duration) {
         (self.heard, self.connection, self.broken) = (Some(now), Some(connection), false);
         (self.asked_since, self.gone, self.dead_since) = (None, None, None);
+        self.succeeded = false;
     }
 
     pub(super) fn connection_ended(&mut self, connection: u64, now: Duration) {
@@ -159,8 +166,9 @@ impl Watched {
         }
     }
 
-    pub(super) fn look_now(&mut self, now: Duration) {
+    pub(super) const fn contested(&mut self, has_directories: bool, now: Duration) {
         (self.wanted, self.probe_not_before) = (true, now);
+        self.succeeded |= has_directories;
     }
 
     /// True for one that is let in and whose silence would mean something.
@@ -188,9 +196,9 @@ impl Watched {
         let missing = self.broker.pulses && now.saturating_sub(self.heartbeat(hears_since)) >= SUSPECT_AFTER;
         match self.broker.fenced {
             _ if self.broken => Some(Lead::Broken),
-            true => None,
-            false if self.heard.is_none() => Some(Lead::Unheard),
-            false => missing.then_some(Lead::Missing),
+            true if !self.succeeded => None,
+            _ if self.heard.is_none() => Some(Lead::Unheard),
+            _ => missing.then_some(Lead::Missing),
         }
     }
 
@@ -224,6 +232,7 @@ impl Watched {
             ProbeOutcome::Answered(_) => {
                 (self.answered, self.listener) = (Some(now), Listener::Proven);
                 (self.asked_since, self.gone, self.dead_since) = (None, None, None);
+                self.succeeded = false;
                 self.probe_not_before = now + 2 * PROBE_INTERVAL;
                 return None;
             }
@@ -272,11 +281,13 @@ impl Watched {
     ) -> Option<Evidence> {
         // Once is enough for one that is fenced; else whoever was to write it down may have lost it.
         let again = |since| !self.broker.fenced && now.saturating_sub(since) >= DEAD_AFTER;
-        if self.dead_since.is_some_and(|since| !again(since)) || matches!(self.listener, Listener::Worthless { .. }) {
+        if self.dead_since.is_some_and(|since| !again(since)) {
             return None;
         }
         let lead = self.lead(hears_since, now)?;
         let finding = match self.gone {
+            _ if self.succeeded && self.has_heard_long_enough(lead, hears_since, now) => Finding::Succeeded,
+            _ if matches!(self.listener, Listener::Worthless { .. }) => return None,
             Some((finding, _)) if self.gone_suffices(lead, was_leader, hears_since, now) => finding,
             _ if !alone && self.silence_suffices(lead, hears_since, now) => {
                 self.gone.map_or(Finding::Silent, |(finding, _)| finding)
@@ -289,15 +300,20 @@ impl Watched {
 
     /// Whether it needs no more than that nobody listens where it should be.
     fn gone_suffices(&self, lead: Lead, was_leader: bool, hears_since: Duration, now: Duration) -> bool {
-        let hearing = if self.broker.pulses { HEARING } else { SLOW_HEARING };
         match lead {
             Lead::Broken => true,
             // The quorum has lost it as well.
             Lead::Unheard if was_leader => true,
-            Lead::Unheard => now.saturating_sub(self.heartbeat(hears_since)) >= hearing,
+            Lead::Unheard => self.has_heard_long_enough(lead, hears_since, now),
             // It may have closed its listeners to stop.
             Lead::Missing => false,
         }
+    }
+
+    /// Whether its heartbeats would have come by now.
+    fn has_heard_long_enough(&self, lead: Lead, hears_since: Duration, now: Duration) -> bool {
+        let hearing = if self.broker.pulses { HEARING } else { SLOW_HEARING };
+        lead == Lead::Broken || now.saturating_sub(self.heartbeat(hears_since)) >= hearing
     }
 
     fn silence_suffices(&self, lead: Lead, hears_since: Duration, now: Duration) -> bool {
