@@ -9,7 +9,7 @@ mod given_id;
 mod health;
 mod internal_topics;
 mod quorum;
-mod registration;
+pub(crate) mod registration;
 mod rules;
 mod staying;
 

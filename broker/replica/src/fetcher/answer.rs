@@ -230,6 +230,12 @@ impl Fetcher {
         out.push(effect);
     }
 
+    /// True while an answer to [`Effect::AskLeaderEnds`] would be taken. One that is not awaited any more need not be waited for either.
+    #[must_use]
+    pub fn awaits_leader_ends(&self, partition: TopicIdPartition, leader_epoch: LeaderEpoch) -> bool {
+        self.is_in(partition, leader_epoch, Phase::AskingEnds)
+    }
+
     fn is_in(&self, partition: TopicIdPartition, leader_epoch: LeaderEpoch, phase: Phase) -> bool {
         let slot = self.slots.get(&partition);
         slot.is_some_and(|slot| slot.position.leader_epoch == leader_epoch && slot.phase == phase)

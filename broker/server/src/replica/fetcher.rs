@@ -1,7 +1,7 @@
 //! Carries out what a fetcher wants: sends its Fetch requests to one peer, appends what comes, cuts logs, and tells it what came of it. One
-//! request is under way at a time. Decides nothing.
+//! Fetch is under way at a time, and beside it one question about the ends of a log. Decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,13 @@ type Answered = (u64, Result<Box<Got>, ClientError>);
 /// A request that is under way, and the connection that it has.
 type UnderWay = BoxFuture<'static, Answered>;
 
+/// The leader is asked where its log of a partition begins and ends.
+struct Asking {
+    partition: TopicIdPartition,
+    leader_epoch: LeaderEpoch,
+    answer: BoxFuture<'static, Input>,
+}
+
 /// Runs the fetchers of this broker until `stop`. When it returns, none of them runs any more.
 pub async fn run(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     let surroundings = Arc::clone(node.replicas.surroundings());
@@ -65,7 +72,7 @@ pub async fn run(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     }
     let deadline = node.runtime.deadline(END_PATIENCE);
     for mut driver in drivers {
-        // One that asks a peer something beside its Fetch would wait for the answer.
+        // One that cuts a log waits for the disk.
         if tokio::time::timeout_at(deadline, &mut driver).await.is_err() {
             driver.abort();
         }
@@ -84,6 +91,7 @@ enum Event {
     Filled,
     Tick,
     Answered(Answered),
+    LeaderEnds(Input),
 }
 
 struct Driver {
@@ -93,6 +101,9 @@ struct Driver {
     inbox: Arc<Inbox>,
     connection: Option<Connection>,
     under_way: Option<UnderWay>,
+    asking: Option<Asking>,
+    /// Whose ends are asked for next, one partition after the other.
+    to_ask: BTreeMap<TopicIdPartition, LeaderEpoch>,
 }
 
 impl Driver {
@@ -105,7 +116,8 @@ impl Driver {
         };
         let backoff_ms = node.config.replication.fetch_backoff_ms;
         let core = Fetcher::new(Config { backoff_ms, sync_patience_ms: SYNC_PATIENCE_MS, settings });
-        Self { node, leader, core, inbox, connection: None, under_way: None }
+        let (asking, to_ask) = (None, BTreeMap::new());
+        Self { node, leader, core, inbox, connection: None, under_way: None, asking, to_ask }
     }
 
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
@@ -114,6 +126,7 @@ impl Driver {
             if !inputs.is_empty() {
                 self.hand_in(inputs, &HashMap::new()).await;
             }
+            self.ask_next();
             match self.next(&mut stop).await {
                 Event::Stop => return,
                 Event::Filled => {}
@@ -121,6 +134,10 @@ impl Driver {
                 Event::Answered((number, answer)) => {
                     self.under_way = None;
                     self.answered(number, answer).await;
+                }
+                Event::LeaderEnds(answer) => {
+                    self.asking = None;
+                    self.hand_in(vec![answer], &HashMap::new()).await;
                 }
             }
         }
@@ -141,10 +158,17 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        let ends = async {
+            match &mut self.asking {
+                Some(asking) => (&mut asking.answer).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
             answered = answered => Event::Answered(answered),
+            answer = ends => Event::LeaderEnds(answer),
             () = self.inbox.filled() => Event::Filled,
             () = tick => Event::Tick,
         }
@@ -191,7 +215,8 @@ impl Driver {
                 Some(cut(&self.node, partition, leader_epoch, Cut::StartAt(at)).await)
             }
             Effect::AskLeaderEnds { partition, leader_epoch } => {
-                Some(ask_ends(&self.node, self.leader, partition, leader_epoch).await)
+                self.to_ask.insert(partition, leader_epoch);
+                None
             }
             Effect::HangUp => {
                 (self.connection, self.under_way) = (None, None);
@@ -202,6 +227,21 @@ impl Driver {
                 let name = self.node.replicas.get(partition).map(|hosted| hosted.name.to_string());
                 tracing::warn!(partition = name, ?reason, leader = %self.leader, "a partition is not fetched before the metadata says something new");
                 None
+            }
+        }
+    }
+
+    /// Gives up a question whose answer nobody waits for any more, as a peer that is silent may never give it, and asks the next one.
+    fn ask_next(&mut self) {
+        let core = &self.core;
+        let is_awaited = |asking: &mut Asking| core.awaits_leader_ends(asking.partition, asking.leader_epoch);
+        self.asking.take_if(|asking| !is_awaited(asking));
+        while self.asking.is_none()
+            && let Some((partition, leader_epoch)) = self.to_ask.pop_first()
+        {
+            if self.core.awaits_leader_ends(partition, leader_epoch) {
+                let answer = ask_ends(Arc::clone(&self.node), self.leader, partition, leader_epoch).boxed();
+                self.asking = Some(Asking { partition, leader_epoch, answer });
             }
         }
     }
@@ -309,17 +349,17 @@ fn own_log(node: &Node, partition: TopicIdPartition, epoch: Option<LeaderEpoch>)
 }
 
 /// Asks where the leader's log begins and ends, by a connection of its own: a Fetch may be under way.
-async fn ask_ends(node: &Node, leader: BrokerId, partition: TopicIdPartition, leader_epoch: LeaderEpoch) -> Input {
+async fn ask_ends(node: Arc<Node>, leader: BrokerId, partition: TopicIdPartition, leader_epoch: LeaderEpoch) -> Input {
     let ends = async {
         let hosted = node.replicas.get(partition).ok_or(PartitionError::Other(-1))?;
-        let mut connection = connect(node, leader).await.map_err(|_| PartitionError::Other(-1))?;
-        let log_start = list_offset(node, &mut connection, &hosted, leader_epoch, EARLIEST).await?;
-        let log_end = list_offset(node, &mut connection, &hosted, leader_epoch, LATEST).await?;
+        let mut connection = connect(&node, leader).await.map_err(|_| PartitionError::Other(-1))?;
+        let log_start = list_offset(&node, &mut connection, &hosted, leader_epoch, EARLIEST).await?;
+        let log_end = list_offset(&node, &mut connection, &hosted, leader_epoch, LATEST).await?;
         Ok(LeaderEnds { log_start, log_end })
     };
     let deadline = node.runtime.deadline(PATIENCE);
     let result = tokio::time::timeout_at(deadline, ends).await.unwrap_or(Err(PartitionError::Other(-1)));
-    Input::LeaderEndsAnswered { partition, leader_epoch, result, own: own_log(node, partition, None) }
+    Input::LeaderEndsAnswered { partition, leader_epoch, result, own: own_log(&node, partition, None) }
 }
 
 /// The request in Kafka's words.
