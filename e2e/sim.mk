@@ -23,6 +23,19 @@ show-sim-bugs: ## Bugs put into the quorum engine on purpose: does the simulator
 	@$(sim) --seeds 2000 --bugs $(if $(FULL),100,2) --rotate $$(( $$(date +%s) / 86400 ))
 
 .PHONY: show-sim-nodes
-show-sim-nodes: ## Histories of three whole nodes and their clients in one thread: kills, power cuts, partitions, slow disks. FULL=1: 3,000; SEED=n prints one.
+show-sim-nodes: ## Histories of three whole nodes and their clients in one thread: kills, power cuts, partitions, disks. FULL=1: 3,000; SEED=n prints one.
 	@e2e/tools
-	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) $(if $(SEED),--seed $(SEED) --trace,--seeds $(if $(FULL),3000,300) --from $(or $(FROM),1))
+ifdef SEED
+	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) --seed $(SEED) --trace
+else ifdef FROM
+	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) --seeds $(if $(FULL),3000,300) --from $(FROM)
+else
+	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) --seeds $(if $(FULL),2700,200)
+# Others each day: what fails there is replayed by its seed.
+	@$(sim) --nodes $(if $(BUG),--bug $(BUG)) --seeds $(if $(FULL),300,100) --from $$(( $$(date +%s) / 86400 * 1000 ))
+endif
+
+.PHONY: show-sim-nodes-bugs
+show-sim-nodes-bugs: ## Bugs put into whole nodes on purpose: are they found? Two, another pair each day; FULL=1: all.
+	@e2e/tools
+	@$(sim) --nodes --seeds 1000 --bugs $(if $(FULL),100,2) --rotate $$(( $$(date +%s) / 86400 ))

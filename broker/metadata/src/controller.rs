@@ -66,6 +66,7 @@ use std::time::Duration;
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, Offset, Uuid};
 
+use crate::bug::Seeded;
 use crate::{BrokerRegistration, Image, ReplayError};
 use partition_index::PartitionIndex;
 use periodic_elections::PeriodicElections;
@@ -136,6 +137,8 @@ pub struct Controller {
     periodic: PeriodicElections,
     /// Soft, too.
     permits: StopPermits,
+    /// A bug on purpose.
+    seeded: Seeded,
 }
 
 impl Controller {
@@ -144,6 +147,12 @@ impl Controller {
     pub fn new(head: Image) -> Self {
         let index = PartitionIndex::of(&head);
         Self { head, index, ..Self::default() }
+    }
+
+    /// Puts a bug in, for a simulation to find.
+    #[cfg(any(test, feature = "seeded-bugs"))]
+    pub fn put_in(&mut self, bug: crate::Bug) {
+        self.seeded = Seeded::with(bug);
     }
 
     /// Begins to decide, at `now`: every broker that may lead gets a whole session to be heard of. `before` is what this node knows of the

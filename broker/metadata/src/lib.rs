@@ -1,6 +1,7 @@
 //! The cluster's metadata: the image, how records change it, and what the controller decides. Pure: no file, no socket, no
 //! clock, no randomness of its own.
 
+mod bug;
 mod controller;
 mod delta;
 pub mod directory_id;
@@ -16,6 +17,7 @@ pub mod snapshot;
 pub mod testing;
 pub mod topic_name;
 
+pub use bug::Bug;
 pub use controller::*;
 pub use delta::{Delta, TopicDelta};
 pub use features::{

@@ -4,6 +4,7 @@
 mod active_controller;
 pub mod admin;
 pub mod api;
+mod bug;
 #[cfg(test)]
 mod client_tests;
 pub mod config;
@@ -35,5 +36,7 @@ pub mod storage;
 mod testing;
 pub mod waiting;
 
+#[cfg(feature = "simulated")]
+pub use bug::{Bug as ServerBug, Seeded};
 pub use node::FormatPolicy;
 pub use run::run;

@@ -303,6 +303,7 @@ impl Running {
     pub async fn failed(&self) {
         let metadata = metadata_directory(&self.node);
         tokio::select! {
+            biased;
             () = self.node.controller.stopped() => {}
             () = async { match metadata { Some(directory) => directory.condition.failed().await, None => std::future::pending().await } } => {}
         }

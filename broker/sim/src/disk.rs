@@ -7,7 +7,7 @@
 
 mod inode;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -72,10 +72,18 @@ struct State {
     /// How many syncs to come fail.
     failing_syncs: u32,
     full: bool,
+    /// The directories whose disk fails every write and sync below them.
+    failing: BTreeSet<PathBuf>,
     sync_micros: u64,
     busy_micros: u64,
     /// A failure was played since somebody last asked.
     played: bool,
+}
+
+impl State {
+    fn is_failing(&self, path: &Path) -> bool {
+        self.failing.iter().any(|directory| path.starts_with(directory))
+    }
 }
 
 /// A disk, shared by whoever has it open.
@@ -112,6 +120,21 @@ impl VirtualDisk {
         self.lock().failing_syncs = count;
     }
 
+    /// Every write and sync below `directory` fails.
+    pub fn set_failing(&self, directory: &Path) {
+        self.lock().failing.insert(directory.to_path_buf());
+    }
+
+    /// What was below `directory` is not there any more: there is an empty disk. Nobody has it open.
+    pub fn lose(&self, directory: &Path) {
+        let mut state = self.lock();
+        let State { names, durable, changes, directories, .. } = &mut *state;
+        names.retain(|file, _| !file.starts_with(directory));
+        durable.retain(|file, _| !file.starts_with(directory));
+        changes.retain(|change| change.directory().is_none_or(|changed| !changed.starts_with(directory)));
+        directories.retain(|known, ()| !known.starts_with(directory) || known == directory);
+    }
+
     /// There is no room any more, or there is again.
     pub fn set_full(&self, full: bool) {
         self.lock().full = full;
@@ -144,6 +167,7 @@ impl VirtualDisk {
     pub fn heal(&self) {
         let mut state = self.lock();
         (state.failing_syncs, state.full, state.sync_micros) = (0, false, 0);
+        state.failing.clear();
     }
 
     /// The power fails: what was synced stays, and of the rest what `random` says. Who had the disk open must not use it again.
@@ -198,6 +222,13 @@ impl VirtualDisk {
         Ok(())
     }
 
+    fn check_works(&self, operation: Operation, path: &Path) -> Result<(), IoError> {
+        match self.lock().is_failing(path) {
+            true => Err(failure(operation, path, EIO)),
+            false => Ok(()),
+        }
+    }
+
     fn check_room(&self, operation: Operation, path: &Path, grows: bool) -> Result<(), IoError> {
         let mut state = self.lock();
         if !grows || !state.full {
@@ -212,7 +243,7 @@ impl VirtualDisk {
         self.call(Operation::Sync, path)?;
         let mut state = self.lock();
         state.busy_micros += state.sync_micros;
-        let fails = state.failing_syncs > 0;
+        let fails = state.failing_syncs > 0 || state.is_failing(path);
         state.failing_syncs = state.failing_syncs.saturating_sub(1);
         state.played |= fails;
         Ok(!fails)
@@ -259,6 +290,7 @@ impl File for VirtualFile {
             }
             return Err(error);
         }
+        self.disk.check_works(Operation::Write, &self.path)?;
         let end = position + bytes.len() as u64;
         self.disk.check_room(Operation::Write, &self.path, end > self.inode.length())?;
         self.inode.write_at(&bytes, position);
@@ -314,6 +346,9 @@ impl Fs for VirtualDisk {
                 let creates = matches!(mode, OpenMode::Create | OpenMode::Truncate);
                 if !creates || path.parent().is_none_or(|parent| !state.directories.contains_key(parent)) {
                     return Err(missing(Operation::Open, path));
+                }
+                if state.is_failing(path) {
+                    return Err(failure(Operation::Open, path, EIO));
                 }
                 let inode = Arc::new(Inode::default());
                 state.names.insert(path.to_path_buf(), Arc::clone(&inode));

@@ -1,8 +1,8 @@
 //! The simulator's second level: whole nodes, the real server library, and clients in one thread, on virtual clocks, network and disks. One
 //! seed is one history, the same in every run. Knows the server from outside, as a machine and a client do, and by what a node shows of its replicas.
 //!
-//! Not played: nodes that are stopped in order, topics that are deleted, reassignments, transactions and groups; disks that fail or are
-//! lost. The first level has failing disks for the quorum.
+//! Not played: topics that are deleted, reassignments, transactions and groups; disks of the quorum that fail or are lost, which the first
+//! level has.
 
 pub mod clients;
 mod cluster;
@@ -12,12 +12,15 @@ mod invariants;
 mod machine;
 mod network;
 mod panics;
+mod scene;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use barnabas_metadata::Bug as ControllerBug;
 use barnabas_replica::Bug;
 use barnabas_server::runtime::Runtime;
+use barnabas_server::{Seeded, ServerBug};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -32,18 +35,55 @@ use history::{Acks, Ended, Event, History, NEEDED};
 use invariants::LAST_READERS;
 use machine::Machine;
 use network::Network;
+use scene::Scene;
 
-const PARTITIONS: i32 = 2;
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(25);
 /// How long everything may take to be well again once nothing fails any more.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// One history in so many has no faults.
-const QUIET: u64 = 8;
 
-/// Plays the history of `seed`, with `bug` in every replica; keeps the text of it if asked.
+/// Bugs that hundreds of these histories do not find, and why: what shows them comes together too seldom, or cannot come.
+pub const HIDDEN: &[(Seeded, &str)] = &[
+    (
+        Seeded::Replica(Bug::ForgetsPendingExpansion),
+        "the answer is lost, and who joins falls behind, and leads, all within a second",
+    ),
+    (
+        Seeded::Replica(Bug::ExpandsBeforeEpochStart),
+        "who joins is behind for milliseconds, in which the leader has to go",
+    ),
+    (
+        Seeded::Replica(Bug::IgnoresBrokerEpochs),
+        "a process has to start anew between a Fetch and the proposal that follows it",
+    ),
+    (
+        Seeded::Replica(Bug::LeadsAgain),
+        "nobody is served before the broker has registered, which ends the leadership of before",
+    ),
+    (
+        Seeded::Replica(Bug::KeepsEndsOfOlderEpochs),
+        "a leader has to miss the metadata of another's leadership altogether",
+    ),
+    (Seeded::Replica(Bug::BelievesLateAnswers), "an answer has to come after the proposal that follows it was made"),
+    (
+        Seeded::Controller(ControllerBug::IgnoresPartitionEpochs),
+        "every member of an old proposal has to be let in again meanwhile",
+    ),
+    (Seeded::Controller(ControllerBug::IgnoresLeaderEpochs), "as for partition epochs, by a leader that was deposed"),
+    (
+        Seeded::Controller(ControllerBug::IgnoresMemberEpochs),
+        "a process has to start anew between a Fetch and the proposal that follows it",
+    ),
+    (
+        Seeded::Controller(ControllerBug::IgnoresLostDirectories),
+        "brokers do not say yet in which directory a replica lies",
+    ),
+    (Seeded::Server(ServerBug::FollowsOlderEpochs), "an answer has to be taken over after its fetcher was told to end"),
+];
+
+/// Plays the history of `seed`, with `bug` in every node; keeps the text of it if asked.
 #[must_use]
-pub fn play(seed: u64, bug: Option<Bug>, with_text: bool) -> Ended {
+pub fn play(seed: u64, bug: Option<Seeded>, with_text: bool) -> Ended {
     panics::watch();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     match runtime {
@@ -61,39 +101,47 @@ struct World {
     cluster: Cluster,
     history: History,
     random: Random,
-    is_quiet: bool,
-    topic: Option<Place>,
+    scene: Scene,
+    /// The topics there are, in the order of the scene.
+    places: Vec<Place>,
     clients: Arc<Machine>,
-    /// What ends by itself, and when: what is to be undone.
-    later: Vec<(Instant, Undo)>,
+    /// Something was taken away that others have: until all have it again, nothing else is.
+    mends: bool,
+    /// What comes by itself, and when.
+    later: Vec<(Instant, Later)>,
 }
 
-/// The end of a fault.
+/// The end of a fault, or what it has next.
 #[derive(Debug)]
-enum Undo {
+enum Later {
     Start(usize),
+    Restart(usize),
     GoOn(usize),
     Free(Vec<(usize, usize)>),
     Quicken((usize, usize)),
     QuickDisk(usize),
+    Kill(usize, Duration),
+    CutPower(usize, Duration),
 }
 
 /// Where clients are.
 const CLIENTS: usize = NODES + 1;
 
 impl World {
-    fn new(seed: u64, bug: Option<Bug>, with_text: bool) -> Self {
+    fn new(seed: u64, bug: Option<Seeded>, with_text: bool) -> Self {
         let mut random = Random::new(mix(seed));
-        let history = History::new(with_text);
+        let scene = Scene::draw(seed, &mut random);
+        let history = History::new(&scene, with_text);
         let network = Network::new(random.fork());
-        let mut cluster = Cluster::new(network, history.clone(), bug, random.fork());
+        let mut cluster = Cluster::new(network, history.clone(), scene.clone(), bug, random.fork());
         let clients = cluster.client_machine(CLIENTS);
-        Self { cluster, history, random, is_quiet: seed.is_multiple_of(QUIET), topic: None, clients, later: Vec::new() }
+        Self { cluster, history, random, scene, places: Vec::new(), clients, mends: false, later: Vec::new() }
     }
 
     async fn play(mut self) -> Ended {
         (1..=NODES).for_each(|place| self.cluster.start(place));
-        if self.well_again("forming").await && self.make_topic().await && self.well_again("a topic").await {
+        self.history.note(Event::Scene(format!("{:?}", self.scene)));
+        if self.well_again("forming").await && self.make_topics().await && self.well_again("topics").await {
             let (stopping, stop) = watch::channel(false);
             let producers = self.producers(&stop);
             let consumers = self.consumers(&stop);
@@ -106,17 +154,19 @@ impl World {
             {
                 let readers = self.last_readers();
                 self.ended(readers, "reading whole partitions").await;
+                self.cluster.tell_what_is_stored(&self.places);
                 for what in NEEDED.into_iter().filter(|what| self.history.count(what) == 0) {
                     self.history.violated("something happens", format!("{what} 0"));
                 }
             }
         }
-        let mut hash = 0;
-        self.cluster.visit_disks(|path, bytes| {
-            hash = digest_bytes(digest_bytes(hash, path.as_os_str().as_encoded_bytes()), bytes);
-        });
         let mut ended = self.history.end();
-        ended.trace.note(schedule::Instant(0), &[hash], || format!("disks: {hash:016x}"));
+        self.cluster.visit_disks(|path, bytes| {
+            let hash = digest_bytes(digest_bytes(0, path.as_os_str().as_encoded_bytes()), bytes);
+            ended
+                .trace
+                .note(schedule::Instant(0), &[hash], || format!("left on a disk: {} {hash:016x}", path.display()));
+        });
         ended
     }
 
@@ -125,17 +175,17 @@ impl World {
         let until = Instant::now() + time;
         while Instant::now() < until && !self.history.is_violated() {
             tokio::time::sleep(LOOK.min(until - Instant::now())).await;
-            self.undo().await;
+            self.come().await;
             if let Some(panic) = panics::take() {
                 self.history.violated("no task panics", panic);
             }
-            self.cluster.look(self.topic);
+            self.cluster.look(&self.places);
         }
     }
 
     async fn well_again(&mut self, what: &str) -> bool {
         let deadline = Instant::now() + PATIENCE;
-        while let Some(missing) = self.cluster.what_is_missing(self.topic) {
+        while let Some(missing) = self.cluster.what_is_missing(&self.places) {
             if Instant::now() > deadline {
                 self.history.violated("liveness", format!("{what}: {missing}"));
             }
@@ -156,33 +206,32 @@ impl World {
         Link::new(NODES, name, self.random.fork())
     }
 
-    async fn make_topic(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        while self.topic.is_none() && Instant::now() < deadline && !self.history.is_violated() {
-            let mut link = self.link("creator");
-            let (made, is_made) = tokio::sync::oneshot::channel();
-            let task = self.spawn(async move {
-                _ = made.send(clients::create_topic(&mut link, "topic", PARTITIONS).await);
-            });
-            _ = task.await;
-            self.topic = is_made.await.ok().flatten().map(|topic_id| Place { topic_id, partition: 0 });
-            self.pass(LOOK * 4).await;
+    async fn make_topics(&mut self) -> bool {
+        for (number, shape) in (0..).zip(self.scene.shapes.clone()) {
+            let deadline = Instant::now() + PATIENCE;
+            let mut topic = None;
+            while topic.is_none() && Instant::now() < deadline && !self.history.is_violated() {
+                let mut link = self.link("creator");
+                let (made, is_made) = tokio::sync::oneshot::channel();
+                let task = self.spawn(async move {
+                    _ = made.send(clients::create_topic(&mut link, number, shape).await);
+                });
+                _ = task.await;
+                topic = is_made.await.ok().flatten();
+                self.pass(LOOK * 4).await;
+            }
+            match topic {
+                Some(topic_id) => self.places.push(Place { topic_id, number }),
+                None => self.history.violated("liveness", format!("topic {number} could not be made")),
+            }
         }
-        if self.topic.is_none() {
-            self.history.violated("liveness", "no topic could be made".to_owned());
-        }
-        self.topic.is_some()
-    }
-
-    fn places(&self) -> Vec<Place> {
-        let topic = self.topic.into_iter();
-        topic.flat_map(|topic| (0..PARTITIONS).map(move |partition| Place { partition, ..topic })).collect()
+        self.places.len() == self.scene.shapes.len()
     }
 
     fn producers(&mut self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         let mut number = 0;
         let mut tasks = Vec::new();
-        for place in self.places() {
+        for place in self.places.clone() {
             for acks in [Acks::All, Acks::All, Acks::Leader, Acks::None] {
                 let link = self.link(&format!("producer-{number}"));
                 let (random, history) = (self.random.fork(), self.history.clone());
@@ -196,7 +245,7 @@ impl World {
 
     fn consumers(&mut self, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
         let mut tasks = Vec::new();
-        for (number, place) in (0..).zip(self.places().into_iter().cycle().take(2 * self.places().len())) {
+        for (number, place) in (0..).zip(self.places.clone().into_iter().cycle().take(2 * self.places.len())) {
             let consumer = self.consumer(number, place);
             tasks.push(self.spawn(clients::consume(consumer, stop.clone())));
         }
@@ -205,7 +254,7 @@ impl World {
 
     fn last_readers(&mut self) -> Vec<JoinHandle<()>> {
         let mut tasks = Vec::new();
-        for (number, place) in (LAST_READERS..).zip(self.places()) {
+        for (number, place) in (LAST_READERS..).zip(self.places.clone()) {
             let consumer = self.consumer(number, place);
             tasks.push(self.spawn(clients::read_whole(consumer)));
         }
@@ -234,32 +283,63 @@ impl World {
 
     async fn faults(&mut self) {
         let until = Instant::now() + FAULTS_LAST;
-        if self.is_quiet {
+        if self.scene.is_quiet {
             return self.pass(FAULTS_LAST / 2).await;
         }
         while Instant::now() < until && !self.history.is_violated() {
-            let pause = Duration::from_millis(self.random.between(50, 3_000));
+            let pause = faults::pause(&mut self.random);
             self.pass(pause).await;
-            let fault = faults::draw(&mut self.random, NODES);
+            let leaders = self.cluster.leaders(&self.places);
+            let fault = faults::draw(&mut self.random, NODES, &leaders);
+            let fault = self.allowed(fault);
+            self.history.note(Event::Fault(format!("{fault:?}")));
             self.begin(fault).await;
         }
     }
 
+    /// The fault, or another. What takes away what nobody else may be known to have proves nothing: it comes only where all is well and nothing
+    /// else is under way, and nothing comes then until all is well again.
+    fn allowed(&mut self, fault: Fault) -> Fault {
+        let is_well = self.cluster.what_is_missing(&self.places).is_none();
+        if self.mends && !is_well {
+            return Fault::Elect;
+        }
+        self.mends = false;
+        let loses = match &fault {
+            Fault::PowerCut { .. } | Fault::FailDisk { .. } => self.scene.is_fragile(),
+            Fault::LoseDisk { .. } => true,
+            _ => false,
+        };
+        let may_lose = is_well && self.later.is_empty() && self.scene.has_spare_disks();
+        match fault {
+            fault if !loses => fault,
+            Fault::PowerCut { ref places, .. } if places.len() > 1 => Fault::Elect,
+            fault if may_lose => {
+                self.mends = true;
+                fault
+            }
+            Fault::PowerCut { places, back } => Fault::Kill { place: places.first().copied().unwrap_or(1), back },
+            Fault::LoseDisk { place, back, .. } => Fault::Kill { place, back },
+            Fault::FailDisk { place, lasts, .. } => Fault::Stop { place, back: lasts },
+            _ => Fault::Elect,
+        }
+    }
+
     async fn begin(&mut self, fault: Fault) {
-        self.history.note(Event::Fault(format!("{fault:?}")));
         let now = Instant::now();
         match fault {
-            Fault::Kill { place, back } => {
-                self.cluster.kill(place).await;
-                self.later.push((now + back, Undo::Start(place)));
+            Fault::Kill { place, back } => self.kill(place, back).await,
+            Fault::Stop { place, back } => {
+                self.cluster.ask_to_stop(place);
+                self.later.push((now + back, Later::Restart(place)));
             }
             Fault::PowerCut { places, back } => {
                 self.cluster.cut_power(&places).await;
-                self.later.extend(places.into_iter().map(|place| (now + back, Undo::Start(place))));
+                self.later.extend(places.into_iter().map(|place| (now + back, Later::Start(place))));
             }
             Fault::Pause { place, lasts } => {
                 self.cluster.set_paused(place, true);
-                self.later.push((now + lasts, Undo::GoOn(place)));
+                self.later.push((now + lasts, Later::GoOn(place)));
             }
             Fault::Cut { from, to, both, lasts } => {
                 let back = Some((to, from)).filter(|_| both);
@@ -271,42 +351,85 @@ impl World {
             }
             Fault::Slow { from, to, longest, lasts } => {
                 self.cluster.network().set_slow((from, to), Some(longest));
-                self.later.push((now + lasts, Undo::Quicken((from, to))));
+                self.later.push((now + lasts, Later::Quicken((from, to))));
             }
             Fault::Disconnect { place } => self.cluster.network().lose_connections(place),
             Fault::SlowDisk { place, takes, lasts } => {
                 self.cluster.set_sync_takes(place, takes);
-                self.later.push((now + lasts, Undo::QuickDisk(place)));
+                self.later.push((now + lasts, Later::QuickDisk(place)));
+            }
+            Fault::SlowDiskAndPowerCut { place, takes, after, back } => {
+                self.cluster.set_sync_takes(place, takes);
+                self.later.push((now + after, Later::CutPower(place, back)));
+            }
+            Fault::KillTwo { places: [one, other], after, back } => {
+                self.kill(one, back).await;
+                self.later.push((now + after, Later::Kill(other, back)));
+            }
+            Fault::FailDisk { place, disk, lasts } => {
+                self.cluster.fail_disk(place, disk);
+                self.later.push((now + lasts, Later::Restart(place)));
+            }
+            Fault::LoseDisk { place, disk, back } => {
+                self.kill(place, back).await;
+                self.cluster.lose_disk(place, disk);
+            }
+            Fault::Elect => {
+                let link = self.link("elector");
+                drop(self.spawn(clients::elect_preferred(link)));
             }
         }
+    }
+
+    async fn kill(&mut self, place: usize, back: Duration) {
+        self.cluster.kill(place).await;
+        self.later.push((Instant::now() + back, Later::Start(place)));
     }
 
     fn cut(&mut self, ways: Vec<(usize, usize)>, until: Instant) {
         ways.iter().for_each(|way| self.cluster.network().set_cut(*way, true));
-        self.later.push((until, Undo::Free(ways)));
+        self.later.push((until, Later::Free(ways)));
     }
 
-    /// Ends the faults whose time has come.
-    async fn undo(&mut self) {
+    /// What is due comes.
+    async fn come(&mut self) {
         let now = Instant::now();
         let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
         self.later = later;
-        for (_, undo) in due {
-            self.history.note(Event::Fault(format!("end: {undo:?}")));
-            match undo {
-                Undo::Start(place) => self.cluster.start(place),
-                Undo::GoOn(place) => self.cluster.set_paused(place, false),
-                Undo::Free(ways) => ways.iter().for_each(|way| self.cluster.network().set_cut(*way, false)),
-                Undo::Quicken(way) => self.cluster.network().set_slow(way, None),
-                Undo::QuickDisk(place) => self.cluster.set_sync_takes(place, Duration::ZERO),
+        for (_, later) in due {
+            self.history.note(Event::Fault(format!("then: {later:?}")));
+            match later {
+                Later::Start(place) => self.cluster.start(place),
+                Later::Restart(place) => self.restart(place).await,
+                Later::GoOn(place) => self.cluster.set_paused(place, false),
+                Later::Free(ways) => ways.iter().for_each(|way| self.cluster.network().set_cut(*way, false)),
+                Later::Quicken(way) => self.cluster.network().set_slow(way, None),
+                Later::QuickDisk(place) => self.cluster.set_sync_takes(place, Duration::ZERO),
+                Later::Kill(place, back) => self.kill(place, back).await,
+                Later::CutPower(place, back) => {
+                    let fault = self.allowed(Fault::PowerCut { places: vec![place], back });
+                    Box::pin(self.begin(fault)).await;
+                }
             }
         }
     }
 
-    /// All faults end.
+    /// Starts a node, whatever has become of it.
+    async fn restart(&mut self, place: usize) {
+        self.cluster.kill(place).await;
+        self.cluster.start(place);
+    }
+
+    /// All faults end, and none begins.
     async fn peace(&mut self) {
-        self.later.iter_mut().for_each(|(at, _)| *at = Instant::now());
-        self.undo().await;
+        self.later.retain(|(_, later)| !matches!(later, Later::Kill(..)));
+        for (at, later) in &mut self.later {
+            *at = Instant::now();
+            if let Later::CutPower(place, _) = later {
+                *later = Later::QuickDisk(*place);
+            }
+        }
+        self.come().await;
         self.cluster.network().heal();
         self.history.note(Event::Peace);
         self.pass(Duration::from_secs(2)).await;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use barnabas_replica::Bug;
+use barnabas_server::Seeded;
 use barnabas_server::logging::{self, LogFormat};
 use barnabas_sim::many::{Many, Played, Sum};
 use barnabas_sim::nodes;
@@ -14,10 +14,11 @@ use super::{Arguments, COMMAND, REPEATED};
 pub fn run(arguments: &Arguments) -> bool {
     let bug = match arguments.bug.as_deref() {
         None => None,
-        Some(name) => match Bug::ALL.iter().find(|bug| format!("{bug:?}") == name) {
-            Some(bug) => Some(*bug),
+        Some(name) => match Seeded::all().find(|bug| bug.name() == name) {
+            Some(bug) => Some(bug),
             None => {
-                eprintln!("there is no bug '{name}' of replicas; there are {:?}", Bug::ALL);
+                let names: Vec<_> = Seeded::all().map(Seeded::name).collect();
+                eprintln!("there is no bug '{name}' of nodes; there are {}", names.join(", "));
                 return false;
             }
         },
@@ -36,7 +37,7 @@ pub fn run(arguments: &Arguments) -> bool {
 }
 
 /// One history, in full if wanted.
-fn show(seed: u64, bug: Option<Bug>, with_text: bool) -> bool {
+fn show(seed: u64, bug: Option<Seeded>, with_text: bool) -> bool {
     let ended = nodes::play(seed, bug, with_text);
     ended.trace.lines().iter().for_each(|line| println!("{line}"));
     println!("{}", ended.figures);
@@ -44,7 +45,7 @@ fn show(seed: u64, bug: Option<Bug>, with_text: bool) -> bool {
     verdict(ended.violation.map(|violation| (seed, violation)), bug, "1 history of whole nodes")
 }
 
-fn sum(arguments: &Arguments, bug: Option<Bug>, tells: bool) -> Sum {
+fn sum(arguments: &Arguments, bug: Option<Seeded>, tells: bool) -> Sum {
     let Arguments { seeds, from, jobs, .. } = *arguments;
     let repeated = Some(REPEATED).filter(|_| bug.is_none());
     Many { seeds: from..from.saturating_add(seeds), jobs, repeated, tells }.play(|seed| {
@@ -53,43 +54,47 @@ fn sum(arguments: &Arguments, bug: Option<Bug>, tells: bool) -> Sum {
     })
 }
 
-fn many(arguments: &Arguments, bug: Option<Bug>) -> bool {
+fn many(arguments: &Arguments, bug: Option<Seeded>) -> bool {
     let begun = Instant::now();
     let sum = sum(arguments, bug, true);
     println!("{}", sum.figures);
-    verdict(sum.failure, bug, &format!("{} histories of whole nodes in {} s", sum.played, begun.elapsed().as_secs()))
+    let (first, last) = (arguments.from, arguments.from.saturating_add(arguments.seeds).saturating_sub(1));
+    let what =
+        format!("{} histories of whole nodes, seeds {first} to {last}, in {} s", sum.played, begun.elapsed().as_secs());
+    verdict(sum.failure, bug, &what)
 }
 
-fn verdict(failure: Option<(u64, Violation)>, bug: Option<Bug>, what: &str) -> bool {
+fn verdict(failure: Option<(u64, Violation)>, bug: Option<Seeded>, what: &str) -> bool {
     let Some((seed, Violation { what, how })) = failure else {
         println!("PASS: {what}, every invariant held after every event, and all was well at the end");
         return true;
     };
-    let bug = bug.map(|bug| format!(" --bug {bug:?}")).unwrap_or_default();
+    let bug = bug.map(|bug| format!(" --bug {}", bug.name())).unwrap_or_default();
     println!("FAIL: seed {seed}: {what}: {how}");
     println!("replay it: {COMMAND} --nodes --seed {seed}{bug} --trace");
     false
 }
 
-/// Puts bugs into the replicas, one after the other, and looks for them.
+/// Puts bugs into nodes, one after the other, and looks for them. Those that have no place to show themselves are left out.
 fn show_bugs(arguments: &Arguments, count: usize) -> bool {
-    let count = count.min(Bug::ALL.len());
-    let first = usize::try_from(arguments.rotate).unwrap_or(0).wrapping_mul(count) % Bug::ALL.len();
+    let bugs: Vec<_> = Seeded::all().filter(|bug| !nodes::HIDDEN.iter().any(|(hidden, _)| hidden == bug)).collect();
+    let count = count.min(bugs.len());
+    let first = usize::try_from(arguments.rotate).unwrap_or(0).wrapping_mul(count) % bugs.len().max(1);
     let mut missed = Vec::new();
-    println!("{:<30} {:>9}  found by", "bug", "histories");
-    for bug in Bug::ALL.iter().cycle().skip(first).take(count) {
+    println!("{:<28} {:>9}  found by", "bug", "histories");
+    for bug in bugs.iter().cycle().skip(first).take(count) {
         let Sum { played, failure, .. } = sum(arguments, Some(*bug), false);
-        let name = format!("{bug:?}");
+        let name = bug.name();
         match failure {
-            Some((seed, found)) => println!("{name:<30} {played:>9}  {} (seed {seed}): {}", found.what, found.how),
+            Some((seed, found)) => println!("{name:<28} {played:>9}  {} (seed {seed}): {}", found.what, found.how),
             None => {
-                println!("{name:<30} {played:>9}  nothing");
+                println!("{name:<28} {played:>9}  nothing");
                 missed.push(name);
             }
         }
     }
     match missed.as_slice() {
-        [] => println!("PASS: {count} of {} bugs put into the replicas, all found", Bug::ALL.len()),
+        [] => println!("PASS: {count} of {} bugs put into whole nodes, all found", bugs.len()),
         missed => println!("FAIL: not found within {} histories: {}", arguments.seeds, missed.join(", ")),
     }
     missed.is_empty()

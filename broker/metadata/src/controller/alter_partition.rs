@@ -13,6 +13,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, PartitionId, TopicIdPartition, Uuid}
 use super::elections::RulesInTurn;
 use super::partition_change::PartitionChange;
 use super::{Context, Controller, Outcome, StaleBrokerEpoch};
+use crate::bug::{Bug, Seeded};
 use crate::{Partition, RecoveryState, replay};
 
 /// Why the in-sync replicas of a partition stay, or that somebody else leads now.
@@ -182,7 +183,7 @@ impl Controller {
     ) -> Result<PartitionState, AlterPartitionError> {
         let topic = self.head.topics.get(key.topic_id).ok_or(AlterPartitionError::UnknownTopic)?;
         let partition = topic.partitions.get(&key.partition).ok_or(AlterPartitionError::UnknownPartition)?;
-        check_epochs(broker, partition, data)?;
+        check_epochs(broker, partition, data, self.seeded)?;
         let members = members(data);
         let isr: Vec<BrokerId> = members.iter().map(|&(member, _)| member).collect();
         check_isr(partition, &isr)?;
@@ -211,8 +212,12 @@ impl Controller {
         let why = match self.head.brokers.get(broker) {
             None => "it is not registered",
             Some(registered) if registered.in_controlled_shutdown => "it is shutting down",
-            Some(registered) if registered.fenced => "it is fenced",
-            Some(registered) if epoch != -1 && registered.epoch != epoch => "it has registered anew since",
+            Some(registered) if registered.fenced && !self.seeded.has(Bug::TakesFencedMembers) => "it is fenced",
+            Some(registered)
+                if epoch != -1 && registered.epoch != epoch && !self.seeded.has(Bug::IgnoresMemberEpochs) =>
+            {
+                "it has registered anew since"
+            }
             Some(_) => return Ok(()),
         };
         Err(AlterPartitionError::Ineligible { broker, why })
@@ -226,10 +231,18 @@ fn members(data: &PartitionData<'_>) -> Vec<Member> {
 }
 
 /// In Kafka's order: who knows more than this controller is told so before anything else.
-fn check_epochs(broker: BrokerId, partition: &Partition, data: &PartitionData<'_>) -> Result<(), AlterPartitionError> {
+fn check_epochs(
+    broker: BrokerId,
+    partition: &Partition,
+    data: &PartitionData<'_>,
+    seeded: Seeded,
+) -> Result<(), AlterPartitionError> {
     let leader_epoch = LeaderEpoch(data.leader_epoch);
     if leader_epoch > partition.leader_epoch || data.partition_epoch > partition.partition_epoch {
         return Err(AlterPartitionError::NewerEpoch { leader_epoch, partition_epoch: data.partition_epoch });
+    }
+    if seeded.has(Bug::IgnoresLeaderEpochs) {
+        return Ok(());
     }
     if leader_epoch < partition.leader_epoch {
         return Err(AlterPartitionError::FencedLeaderEpoch { given: leader_epoch, current: partition.leader_epoch });
@@ -237,7 +250,7 @@ fn check_epochs(broker: BrokerId, partition: &Partition, data: &PartitionData<'_
     if partition.leader != broker {
         return Err(AlterPartitionError::NotTheLeader { leader: partition.leader });
     }
-    if data.partition_epoch < partition.partition_epoch {
+    if data.partition_epoch < partition.partition_epoch && !seeded.has(Bug::IgnoresPartitionEpochs) {
         let (given, current) = (data.partition_epoch, partition.partition_epoch);
         return Err(AlterPartitionError::StalePartitionEpoch { given, current });
     }

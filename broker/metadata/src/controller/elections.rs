@@ -6,6 +6,7 @@ use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
 use super::partition_change::{Conditions, Election, PartitionChange};
 use super::{Context, Controller};
+use crate::bug::Bug;
 use crate::{ConfigResource, ELIGIBLE_LEADER_REPLICAS, Partition, Topic, directory_id};
 
 /// Whether records may be lost to keep a partition led.
@@ -76,6 +77,7 @@ impl Controller {
                 let in_sync = self.index.in_sync(broker);
                 self.changes_of(context, to, in_sync.chain(self.index.eligible(broker)))
             }
+            Move::LosesDirectories(..) if self.seeded.has(Bug::IgnoresLostDirectories) => Vec::new(),
             Move::LosesDirectories(broker, lost) => {
                 let lies_there = |key: &TopicIdPartition| {
                     let partition = self.head.topics.partition(*key);
@@ -99,7 +101,8 @@ impl Controller {
             let Some((topic, partition)) = self.find_partition(key) else { continue };
             let rules = rules.of(self, context, topic);
             let mut change = PartitionChange::new(partition, rules.election);
-            if let Some(leaving) = to.leaving() {
+            let stays = self.seeded.has(Bug::KeepsFencedInSync) && matches!(to, Move::Leaves(_));
+            if let Some(leaving) = to.leaving().filter(|_| !stays) {
                 change = change.without(leaving);
             }
             if let Move::MayHaveLost(broker) = to {
@@ -135,10 +138,12 @@ impl Controller {
         rules: ElectionRules,
     ) -> Option<PartitionChangeRecord<'static>> {
         let (leaving, returning) = (happens.and_then(Move::leaving), happens.and_then(Move::returning));
+        let elects_fenced = self.seeded.has(Bug::ElectsFenced);
         let may_lead = |broker: BrokerId| {
-            Some(broker) != leaving
-                && (Some(broker) == returning || self.head.brokers.is_active(broker))
-                && self.is_there(broker, partition)
+            elects_fenced
+                || Some(broker) != leaving
+                    && (Some(broker) == returning || self.head.brokers.is_active(broker))
+                    && self.is_there(broker, partition)
         };
         let conditions = Conditions {
             may_lead: &may_lead,
@@ -146,6 +151,7 @@ impl Controller {
             metadata_version: self.head.features.metadata_version(),
             keeps_eligible: self.keeps_eligible(),
             min_isr: rules.min_isr,
+            seeded: self.seeded,
         };
         change.build(key, &conditions)
     }

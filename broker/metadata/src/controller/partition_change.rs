@@ -4,6 +4,7 @@
 use barnabas_protocol::records::metadata::PartitionChangeRecord;
 use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
+use crate::bug::{Bug, Seeded};
 use crate::record_version::DIRECTORY_ASSIGNMENT;
 use crate::{Partition, RecoveryState, UnusualReplicas, replay};
 
@@ -33,6 +34,8 @@ pub(super) struct Conditions<'a> {
     pub(super) keeps_eligible: bool,
     /// The topic's `min.insync.replicas`, or its number of replicas if that is less.
     pub(super) min_isr: usize,
+    /// A bug on purpose.
+    pub(super) seeded: Seeded,
 }
 
 /// A change in the making: the partition as it is, and what is wanted of it.
@@ -175,7 +178,8 @@ impl<'a> PartitionChange<'a> {
     fn elected(&self, conditions: &Conditions<'_>) -> (BrokerId, bool) {
         let has_all =
             |broker: &BrokerId| self.isr.contains(broker) || (self.isr.is_empty() && self.eligible.contains(broker));
-        let valid = |broker: &BrokerId| has_all(broker) && (conditions.may_lead)(*broker);
+        let needs_all = !conditions.seeded.has(Bug::ElectsOutsideIsr);
+        let valid = |broker: &BrokerId| (has_all(broker) || !needs_all) && (conditions.may_lead)(*broker);
         let first = self.replicas.first().filter(|_| self.election == Election::Preferred);
         let clean = first.into_iter().chain([&self.partition.leader]).chain(&self.replicas);
         if let Some(&broker) = clean.into_iter().find(|broker| valid(broker)) {

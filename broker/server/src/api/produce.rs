@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::current_leader::{CurrentLeaders, LeaderNode, moved_or};
 use super::{Reply, RequestContext};
+use crate::bug::Bug;
 use crate::connection::Connection;
 use crate::node::Node;
 use crate::replica::{Acks, AppendError, Appended, Partition};
@@ -134,7 +135,8 @@ fn append_topic(
         let result = match appended {
             Ok((hosted, appended)) => {
                 let waits = request.acks == ACKS_ALL || request.acks == ACKS_LEADER && appended.is_flush_due;
-                if waits && !appended.replicated {
+                let answers_at_once = context.node.runtime.has(Bug::AnswersBeforeReplication);
+                if waits && !appended.replicated && !answers_at_once {
                     // All of them at once, not one when it is waited for.
                     hosted.hurry_sync();
                     let partition = response.partition_responses.len();

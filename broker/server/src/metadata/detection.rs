@@ -180,6 +180,7 @@ pub async fn detect(node: Arc<Node>, mut committed: watch::Receiver<Published>, 
     active.mark_changed();
     loop {
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             Ok(()) = active.changed() => following.active_is(&active.borrow_and_update(), &node.detection),
             Ok(()) = committed.changed() => {}

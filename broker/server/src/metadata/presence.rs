@@ -40,6 +40,7 @@ impl Presence {
         loop {
             let current = active.borrow_and_update().clone();
             tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 changed = active.wait_for(|now| (now.id, now.epoch) != (current.id, current.epoch)) => {
                     if changed.is_err() {

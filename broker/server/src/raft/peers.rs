@@ -1,7 +1,7 @@
 //! The quorum replica's connections to other nodes: one request to an address at a time, and what comes of it. Decides and repeats
 //! nothing, as the engine does both; only a connection that was left open and turns out to be dead is replaced.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,8 @@ const MAX_IDLE: usize = 64;
 /// What an answer may hold beside its records, in bytes.
 const MAX_OVERHEAD_BYTES: usize = 1024 * 1024;
 
-type Idle = Arc<Mutex<HashMap<(Box<str>, u16), Connection>>>;
+/// In an order that is no matter of chance: with the node they are closed in it, and a simulation plays one history for one seed.
+type Idle = Arc<Mutex<BTreeMap<(Box<str>, u16), Connection>>>;
 
 /// See the module.
 #[derive(Clone)]

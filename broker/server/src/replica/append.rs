@@ -10,6 +10,7 @@ use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::Partition;
 use super::hosted::error_code;
+use crate::bug::Bug;
 use crate::storage::Refusal;
 
 /// Who is to have a batch before it is acknowledged.
@@ -71,7 +72,9 @@ impl Partition {
     pub fn append(self: &Arc<Self>, records: &[u8], acks: Acks, now: Timestamp) -> Result<Appended, AppendError> {
         let config = self.config.load();
         let valid = validate(&single_batch(records)?, &config.rules, now)?;
-        self.append_batch(&valid.header, &valid.records, (AppendOrigin::Client, acks), now)
+        let unchecked = self.surroundings.has(Bug::AppendsRepetitions);
+        let origin = if unchecked { AppendOrigin::Internal } else { AppendOrigin::Client };
+        self.append_batch(&valid.header, &valid.records, (origin, acks), now)
     }
 
     /// Appends a batch of this broker's own (a coordinator's), unchecked.

@@ -111,7 +111,7 @@ impl Driver {
         let settings = ReplicaSettings {
             durability,
             #[cfg(feature = "simulated")]
-            bug: node.runtime.bug(),
+            bug: node.runtime.bug().and_then(crate::bug::Seeded::of_replica),
             ..ReplicaSettings::default()
         };
         let backoff_ms = node.config.replication.fetch_backoff_ms;

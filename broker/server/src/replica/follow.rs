@@ -11,6 +11,7 @@ use barnabas_types::{LeaderEpoch, Offset, Timestamp};
 use super::Partition;
 use super::hosted::State;
 use super::roles::position;
+use crate::bug::Bug;
 use crate::storage::{LogDirectories, checkpoints};
 
 /// What a leader says of a partition beside its records.
@@ -54,7 +55,11 @@ impl Partition {
         now: Timestamp,
     ) -> Result<LogPosition, AppendFailure> {
         let mut state = self.lock_unless_hanging().map_err(|_| AppendFailure::Refused)?;
-        state.following_in(told.leader_epoch)?;
+        let epoch = match self.surroundings.has(Bug::FollowsOlderEpochs) {
+            true => state.replica.leader_epoch(),
+            false => told.leader_epoch,
+        };
+        state.following_in(epoch)?;
         if state.log.log_end() != offset {
             return Err(AppendFailure::NotFollowing);
         }

@@ -17,6 +17,7 @@ use super::news::{Moved, Watchers};
 use super::recorder::Recorder;
 use super::roles::Left;
 use super::surroundings::Surroundings;
+use crate::bug::Bug;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
 use crate::waiting::WaitList;
 
@@ -345,6 +346,9 @@ impl Partition {
         let Ok(state) = self.lock_unless_hanging() else {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
         };
+        if self.surroundings.has(Bug::WaitsOnWhenDeposed) {
+            return Ok(state.replica.high_watermark() >= end);
+        }
         state.leading()?;
         if state.led_since != since {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);

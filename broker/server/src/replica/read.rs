@@ -12,6 +12,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp};
 
 use super::hosted::{State, error_code};
 use super::{Marks, Partition};
+use crate::bug::Bug;
 
 /// Which records a client may see (`isolation.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +215,7 @@ impl Partition {
             return Ok(Prepared::Diverging(marks, end));
         }
         let limits = ReadLimits {
-            end: from.reader.end(&marks),
+            end: if self.surroundings.has(Bug::ServesUncommitted) { marks.log_end } else { from.reader.end(&marks) },
             max_bytes: from.max_bytes,
             at_least_one_batch: from.at_least_one_batch,
         };

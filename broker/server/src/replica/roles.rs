@@ -69,7 +69,7 @@ impl Partition {
             flush_messages: u64::try_from(config.flush_messages).unwrap_or(u64::MAX),
             replica_lag_time_max_ms: self.surroundings.lag_time_max_ms,
             #[cfg(feature = "simulated")]
-            bug: self.surroundings.bug.get().copied(),
+            bug: self.surroundings.bug.get().and_then(|bug| bug.of_replica()),
         }
     }
 

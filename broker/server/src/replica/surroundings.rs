@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::fetchers::{Fetchers, Following};
 use super::recorder::Recorders;
+use crate::bug::Bug;
 use crate::recordings::LeftRecordings;
 
 static NOBODY: Brokers = Brokers(BTreeMap::new());
@@ -36,7 +37,7 @@ pub struct Surroundings {
     pub(super) isr_changes: IsrChanges,
     /// A bug that a simulation has put in.
     #[cfg(feature = "simulated")]
-    pub(super) bug: std::sync::OnceLock<barnabas_replica::Bug>,
+    pub(super) bug: OnceLock<crate::bug::Seeded>,
 }
 
 /// How often ISRs have changed since the start.
@@ -82,14 +83,27 @@ impl Surroundings {
             proposed: Notify::new(),
             isr_changes: IsrChanges::default(),
             #[cfg(feature = "simulated")]
-            bug: std::sync::OnceLock::new(),
+            bug: OnceLock::new(),
         })
     }
 
     /// Puts a bug in, for a simulation to find.
     #[cfg(feature = "simulated")]
-    pub fn put_in(&self, bug: barnabas_replica::Bug) {
+    pub fn put_in(&self, bug: crate::bug::Seeded) {
         _ = self.bug.set(bug);
+    }
+
+    /// True when `bug` was put in.
+    #[cfg(feature = "simulated")]
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug.get() == Some(&crate::bug::Seeded::Server(bug))
+    }
+
+    /// Nothing that is released has one.
+    #[cfg(not(feature = "simulated"))]
+    #[expect(clippy::unused_self, reason = "the other form looks at it")]
+    pub(crate) const fn has(&self, _bug: Bug) -> bool {
+        false
     }
 
     /// Both clocks.

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use barnabas_log::fs::Fs;
 use barnabas_net::simulated::Network;
-use barnabas_replica::Bug;
 use barnabas_types::Timestamp;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::Runtime;
+use crate::bug::Seeded;
 
 /// What a node runs on.
 pub trait Machine: fmt::Debug + Send + Sync {
@@ -30,8 +30,8 @@ pub trait Machine: fmt::Debug + Send + Sync {
     fn sync_takes(&self) -> Duration;
     /// Its network.
     fn network(&self) -> Arc<dyn Network>;
-    /// A bug that was put into its replicas on purpose.
-    fn bug(&self) -> Option<Bug>;
+    /// A bug that was put into its node on purpose.
+    fn bug(&self) -> Option<Seeded>;
     /// Whose turn it is in this history.
     fn turns(&self) -> &Arc<Turns>;
     /// False while it stands still, or is no more: the task of `context` is not to be polled, and is woken when it may be.
@@ -47,9 +47,9 @@ impl Runtime {
         Self { machine: Some(machine), ..Self::current() }
     }
 
-    /// A bug that was put into the replicas of this node on purpose.
+    /// A bug that was put into this node on purpose.
     #[must_use]
-    pub fn bug(&self) -> Option<Bug> {
+    pub fn bug(&self) -> Option<Seeded> {
         self.machine.as_ref().and_then(|machine| machine.bug())
     }
 }

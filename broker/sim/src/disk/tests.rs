@@ -170,3 +170,32 @@ fn a_flipped_bit_is_read_and_outlives_a_power_cut() {
     disk.cut_power(&mut Random::new(1));
     assert_eq!(disk.peek(path, <[u8]>::to_vec), Some(vec![1, 6, 3]));
 }
+
+#[test]
+fn below_a_failing_directory_nothing_is_written_or_synced_and_what_was_synced_is_read() {
+    let disk = disk();
+    let file = put(&disk, "a", 0, b"12");
+    file.sync().unwrap();
+    disk.set_failing(Path::new(DIRECTORY));
+    assert!(file.write_at(&[IoSlice::new(b"xx")], 0).is_err());
+    assert!(file.sync().is_err());
+    assert!(disk.open(&path("new"), OpenMode::Create).is_err());
+    assert_eq!(contents(&disk, "a").unwrap(), b"12");
+    disk.create_directory(Path::new("/data/other")).unwrap();
+    disk.open(Path::new("/data/other/b"), OpenMode::Create).unwrap().sync().unwrap();
+    disk.heal();
+    file.sync().unwrap();
+}
+
+#[test]
+fn a_directory_that_is_lost_is_empty_and_the_others_are_as_they_were() {
+    let disk = disk();
+    put(&disk, "a", 0, b"12").sync().unwrap();
+    disk.create_directory(&path("inner")).unwrap();
+    disk.create_directory(Path::new("/data/other")).unwrap();
+    disk.open(Path::new("/data/other/b"), OpenMode::Create).unwrap().sync().unwrap();
+    disk.lose(Path::new(DIRECTORY));
+    disk.cut_power(&mut Random::new(1));
+    assert_eq!(disk.list(Path::new(DIRECTORY)).unwrap().len(), 0);
+    assert_eq!(disk.list(Path::new("/data/other")).unwrap().len(), 1);
+}

@@ -3,24 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barnabas_replica::Bug;
-use barnabas_server::FormatPolicy;
+use barnabas_records::batches;
 use barnabas_server::config::{Boot, BootInput, HostFacts, SourceFile, boot};
 use barnabas_server::logging::LogLevel;
 use barnabas_server::node::{Node, Running};
 use barnabas_server::replica::Marks;
 use barnabas_server::runtime::Runtime;
 use barnabas_server::runtime::simulated::Turns;
-use barnabas_types::{BrokerId, LeaderEpoch};
+use barnabas_server::{FormatPolicy, Seeded};
+use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::clients::{CLIENT_PORT, Place};
-use super::history::{Assigned, Event, History};
+use super::faults::DISKS;
+use super::history::{Assigned, Event, History, StoredBatch};
 use super::machine::{Calendar, Hardware, Machine};
 use super::network::{Interface, Network};
+use super::scene::Scene;
 use crate::disk::VirtualDisk;
 use crate::random::Random;
 
@@ -28,10 +31,29 @@ use crate::random::Random;
 pub const NODES: usize = 3;
 const QUORUM_PORT: u16 = 9093;
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
-const LOG_DIRECTORY: &str = "/data";
+/// Where partitions lie, each on a disk of its own.
+const LOG_DIRECTORIES: [&str; 1 + DISKS] = [METADATA_DIRECTORY, "/data/a", "/data/b"];
+/// Whose disk never fails: a node does not go on without it.
+const METADATA_DIRECTORY: &str = "/data/metadata";
+/// A log that is not larger than a segment has one file.
+const SEGMENT: &str = "00000000000000000000.log";
 
-/// What runs on a machine, as far as it has come.
-type Slot = Arc<Mutex<Option<Arc<Node>>>>;
+/// What runs on a machine.
+#[derive(Default)]
+struct Process {
+    /// Once it has started, and until it begins to stop.
+    node: Mutex<Option<Arc<Node>>>,
+    /// It is asked to stop.
+    asked: Notify,
+}
+
+type Slot = Arc<Process>;
+
+impl Process {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Node>>> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A place for a machine.
 struct Stand {
@@ -39,6 +61,8 @@ struct Stand {
     ahead_ms: i64,
     drift: i64,
     life: Option<(Arc<Machine>, Slot)>,
+    /// A disk was replaced by an empty one.
+    has_new_disk: bool,
 }
 
 /// See the module.
@@ -49,7 +73,8 @@ pub struct Cluster {
     stands: BTreeMap<usize, Stand>,
     random: Random,
     /// What was put into every replica on purpose.
-    bug: Option<Bug>,
+    bug: Option<Seeded>,
+    scene: Scene,
     history: History,
     /// What images have said last, by node and partition: the partition epoch.
     seen: BTreeMap<(usize, i32), i32>,
@@ -57,21 +82,23 @@ pub struct Cluster {
     replicas: BTreeMap<(usize, i32), (Marks, bool)>,
 }
 
-fn properties(place: usize) -> String {
+fn properties(place: usize, scene: &Scene) -> String {
+    let (session_ms, lag_ms) = (scene.session.as_millis(), scene.lag.as_millis());
+    let log_dirs = LOG_DIRECTORIES.join(",");
     let voters: Vec<String> = (1..=NODES).map(|node| format!("{node}@{}:{QUORUM_PORT}", Network::host(node))).collect();
     let (host, voters) = (Network::host(place), voters.join(","));
     format!(
         "process.roles=broker,controller\ncontroller.listener.names=CONTROLLER\ncontroller.quorum.voters={voters}\nnode.id={place}\n\
          listeners=PLAINTEXT://{host}:{CLIENT_PORT},CONTROLLER://{host}:{QUORUM_PORT}\n\
-         advertised.listeners=PLAINTEXT://{host}:{CLIENT_PORT}\nlog.dirs={LOG_DIRECTORY}\nbarnabas.admin.listener=\n\
+         advertised.listeners=PLAINTEXT://{host}:{CLIENT_PORT}\nlog.dirs={log_dirs}\nmetadata.log.dir={METADATA_DIRECTORY}\nbarnabas.admin.listener=\n\
          default.replication.factor=3\nmin.insync.replicas=2\noffsets.topic.replication.factor=3\n\
-         broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\nreplica.lag.time.max.ms=2000\n\
+         broker.session.timeout.ms={session_ms}\nbroker.heartbeat.interval.ms=500\nreplica.lag.time.max.ms={lag_ms}\n\
          queued.max.request.bytes=67108864\nlog.segment.bytes=1048576\nlog.retention.ms=-1\n"
     )
 }
 
-fn configured(place: usize) -> Result<Boot, String> {
-    let file = SourceFile { name: "server.properties".into(), text: properties(place) };
+fn configured(place: usize, scene: &Scene) -> Result<Boot, String> {
+    let file = SourceFile { name: "server.properties".into(), text: properties(place, scene) };
     let booted = boot(BootInput {
         files: &[file],
         environment: &BTreeMap::new(),
@@ -87,17 +114,17 @@ fn configured(place: usize) -> Result<Boot, String> {
 impl Cluster {
     /// Machines that are off.
     #[must_use]
-    pub fn new(network: Network, history: History, bug: Option<Bug>, mut random: Random) -> Self {
+    pub fn new(network: Network, history: History, scene: Scene, bug: Option<Seeded>, mut random: Random) -> Self {
         let mut stand = |place| {
             let ahead_ms = i64::try_from(random.below(4_000)).unwrap_or(0) - 2_000;
             let drift = i64::try_from(random.below(400)).unwrap_or(0) - 200;
-            (place, Stand { disk: VirtualDisk::default(), ahead_ms, drift, life: None })
+            (place, Stand { disk: VirtualDisk::default(), ahead_ms, drift, life: None, has_new_disk: false })
         };
         let stands = (1..=NODES).map(&mut stand).collect();
         let turns = Arc::<Turns>::default();
         drop(tokio::spawn(Arc::clone(&turns).give()));
         let (began, seen, replicas) = (Instant::now(), BTreeMap::new(), BTreeMap::new());
-        Self { network, turns, began, stands, random, bug, history, seen, replicas }
+        Self { network, turns, began, stands, random, bug, scene, history, seen, replicas }
     }
 
     /// A machine for clients, which nothing ever happens to.
@@ -121,7 +148,7 @@ impl Cluster {
 
     /// Switches a machine on, and starts its node.
     pub fn start(&mut self, place: usize) {
-        let booted = match configured(place) {
+        let booted = match configured(place, &self.scene) {
             Ok(booted) => booted,
             Err(error) => return self.history.violated("configuration", error),
         };
@@ -130,13 +157,19 @@ impl Cluster {
         let hardware = self.hardware(place, disk);
         let Some(stand) = self.stands.get_mut(&place).filter(|stand| stand.life.is_none()) else { return };
         self.network.set_power(place, true);
+        stand.disk.heal();
+        // Whoever puts an empty disk in says so.
+        let format = match std::mem::take(&mut stand.has_new_disk) {
+            true => FormatPolicy::NewDirectories,
+            false => FormatPolicy::IfEmpty,
+        };
         let calendar = Calendar { began: self.began, ahead_ms: stand.ahead_ms, drift: stand.drift };
         let machine = Machine::new(hardware, calendar, self.bug, random);
         let slot = Slot::default();
         let runtime = Runtime::simulated(Arc::clone(&machine) as Arc<dyn barnabas_server::runtime::simulated::Machine>);
         let (history, started) = (self.history.clone(), Arc::clone(&slot));
         let on_machine = runtime.clone();
-        _ = runtime.spawn_control(async move { run(booted, on_machine, place, &history, &started).await });
+        _ = runtime.spawn_control(async move { run((booted, format), on_machine, place, &history, &started).await });
         stand.life = Some((machine, slot));
         self.seen.retain(|(node, _), _| *node != place);
     }
@@ -145,7 +178,7 @@ impl Cluster {
     pub async fn kill(&mut self, place: usize) {
         if let Some((machine, slot)) = self.stands.get_mut(&place).and_then(|stand| stand.life.take()) {
             machine.kill();
-            drop(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(slot.lock().take());
             // Its tasks are dropped when it is their turn.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
@@ -167,6 +200,28 @@ impl Cluster {
         }
     }
 
+    /// Asks a node to stop.
+    pub fn ask_to_stop(&self, place: usize) {
+        if let Some((_, slot)) = self.stands.get(&place).and_then(|stand| stand.life.as_ref()) {
+            slot.asked.notify_one();
+        }
+    }
+
+    /// A machine's disk fails every write and sync from now on, until the machine is started again.
+    pub fn fail_disk(&self, place: usize, disk: usize) {
+        if let (Some(stand), Some(directory)) = (self.stands.get(&place), LOG_DIRECTORIES.get(1 + disk)) {
+            stand.disk.set_failing(Path::new(directory));
+        }
+    }
+
+    /// A machine that is off has an empty disk instead of one that it had.
+    pub fn lose_disk(&mut self, place: usize, disk: usize) {
+        if let (Some(stand), Some(directory)) = (self.stands.get_mut(&place), LOG_DIRECTORIES.get(1 + disk)) {
+            stand.disk.lose(Path::new(directory));
+            stand.has_new_disk = true;
+        }
+    }
+
     /// What a sync takes on a machine.
     pub fn set_sync_takes(&self, place: usize, takes: Duration) {
         if let Some((machine, _)) = self.stands.get(&place).and_then(|stand| stand.life.as_ref()) {
@@ -183,87 +238,122 @@ impl Cluster {
 
     fn nodes(&self) -> Vec<(usize, Arc<Node>)> {
         let running = self.stands.iter().filter_map(|(place, stand)| Some((*place, stand.life.as_ref()?)));
-        let started = running.filter_map(|(place, (_, slot))| {
-            Some((place, slot.lock().unwrap_or_else(PoisonError::into_inner).clone()?))
-        });
+        let started = running.filter_map(|(place, (_, slot))| Some((place, slot.lock().clone()?)));
         started.collect()
     }
 
-    /// Looks at all replicas, and at what images say.
-    pub fn look(&mut self, topic: Option<Place>) {
-        let Some(topic) = topic else { return };
-        for (place, node) in self.nodes() {
-            self.look_at_image(place, &node, topic);
-            let node_id = node.broker_id.0;
-            let mut hosted = node.replicas.all();
-            hosted.retain(|partition| partition.key.topic_id == topic.topic_id);
-            hosted.sort_by_key(|partition| partition.key.partition);
-            for partition in hosted {
-                let (marks, leads) = (partition.marks(), partition.led_since() != LeaderEpoch::NONE);
-                let replica = Event::Replica {
-                    node: node_id,
-                    partition: partition.key.partition,
-                    leads,
-                    leader_epoch: marks.leader_epoch.0,
-                    log_end: marks.log_end.0,
-                    high_watermark: marks.high_watermark.0,
-                };
-                let before = self.replicas.insert((place, partition.key.partition), (marks, leads));
-                match before == Some((marks, leads)) {
-                    true => self.history.note_again(&replica),
-                    false => self.history.note(replica),
-                }
-            }
-        }
-    }
-
-    fn look_at_image(&mut self, place: usize, node: &Node, topic: Place) {
-        let image = node.image();
-        let Some(topic) = image.topics.get(topic.topic_id) else { return };
-        for (number, partition) in &topic.partitions {
-            let before = self.seen.insert((place, *number), partition.partition_epoch);
-            if before == Some(partition.partition_epoch) {
-                continue;
-            }
-            let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Vec<_>>();
-            let unfenced = image.brokers.iter().filter(|broker| !broker.fenced).map(|broker| broker.id.0);
-            let assigned = Assigned {
-                replicas: ids(&partition.replicas),
-                isr: ids(&partition.isr),
-                eligible: ids(partition.eligible_leaders()),
-                leader: partition.leader.0,
-                leader_epoch: partition.leader_epoch.0,
-                partition_epoch: partition.partition_epoch,
-                unfenced: unfenced.collect(),
-            };
-            self.history.note(Event::Image { node: node.broker_id.0, partition: *number, assigned });
-        }
-    }
-
-    /// Why not all is well: nothing once every node runs and has every replica of `topic` in sync.
+    /// Who leads, as some node knows; places may be named twice.
     #[must_use]
-    pub fn what_is_missing(&self, topic: Option<Place>) -> Option<String> {
+    pub fn leaders(&self, places: &[Place]) -> Vec<usize> {
+        let images = self.nodes().into_iter().map(|(_, node)| node.image());
+        let leaders = images.flat_map(|image| {
+            let partitions = places.iter().filter_map(|place| {
+                image.topics.get(place.topic_id)?.partitions.get(&Place::PARTITION).map(|partition| partition.leader.0)
+            });
+            partitions.collect::<Vec<_>>()
+        });
+        leaders
+            .filter_map(|leader| usize::try_from(leader).ok().filter(|leader| (1..=NODES).contains(leader)))
+            .collect()
+    }
+
+    /// Looks at all replicas, and at what images say.
+    pub fn look(&mut self, places: &[Place]) {
+        self.history.note_again(&Event::Looks);
+        // What any image says first: a leader may know of it already, by its own way.
+        let nodes = self.nodes();
+        for (at, node) in &nodes {
+            places.iter().for_each(|place| self.look_at_image(*at, node, *place));
+        }
+        for (at, node) in &nodes {
+            places.iter().for_each(|place| self.look_at_replica(*at, node, *place));
+        }
+    }
+
+    fn look_at_replica(&mut self, at: usize, node: &Node, place: Place) {
+        let key = TopicIdPartition { topic_id: place.topic_id, partition: Place::PARTITION };
+        let Some(partition) = node.replicas.get(key) else { return };
+        let (marks, leads) = (partition.marks(), partition.led_since() != LeaderEpoch::NONE);
+        let replica = Event::Replica {
+            node: node.broker_id.0,
+            partition: place.number,
+            leads,
+            leader_epoch: marks.leader_epoch.0,
+            log_end: marks.log_end.0,
+            high_watermark: marks.high_watermark.0,
+        };
+        let before = self.replicas.insert((at, place.number), (marks, leads));
+        match before == Some((marks, leads)) {
+            true => self.history.note_again(&replica),
+            false => self.history.note(replica),
+        }
+    }
+
+    fn look_at_image(&mut self, at: usize, node: &Node, place: Place) {
+        let image = node.image();
+        let Some(topic) = image.topics.get(place.topic_id) else { return };
+        let Some(partition) = topic.partitions.get(&Place::PARTITION) else { return };
+        if self.seen.insert((at, place.number), partition.partition_epoch) == Some(partition.partition_epoch) {
+            return;
+        }
+        let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Vec<_>>();
+        let unfenced = image.brokers.iter().filter(|broker| !broker.fenced).map(|broker| broker.id.0);
+        let assigned = Assigned {
+            replicas: ids(&partition.replicas),
+            isr: ids(&partition.isr),
+            eligible: ids(partition.eligible_leaders()),
+            last_known: ids(&partition.unusual().last_known_eligible_leaders),
+            leader: partition.leader.0,
+            leader_epoch: partition.leader_epoch.0,
+            partition_epoch: partition.partition_epoch,
+            unfenced: unfenced.collect(),
+        };
+        self.history.note(Event::Image { node: node.broker_id.0, partition: place.number, assigned });
+    }
+
+    /// Why not all is well: nothing once every node runs and has every replica of `places` in sync.
+    #[must_use]
+    pub fn what_is_missing(&self, places: &[Place]) -> Option<String> {
         let nodes = self.nodes();
         if nodes.len() < NODES {
             return Some(format!("{} of {NODES} nodes have started", nodes.len()));
         }
-        for (place, node) in nodes {
+        for (at, node) in nodes {
             let image = node.image();
             let fenced = image.brokers.iter().filter(|broker| broker.fenced).count();
             if fenced > 0 || image.brokers.iter().count() < NODES {
-                return Some(format!("node {place} knows of {fenced} fenced brokers"));
+                return Some(format!("node {at} knows of {fenced} fenced brokers"));
             }
-            let Some(topic) = topic.and_then(|topic| image.topics.get(topic.topic_id)) else { continue };
-            for (number, partition) in &topic.partitions {
-                if partition.isr.len() < NODES || !partition.has_leader() {
-                    return Some(format!(
-                        "node {place} knows partition {number} with leader {} and {:?} in sync",
-                        partition.leader, partition.isr
-                    ));
+            for place in places {
+                let Some(topic) = image.topics.get(place.topic_id) else {
+                    return Some(format!("node {at} does not know topic {}", place.number));
+                };
+                for partition in topic.partitions.values() {
+                    if partition.isr.len() < partition.replicas.len() || !partition.has_leader() {
+                        return Some(format!(
+                            "node {at} knows topic {} with leader {} and {:?} in sync",
+                            place.number, partition.leader, partition.isr
+                        ));
+                    }
                 }
             }
         }
         None
+    }
+
+    /// Tells what the logs of all replicas hold.
+    pub fn tell_what_is_stored(&self, places: &[Place]) {
+        for place in places {
+            for (at, stand) in &self.stands {
+                let log = |directory: &&str| {
+                    let name = format!("{}-{}", Place::topic(place.number), Place::PARTITION);
+                    stand.disk.peek(&Path::new(directory).join(name).join(SEGMENT), stored)
+                };
+                if let Some(batches) = LOG_DIRECTORIES.iter().find_map(log) {
+                    self.history.note(Event::Stored { place: *at, partition: place.number, batches });
+                }
+            }
+        }
     }
 
     /// Hands over every file of every disk, for a hash.
@@ -272,15 +362,33 @@ impl Cluster {
     }
 }
 
+/// The batches of a segment, up to where there is none: zeros may be written ahead.
+fn stored(segment: &[u8]) -> Vec<StoredBatch> {
+    let found = batches(segment).map_while(Result::ok).take_while(|batch| batch.check_crc().is_ok());
+    let stored = found.map(|batch| {
+        let header = batch.header();
+        StoredBatch { offset: header.base_offset.0, leader_epoch: header.partition_leader_epoch.0, crc: header.crc }
+    });
+    stored.collect()
+}
+
 /// A node's life.
-async fn run(booted: Boot, runtime: Runtime, place: usize, history: &History, slot: &Slot) {
+async fn run((booted, format): (Boot, FormatPolicy), runtime: Runtime, place: usize, history: &History, slot: &Slot) {
     let Ok(level) = LogLevel::detached("off") else { return };
-    match Running::start(booted, FormatPolicy::IfEmpty, level, runtime).await {
-        Ok(running) => {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&running.node));
-            running.failed().await;
-            history.violated("a node goes on", format!("node {place} has stopped by itself"));
+    let running = match Running::start(booted, format, level, runtime).await {
+        Ok(running) => running,
+        Err(error) => return history.violated("a node starts", format!("node {place}: {error:#}")),
+    };
+    *slot.lock() = Some(Arc::clone(&running.node));
+    tokio::select! {
+        biased;
+        () = slot.asked.notified() => {}
+        () = running.failed() => {
+            return history.violated("a node goes on", format!("node {place} has stopped by itself"));
         }
-        Err(error) => history.violated("a node starts", format!("node {place}: {error:#}")),
     }
+    drop(slot.lock().take());
+    // What could not be left clean the next start recovers.
+    _ = running.stop().await;
+    history.count_stop();
 }

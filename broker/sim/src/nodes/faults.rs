@@ -1,5 +1,5 @@
 //! What goes wrong in a history, and when: drawn from its seed. Two of three nodes may be gone at once, or all; whatever is taken away comes
-//! back.
+//! back. More often than not it goes wrong where a partition is led, and again while that is being mended.
 
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use crate::random::Random;
 pub enum Fault {
     /// A process is killed, and started again after a while.
     Kill { place: usize, back: Duration },
+    /// A process is asked to stop, and started again after a while; killed if it has not stopped by then.
+    Stop { place: usize, back: Duration },
     /// Machines lose power together.
     PowerCut { places: Vec<usize>, back: Duration },
     /// A machine stands still for a while.
@@ -24,34 +26,64 @@ pub enum Fault {
     Disconnect { place: usize },
     /// A machine's syncs take long for a while.
     SlowDisk { place: usize, takes: Duration, lasts: Duration },
+    /// A machine's syncs take long, and then it loses power.
+    SlowDiskAndPowerCut { place: usize, takes: Duration, after: Duration, back: Duration },
+    /// Two nodes are killed, one after the other.
+    KillTwo { places: [usize; 2], after: Duration, back: Duration },
+    /// A disk of a machine fails every write and sync; the node is started again, and the disk is well.
+    FailDisk { place: usize, disk: usize, lasts: Duration },
+    /// A machine has lost a disk when it is started again: there is an empty one.
+    LoseDisk { place: usize, disk: usize, back: Duration },
+    /// Somebody asks for the preferred leaders.
+    Elect,
 }
 
 /// How long a history has faults.
 pub const FAULTS_LAST: Duration = Duration::from_secs(20);
+/// How many disks a machine has that may fail and be lost.
+pub const DISKS: usize = 2;
 
 fn milliseconds(random: &mut Random, low: u64, high: u64) -> Duration {
     Duration::from_millis(random.between(low, high))
 }
 
-fn place(random: &mut Random, nodes: usize) -> usize {
-    1 + usize::try_from(random.below(nodes as u64)).unwrap_or(0)
+fn one_of(random: &mut Random, count: usize) -> usize {
+    usize::try_from(random.below(count as u64)).unwrap_or(0)
 }
 
-/// A fault on one of `nodes` nodes.
-pub fn draw(random: &mut Random, nodes: usize) -> Fault {
-    let one = place(random, nodes);
-    let other = 1 + one % nodes;
+/// How long until the next fault: it may meet what the last one has begun.
+pub fn pause(random: &mut Random) -> Duration {
+    if random.chance(400) { milliseconds(random, 10, 500) } else { milliseconds(random, 200, 3_000) }
+}
+
+/// A fault on one of `nodes` nodes, of which `leaders` lead.
+pub fn draw(random: &mut Random, nodes: usize, leaders: &[usize]) -> Fault {
+    let any = 1 + one_of(random, nodes);
+    let place = random.pick(leaders).filter(|_| random.chance(600)).unwrap_or(any);
+    let other = 1 + (place + one_of(random, nodes - 1)) % nodes;
+    let (from, to) = if random.chance(500) { (place, other) } else { (other, place) };
     let lasts = milliseconds(random, 200, 6_000);
-    match random.below(11) {
-        0 | 1 => Fault::Kill { place: one, back: milliseconds(random, 50, 5_000) },
-        2 => Fault::PowerCut { places: vec![one], back: milliseconds(random, 50, 5_000) },
-        3 => Fault::PowerCut { places: vec![one, other], back: milliseconds(random, 50, 4_000) },
-        4 => Fault::PowerCut { places: (1..=nodes).collect(), back: milliseconds(random, 50, 2_000) },
-        5 => Fault::Pause { place: one, lasts },
-        6 => Fault::Cut { from: one, to: other, both: random.chance(500), lasts },
-        7 => Fault::Isolate { place: one, lasts },
-        8 => Fault::Slow { from: one, to: other, longest: milliseconds(random, 20, 800), lasts },
-        9 => Fault::Disconnect { place: one },
-        _ => Fault::SlowDisk { place: one, takes: milliseconds(random, 5, 300), lasts },
+    let back = milliseconds(random, 50, 5_000);
+    let disk = one_of(random, DISKS);
+    match random.below(21) {
+        0 | 1 => Fault::Kill { place, back },
+        2 => Fault::Stop { place, back },
+        3 => Fault::PowerCut { places: vec![place], back },
+        4 => Fault::PowerCut { places: vec![place, other], back },
+        5 => Fault::PowerCut { places: (1..=nodes).collect(), back: back / 2 },
+        6 => Fault::Pause { place, lasts },
+        7 | 8 => Fault::Cut { from, to, both: random.chance(500), lasts },
+        9 => Fault::Isolate { place, lasts },
+        10 | 11 => Fault::Slow { from, to, longest: milliseconds(random, 20, 800), lasts },
+        12 => Fault::Disconnect { place },
+        13 => Fault::SlowDisk { place, takes: milliseconds(random, 5, 300), lasts },
+        14 | 15 => {
+            let (takes, after) = (milliseconds(random, 50, 900), milliseconds(random, 20, 1_500));
+            Fault::SlowDiskAndPowerCut { place, takes, after, back }
+        }
+        16 | 17 => Fault::KillTwo { places: [from, to], after: milliseconds(random, 50, 4_000), back },
+        18 => Fault::FailDisk { place, disk, lasts },
+        19 => Fault::LoseDisk { place, disk, back },
+        _ => Fault::Elect,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::invariants::{self, Invariant};
+use super::scene::Scene;
 use crate::figures::Figures;
 use crate::schedule;
 use crate::trace::{Trace, digest};
@@ -76,6 +77,8 @@ pub struct Assigned {
     pub replicas: Vec<i32>,
     pub isr: Vec<i32>,
     pub eligible: Vec<i32>,
+    /// Who led when the ISR became empty.
+    pub last_known: Vec<i32>,
     pub leader: i32,
     pub leader_epoch: i32,
     pub partition_epoch: i32,
@@ -142,6 +145,8 @@ pub enum Event {
         leader_epoch: i32,
         watermark: i64,
     },
+    /// All nodes are looked at, images first.
+    Looks,
     /// A replica was looked at.
     Replica {
         node: i32,
@@ -157,7 +162,9 @@ pub enum Event {
         partition: i32,
         assigned: Assigned,
     },
-    /// A fault, or its end.
+    /// What it is played with.
+    Scene(String),
+    /// A fault, or what comes of it later.
     Fault(String),
     /// From here on nothing fails any more.
     Peace,
@@ -166,6 +173,23 @@ pub enum Event {
         partition: i32,
         end: i64,
     },
+    /// After all faults: what the log of a replica holds.
+    Stored {
+        place: usize,
+        partition: i32,
+        batches: Vec<StoredBatch>,
+    },
+}
+
+/// A batch in a replica's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// Its first record's.
+    pub offset: i64,
+    /// Of who appended it.
+    pub leader_epoch: i32,
+    /// Its checksum.
+    pub crc: u32,
 }
 
 struct State {
@@ -185,12 +209,12 @@ pub struct History {
 impl History {
     /// An empty one.
     #[must_use]
-    pub fn new(with_text: bool) -> Self {
+    pub fn new(scene: &Scene, with_text: bool) -> Self {
         let state = State {
             began: Instant::now(),
             trace: Trace::new(with_text),
             figures: Figures::default(),
-            invariants: invariants::all(),
+            invariants: invariants::all(scene),
             violation: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -208,6 +232,11 @@ impl History {
         trace.note(at, &[digest(&event)], || format!("{event:?}"));
         figures.count(event.name());
         check(invariants, &event, violation);
+    }
+
+    /// A node has stopped in order.
+    pub fn count_stop(&self) {
+        self.lock().figures.count("orderly stops");
     }
 
     /// What was noted before is still so: held against every invariant, and no event.
@@ -281,11 +310,14 @@ impl Event {
             Self::Damaged { .. } => "damaged batches",
             Self::OutOfRange { .. } => "reads out of range",
             Self::Watermark { .. } => "watermarks told",
+            Self::Looks => "looks",
             Self::Replica { .. } => "looks at replicas",
             Self::Image { .. } => "changes of partitions",
+            Self::Scene(_) => "histories",
             Self::Fault(_) => "faults and their ends",
             Self::Peace => "histories in peace",
             Self::Whole { .. } => "partitions read whole",
+            Self::Stored { .. } => "logs compared",
         }
     }
 }

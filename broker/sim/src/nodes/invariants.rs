@@ -7,9 +7,12 @@ mod in_sync_replicas_are_valid;
 mod in_sync_replicas_have_what_is_committed;
 mod only_allowed_losses;
 mod reads_are_consistent;
+mod replicas_agree;
 mod watermark_only_grows;
+mod watermark_waits_for_enough;
 
 use super::history::Event;
+use super::scene::{Scene, Shape};
 
 /// Consumers with this number and larger ones read after all faults, from the beginning to the end.
 pub const LAST_READERS: u32 = 1000;
@@ -25,18 +28,32 @@ pub trait Invariant: Send {
     fn check(&mut self, event: &Event) -> Result<(), String>;
 }
 
-/// All of them, for one history.
+/// All of them, for a history in `scene`.
 #[must_use]
-pub fn all() -> Vec<Box<dyn Invariant>> {
+pub fn all(scene: &Scene) -> Vec<Box<dyn Invariant>> {
+    let lossy = Lossy(scene.shapes.clone());
     vec![
         Box::<watermark_only_grows::WatermarkOnlyGrows>::default(),
-        Box::<committed_is_never_lost::CommittedIsNeverLost>::default(),
-        Box::<reads_are_consistent::ReadsAreConsistent>::default(),
-        Box::<in_sync_replicas_are_valid::InSyncReplicasAreValid>::default(),
-        Box::<in_sync_replicas_have_what_is_committed::InSyncReplicasHaveWhatIsCommitted>::default(),
-        Box::<idempotent_order::IdempotentOrder>::default(),
+        Box::new(watermark_waits_for_enough::WatermarkWaitsForEnough::new(scene.shapes.clone())),
+        Box::new(committed_is_never_lost::CommittedIsNeverLost::new(lossy.clone())),
+        Box::new(reads_are_consistent::ReadsAreConsistent::new(lossy.clone())),
+        Box::new(in_sync_replicas_are_valid::InSyncReplicasAreValid::new(scene.shapes.clone())),
+        Box::new(in_sync_replicas_have_what_is_committed::InSyncReplicasHaveWhatIsCommitted::new(lossy.clone())),
+        Box::new(idempotent_order::IdempotentOrder::new(lossy)),
         Box::<only_allowed_losses::OnlyAllowedLosses>::default(),
+        Box::<replicas_agree::ReplicasAgree>::default(),
     ]
+}
+
+/// Which partitions may lose what was committed: those in which somebody may be elected who does not have it.
+#[derive(Clone, Debug)]
+struct Lossy(Vec<Shape>);
+
+impl Lossy {
+    fn contains(&self, partition: i32) -> bool {
+        let shape = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition));
+        shape.is_some_and(|shape| shape.unclean)
+    }
 }
 
 #[cfg(test)]

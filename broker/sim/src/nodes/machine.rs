@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use barnabas_log::fs::Fs;
-use barnabas_replica::Bug;
+use barnabas_server::Seeded;
 use barnabas_server::runtime::simulated::{self, Turns};
 use barnabas_types::Timestamp;
 use tokio::task::AbortHandle;
@@ -64,7 +64,7 @@ pub struct Machine {
     disk: VirtualDisk,
     interface: Arc<Interface>,
     calendar: Calendar,
-    bug: Option<Bug>,
+    bug: Option<Seeded>,
     turns: Arc<Turns>,
     state: Mutex<State>,
 }
@@ -72,7 +72,7 @@ pub struct Machine {
 impl Machine {
     /// One that runs.
     #[must_use]
-    pub fn new(of: Hardware, calendar: Calendar, bug: Option<Bug>, random: Random) -> Arc<Self> {
+    pub fn new(of: Hardware, calendar: Calendar, bug: Option<Seeded>, random: Random) -> Arc<Self> {
         let state = State { life: Life::Runs, held: Vec::new(), tasks: Vec::new(), random, sync_takes: Duration::ZERO };
         let Hardware { disk, interface, turns } = of;
         Arc::new(Self { disk, interface, calendar, bug, turns, state: Mutex::new(state) })
@@ -148,7 +148,7 @@ impl simulated::Machine for Machine {
         &self.turns
     }
 
-    fn bug(&self) -> Option<Bug> {
+    fn bug(&self) -> Option<Seeded> {
         self.bug
     }
 

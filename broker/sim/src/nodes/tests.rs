@@ -1,5 +1,7 @@
 //! Histories of whole nodes in a test's time; many more are played by the binary.
 
+use barnabas_server::Seeded;
+
 use super::play;
 
 fn plays_well(seed: u64) {
@@ -31,4 +33,15 @@ fn one_seed_is_one_history() {
         panic!("{}\n\n{}", one[from..=index].join("\n"), other[from..=index].join("\n"));
     }
     assert_eq!(one.len(), other.len());
+}
+
+#[test]
+fn a_bug_that_was_put_in_is_found() {
+    let found = |name: &str| {
+        let bug = Seeded::all().find(|bug| bug.name() == name);
+        assert!(bug.is_some(), "{name}");
+        (1..9).find_map(|seed| play(seed, bug, false).violation).map(|violation| violation.what)
+    };
+    assert_eq!(found("ServesUncommitted").as_deref(), Some("reads_are_consistent"));
+    assert_eq!(found("KeepsFencedInSync").as_deref(), Some("in_sync_replicas_are_valid"));
 }

@@ -16,6 +16,10 @@ impl Owner {
     /// Begins to decide, on what is committed. Writes the first records of a new cluster, or undoes what the one before has cut in half.
     pub(super) fn lead(&mut self, epoch: LeaderEpoch) -> Result<(), Fatal> {
         let mut controller = Controller::new(self.committed.visible().clone());
+        #[cfg(feature = "simulated")]
+        if let Some(crate::bug::Seeded::Controller(bug)) = self.runtime.bug() {
+            controller.put_in(bug);
+        }
         controller.activate(self.runtime.now().monotonic, &self.permits);
         self.last_append = self.runtime.now().monotonic;
         if let Some((configured, in_force)) = controller.min_isr_that_does_not_count(&*self.rules) {

@@ -48,7 +48,7 @@ pub async fn read_whole(mut consumer: Consumer) {
         let watermark;
         (position, watermark) = consumer.step(position, &mut leader).await;
         if watermark.is_some_and(|watermark| position >= watermark) {
-            consumer.history.note(Event::Whole { partition: consumer.place.partition, end: position });
+            consumer.history.note(Event::Whole { partition: consumer.place.number, end: position });
             return;
         }
     }
@@ -76,7 +76,7 @@ impl Consumer {
 
     async fn fetch(&mut self, node: usize, leader_epoch: i32, position: i64) -> Read {
         let partition = FetchPartition {
-            partition: self.place.partition,
+            partition: Place::PARTITION,
             current_leader_epoch: leader_epoch,
             fetch_offset: position,
             partition_max_bytes: MAX_BYTES,
@@ -97,7 +97,7 @@ impl Consumer {
         match data.error_code {
             ErrorCode::NONE => self.take(data, leader_epoch, position),
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                let (consumer, partition) = (self.number, self.place.partition);
+                let (consumer, partition) = (self.number, self.place.number);
                 self.history.note(Event::OutOfRange { consumer, partition, position, leader_epoch });
                 Read::NotNow
             }
@@ -108,7 +108,7 @@ impl Consumer {
     /// Tells of each record that was read.
     fn take(&self, data: &PartitionData<'_>, leader_epoch: i32, position: i64) -> Read {
         let bytes = data.records.as_ref().map(Self::bytes).unwrap_or_default();
-        let (consumer, partition, watermark) = (self.number, self.place.partition, data.high_watermark);
+        let (consumer, partition, watermark) = (self.number, self.place.number, data.high_watermark);
         let mut next = position;
         for batch in batches(bytes) {
             // The last batch may be cut off.

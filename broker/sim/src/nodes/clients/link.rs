@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use barnabas_client::{ClientError, Connection, Settings};
-use barnabas_protocol::messages::create_topics::CreatableTopic;
+use barnabas_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use barnabas_protocol::messages::metadata::MetadataRequestTopic;
-use barnabas_protocol::messages::{CreateTopicsRequest, MetadataRequest};
+use barnabas_protocol::messages::{CreateTopicsRequest, ElectLeadersRequest, MetadataRequest};
 use barnabas_protocol::{ErrorCode, Request, VersionRange};
 use barnabas_types::Uuid;
 
 use super::super::network::Network;
+use super::super::scene::Shape;
 use super::Place;
 use crate::random::Random;
 
@@ -86,8 +87,8 @@ impl Link {
         let node = self.any();
         let answer = self.ask(node, &request, VersionRange::new(12, 13)).await.ok()?;
         let partitions = &answer.topics.first()?.partitions;
-        let partition = partitions.iter().find(|partition| partition.partition_index == place.partition)?;
-        let newest = self.epochs.entry(place.partition).or_insert(partition.leader_epoch);
+        let partition = partitions.iter().find(|partition| partition.partition_index == Place::PARTITION)?;
+        let newest = self.epochs.entry(place.number).or_insert(partition.leader_epoch);
         if partition.leader_epoch < *newest {
             return None;
         }
@@ -96,20 +97,33 @@ impl Link {
     }
 }
 
-/// Makes a topic that has a replica on each of three nodes; says its id.
-pub async fn create_topic(link: &mut Link, name: &str, partitions: i32) -> Option<Uuid> {
+/// Makes topic `number` as `shape` says; says its id.
+pub async fn create_topic(link: &mut Link, number: i32, shape: Shape) -> Option<Uuid> {
+    let config = |(name, value): (&'static str, String)| CreatableTopicConfig {
+        name: name.into(),
+        value: Some(value.into()),
+        ..Default::default()
+    };
     let topic = CreatableTopic {
-        name: name.to_owned().into(),
-        num_partitions: partitions,
-        replication_factor: 3,
+        name: Place::topic(number).into(),
+        num_partitions: 1,
+        replication_factor: shape.replicas,
+        configs: shape.settings().into_iter().map(config).collect(),
         ..Default::default()
     };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
     let node = link.any();
     _ = link.ask(node, &request, VersionRange::new(7, 7)).await;
-    let named = MetadataRequestTopic { name: Some(name.to_owned().into()), ..Default::default() };
+    let named = MetadataRequestTopic { name: Some(Place::topic(number).into()), ..Default::default() };
     let request = MetadataRequest { topics: Some(vec![named]), allow_auto_topic_creation: false, ..Default::default() };
     let answer = link.ask(node, &request, VersionRange::new(12, 13)).await.ok()?;
     let topic = answer.topics.first().filter(|topic| topic.error_code == ErrorCode::NONE)?;
     Some(topic.topic_id)
+}
+
+/// Asks for the preferred leaders of all partitions, once, and waits for no good answer.
+pub async fn elect_preferred(mut link: Link) {
+    let request = ElectLeadersRequest { timeout_ms: 3_000, ..Default::default() };
+    let node = link.any();
+    _ = link.ask(node, &request, VersionRange::new(2, 2)).await;
 }

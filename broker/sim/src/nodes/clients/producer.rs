@@ -112,7 +112,7 @@ impl Producer {
     async fn send_once(&mut self, batch: &[u8]) -> Said {
         let Some((leader, leader_epoch)) = self.link.leader(self.place).await else { return Said::NotNow };
         let data = PartitionProduceData {
-            index: self.place.partition,
+            index: Place::PARTITION,
             records: Some(Records::Borrowed(batch)),
             ..Default::default()
         };
@@ -137,7 +137,7 @@ impl Producer {
 
     /// Tells the history; false when there is no way on.
     fn told(&self, said: Option<Said>, first: u64, count: u64) -> bool {
-        let (producer, acks, partition) = (self.number, self.acks, self.place.partition);
+        let (producer, acks, partition) = (self.number, self.acks, self.place.number);
         match said {
             Some(Said::Kept { offset, leader_epoch }) => {
                 self.history.note(Event::Kept { producer, acks, partition, offset, leader_epoch, first, count });

@@ -6,13 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::history::{Acks, Event};
-use super::Invariant;
+use super::{Invariant, Lossy};
 
-#[derive(Default)]
 pub struct IdempotentOrder {
+    lossy: Lossy,
     idempotent: BTreeSet<u32>,
     /// What a consumer is to read next of a producer.
     next: BTreeMap<(u32, u32), u64>,
+}
+
+impl IdempotentOrder {
+    pub const fn new(lossy: Lossy) -> Self {
+        Self { lossy, idempotent: BTreeSet::new(), next: BTreeMap::new() }
+    }
 }
 
 impl Invariant for IdempotentOrder {
@@ -24,7 +30,7 @@ impl Invariant for IdempotentOrder {
         match *event {
             Event::Sent { producer, acks: Acks::All, .. } => _ = self.idempotent.insert(producer),
             Event::Read { consumer, partition, offset, record: Some(record), .. }
-                if self.idempotent.contains(&record.producer) =>
+                if self.idempotent.contains(&record.producer) && !self.lossy.contains(partition) =>
             {
                 let next = self.next.entry((consumer, record.producer)).or_default();
                 let expected = std::mem::replace(next, record.number + 1);
@@ -34,7 +40,7 @@ impl Invariant for IdempotentOrder {
                     ));
                 }
             }
-            Event::OutOfOrder { producer, partition, first } => {
+            Event::OutOfOrder { producer, partition, first } if !self.lossy.contains(partition) => {
                 return Err(format!(
                     "partition {partition}: producer {producer} sends number {first} after all before it was kept, and the leader misses some"
                 ));

@@ -1,42 +1,54 @@
-//! What images say of a partition is possible: the leader is in sync and let in, replicas in sync are replicas, those that may be elected beside them are
-//! others, and there are some only while too few are in sync; epochs go on, and one partition epoch says one thing everywhere.
+//! What images say of a partition is possible: the leader is in sync and let in, replicas in sync are replicas, those that may be elected beside
+//! them are others, and there are some only while too few are in sync; where nobody is in sync nobody leads, and who led last is known; epochs go
+//! on, and one partition epoch says one thing everywhere.
 //!
-//! Source: KIP-966 (eligible leader replicas: their number with the ISR never passes min.insync.replicas, and both never share a
-//! member), KIP-841 (a fenced broker is not in the ISR, unless it is the last).
+//! Source: KIP-966 (a replica is in sync or eligible, not both, and eligible only below min.insync.replicas; ISR and eligible replicas may both
+//! be empty when all came back unable to show that they kept everything, and then the last leader is elected once it is up), KIP-841 (a fenced
+//! broker is not in the ISR; without eligible replicas the last one stays, and KIP-966 ends that).
 
 use std::collections::BTreeMap;
 
 use super::super::history::{Assigned, Event};
+use super::super::scene::Shape;
 use super::Invariant;
 
-/// `min.insync.replicas` of all topics.
-const MIN_IN_SYNC: usize = 2;
-
-#[derive(Default)]
 pub struct InSyncReplicasAreValid {
+    shapes: Vec<Shape>,
     /// By partition and partition epoch.
     said: BTreeMap<(i32, i32), Assigned>,
 }
 
-fn is_possible(assigned: &Assigned) -> Result<(), String> {
-    let Assigned { replicas, isr, eligible, leader, unfenced, .. } = assigned;
+impl InSyncReplicasAreValid {
+    pub const fn new(shapes: Vec<Shape>) -> Self {
+        Self { shapes, said: BTreeMap::new() }
+    }
+}
+
+fn is_possible(assigned: &Assigned, min_in_sync: usize) -> Result<(), String> {
+    let Assigned { replicas, isr, eligible, last_known, leader, unfenced, .. } = assigned;
     let repeated = |list: &[i32]| {
         list.iter().enumerate().any(|(index, one)| list.iter().skip(index + 1).any(|other| other == one))
     };
     let wrong = if repeated(isr) || repeated(eligible) {
         "a broker is named twice"
-    } else if isr.iter().chain(eligible).any(|broker| !replicas.contains(broker)) {
+    } else if isr.iter().chain(eligible).chain(last_known).any(|broker| !replicas.contains(broker)) {
         "who is no replica is in sync, or may be elected"
+    } else if isr.is_empty() && last_known.len() != 1 {
+        "nobody is in sync, and who led last was forgotten"
+    } else if !isr.is_empty() && *leader < 0 {
+        "somebody is in sync, and nobody leads"
     } else if *leader >= 0 && !isr.contains(leader) {
         "the leader is not in sync"
     } else if *leader >= 0 && !unfenced.contains(leader) {
         "the leader is fenced"
     } else if isr.iter().any(|broker| eligible.contains(broker)) {
         "who is in sync needs not be eligible beside"
-    } else if !eligible.is_empty() && isr.len() >= MIN_IN_SYNC {
+    } else if !eligible.is_empty() && isr.len() >= min_in_sync.min(replicas.len()) {
         "enough are in sync, and others may be elected"
-    } else if isr.len() > 1 && isr.iter().any(|broker| !unfenced.contains(broker)) {
-        "a fenced broker is in sync beside others"
+    } else if isr.iter().any(|broker| !unfenced.contains(broker)) {
+        "a fenced broker is in sync"
+    } else if *leader >= 0 && !last_known.is_empty() {
+        "somebody leads, and who led last is still kept"
     } else {
         return Ok(());
     };
@@ -51,7 +63,9 @@ impl Invariant for InSyncReplicasAreValid {
     fn check(&mut self, event: &Event) -> Result<(), String> {
         let Event::Image { partition, assigned, .. } = event else { return Ok(()) };
         let told = |wrong: &str| format!("partition {partition}: {wrong}: {assigned:?}");
-        is_possible(assigned).map_err(|wrong| told(&wrong))?;
+        let shape = usize::try_from(*partition).ok().and_then(|partition| self.shapes.get(partition));
+        let min_in_sync = shape.unwrap_or(&Shape::SAFE).min_in_sync;
+        is_possible(assigned, min_in_sync).map_err(|wrong| told(&wrong))?;
         let key = (*partition, assigned.partition_epoch);
         // Who is let in changes without the partition.
         let same = |other: &Assigned| {

@@ -1,11 +1,18 @@
 //! Each invariant finds what it is for, in a history that is written down.
 
+use super::super::history::StoredBatch;
 use super::super::history::{Acks, Assigned, Event, Record};
+use super::super::scene::{Scene, Shape};
 use super::{LAST_READERS, all};
 
 /// The names of the invariants that find something wrong with `events`.
 fn found(events: &[Event]) -> Vec<&'static str> {
-    let mut all = all();
+    found_in(&Scene::quiet(vec![Shape::SAFE]), events)
+}
+
+/// The names of the invariants that find something wrong with `events` in `scene`.
+fn found_in(scene: &Scene, events: &[Event]) -> Vec<&'static str> {
+    let mut all = all(scene);
     let finds = |invariant: &mut Box<dyn super::Invariant>| events.iter().any(|event| invariant.check(event).is_err());
     let mut found: Vec<&'static str> = Vec::new();
     for invariant in &mut all {
@@ -38,6 +45,7 @@ fn assigned(isr: &[i32], eligible: &[i32], partition_epoch: i32) -> Assigned {
         replicas: vec![1, 2, 3],
         isr: isr.to_vec(),
         eligible: eligible.to_vec(),
+        last_known: Vec::new(),
         leader: isr.first().copied().unwrap_or(-1),
         leader_epoch: 1,
         partition_epoch,
@@ -74,6 +82,7 @@ fn a_watermark_that_goes_back_is_found() {
     assert_eq!(found(&[replica(9, 5), replica(9, 4)]), ["watermark_only_grows"]);
     let told = |watermark| Event::Watermark { consumer: 1, partition: 0, leader_epoch: 1, watermark };
     assert_eq!(found(&[told(5), told(4)]), ["watermark_only_grows"]);
+    assert_eq!(found(&[replica(3, 4)]), ["watermark_only_grows"], "past the log");
 }
 
 #[test]
@@ -102,7 +111,13 @@ fn replicas_that_cannot_be_in_sync_are_found() {
         found(&[image(assigned)])
     };
     assert_eq!(with(&|_| ()), [""; 0]);
-    let changes: [&dyn Fn(&mut Assigned); 6] = [
+    let changes: [&dyn Fn(&mut Assigned); 12] = [
+        &|assigned| (assigned.isr, assigned.leader) = (Vec::new(), -1),
+        &|assigned| (assigned.isr, assigned.leader, assigned.eligible) = (Vec::new(), -1, vec![1]),
+        &|assigned| (assigned.isr, assigned.leader, assigned.last_known) = (Vec::new(), -1, vec![4]),
+        &|assigned| assigned.leader = -1,
+        &|assigned| assigned.last_known = vec![1],
+        &|assigned| (assigned.isr, assigned.unfenced) = (vec![1], vec![2]),
         &|assigned| assigned.isr.push(4),
         &|assigned| assigned.isr.push(1),
         &|assigned| assigned.leader = 3,
@@ -112,6 +127,10 @@ fn replicas_that_cannot_be_in_sync_are_found() {
     ];
     for change in changes {
         assert_eq!(with(change), ["in_sync_replicas_are_valid"]);
+    }
+    for eligible in [vec![], vec![1, 2]] {
+        let nobody = Assigned { last_known: vec![1], ..assigned(&[], &eligible, 1) };
+        assert_eq!(found(&[image(nobody)]), [""; 0], "all have gone");
     }
     let (one, other) = (image(assigned(&[1, 2], &[], 1)), image(assigned(&[1, 3], &[], 1)));
     assert_eq!(found(&[one, other]), ["in_sync_replicas_are_valid"]);
@@ -123,6 +142,18 @@ fn a_replica_in_sync_that_stays_behind_is_found() {
     let looks = |count| before.iter().cloned().chain(std::iter::repeat_n(replica(5, 0), count)).collect::<Vec<_>>();
     assert_eq!(found(&looks(80)), [""; 0]);
     assert_eq!(found(&looks(81)), ["in_sync_replicas_have_what_is_committed"]);
+}
+
+#[test]
+fn who_joins_without_what_was_committed_before_is_found() {
+    let before = [image(assigned(&[1, 3], &[], 1)), sent(Acks::All, 1), kept(Acks::All, 5, 0), Event::Looks];
+    let joins = [image(assigned(&[1, 2, 3], &[], 2)), replica(5, 0)];
+    let with_looks = |looks| {
+        let looks = std::iter::repeat_n(Event::Looks, looks);
+        before.iter().cloned().chain(looks).chain(joins.iter().cloned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&with_looks(1)), ["in_sync_replicas_have_what_is_committed"]);
+    assert_eq!(found(&with_looks(0)), [""; 0], "it was committed since the look before the last");
 }
 
 #[test]
@@ -145,4 +176,39 @@ fn a_loss_without_another_leader_and_a_record_that_comes_twice_are_found() {
     assert_eq!(found(&[sent.clone(), led_by_another, kept, WHOLE]), ["only_allowed_losses"], "nothing failed");
     assert_eq!(found(&[sent.clone(), read(1, 0, 0), read(1, 1, 0)]), ["only_allowed_losses"]);
     assert_eq!(found(&[sent, read(1, 0, 2)]), ["only_allowed_losses"], "never sent");
+}
+
+#[test]
+fn what_may_be_lost_in_an_unclean_election_is_no_violation_and_everything_else_is() {
+    let scene = Scene::quiet(vec![Shape { unclean: true, ..Shape::SAFE }]);
+    let lost = [sent(Acks::All, 2), kept(Acks::All, 0, 0), read(1, 0, 0), read(1, 1, 1), read(2, 0, 1), WHOLE];
+    assert_eq!(found_in(&scene, &lost), [""; 0]);
+    assert_ne!(found(&lost), [""; 0]);
+    assert_eq!(found_in(&scene, &[replica(9, 5), replica(9, 4)]), ["watermark_only_grows"]);
+}
+
+#[test]
+fn logs_that_differ_in_the_end_are_found() {
+    let batch = |offset, crc| StoredBatch { offset, leader_epoch: 1, crc };
+    let stored = |place, batches| Event::Stored { place, partition: 0, batches };
+    let one = stored(1, vec![batch(0, 7), batch(1, 8)]);
+    assert_eq!(found(&[one.clone(), stored(2, vec![batch(0, 7), batch(1, 8)])]), [""; 0]);
+    assert_eq!(found(&[one.clone(), stored(2, vec![batch(0, 7), batch(1, 9)])]), ["replicas_agree"]);
+    assert_eq!(found(&[one, stored(2, vec![batch(0, 7)])]), ["replicas_agree"]);
+}
+
+#[test]
+fn a_watermark_that_moves_under_the_minimum_is_found() {
+    let alone = || Event::Image { node: 2, partition: 0, assigned: assigned(&[2], &[], 1) };
+    let moves = |first: Event| {
+        let still = std::iter::repeat_n(replica(5, 2), 12);
+        [first].into_iter().chain(still).chain([replica(5, 3)]).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&moves(alone())), ["watermark_waits_for_enough"]);
+    let two = Event::Image { node: 2, partition: 0, assigned: assigned(&[2, 3], &[], 1) };
+    assert_eq!(found(&moves(two)), [""; 0]);
+    let newer = Event::Image { node: 3, partition: 0, assigned: assigned(&[2, 3], &[], 2) };
+    let with_newer: Vec<_> = [alone(), newer].into_iter().chain(moves(alone()).into_iter().skip(1)).collect();
+    assert_eq!(found(&with_newer), [""; 0], "the leader may know of it");
+    assert_eq!(found(&[alone(), replica(5, 2), replica(5, 3)]), [""; 0], "it may not have taken it over");
 }

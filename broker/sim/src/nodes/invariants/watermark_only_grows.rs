@@ -1,4 +1,5 @@
-//! Within one leader epoch a partition's high watermark never goes back, neither at its leader nor as a consumer is told.
+//! Within one leader epoch a partition's high watermark never goes back, neither at its leader nor as a consumer is told; and no replica's is past
+//! the end of its log.
 //!
 //! Source: KIP-101 and KIP-207 (after an election the watermark may be behind for a while; within an epoch it may not go back);
 //! Vanlightly's TLA+ specification of Kafka replication, `HighWatermarkMonotonic`.
@@ -23,6 +24,13 @@ impl Invariant for WatermarkOnlyGrows {
     }
 
     fn check(&mut self, event: &Event) -> Result<(), String> {
+        if let Event::Replica { node, partition, log_end, high_watermark, .. } = event
+            && high_watermark > log_end
+        {
+            return Err(format!(
+                "partition {partition}: node {node} has a log that ends at {log_end}, and the high watermark {high_watermark}"
+            ));
+        }
         let (told, watermark) = match event {
             Event::Replica { partition, leads: true, leader_epoch, high_watermark, .. } => {
                 ((0, *partition, *leader_epoch), *high_watermark)
