@@ -34,6 +34,10 @@ bugs! {
     TakesFencedMembers,
     /// What was in a directory that is gone still counts as in sync.
     IgnoresLostDirectories,
+    /// Who leaves the ISR under its minimum is not eligible.
+    ForgetsEligible,
+    /// Who may have lost what it had stays eligible.
+    KeepsEligible,
 }
 
 /// Which bug a controller has, if any; nothing at all in what is released.

@@ -64,6 +64,10 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
         Seeded::Replica(Bug::KeepsEndsOfOlderEpochs),
         "a leader has to miss the metadata of another's leadership altogether",
     ),
+    (
+        Seeded::Replica(Bug::IgnoresWhatWasAsked),
+        "an answer has to be under way while the log is cut: once in a thousand histories or more",
+    ),
     (Seeded::Replica(Bug::BelievesLateAnswers), "an answer has to come after the proposal that follows it was made"),
     (
         Seeded::Controller(ControllerBug::IgnoresPartitionEpochs),
@@ -298,7 +302,7 @@ impl World {
     }
 
     /// The fault, or another. What takes away what nobody else may be known to have proves nothing: it comes only where all is well and nothing
-    /// else is under way, and nothing comes then until all is well again.
+    /// else is under way, and nothing comes then until all is well again; or where it meets a machine that nobody counts on.
     fn allowed(&mut self, fault: Fault) -> Fault {
         let is_well = self.cluster.what_is_missing(&self.places).is_none();
         if self.mends && !is_well {
@@ -313,12 +317,15 @@ impl World {
         let may_lose = is_well && self.later.is_empty() && self.scene.has_spare_disks();
         match fault {
             fault if !loses => fault,
-            Fault::PowerCut { ref places, .. } if places.len() > 1 => Fault::Elect,
+            Fault::PowerCut { ref places, back } if places.len() > 1 || !may_lose => match self.cluster.spare() {
+                Some(spare) => Fault::PowerCut { places: vec![spare], back },
+                None if places.len() > 1 => Fault::Elect,
+                None => Fault::Kill { place: places.first().copied().unwrap_or(1), back },
+            },
             fault if may_lose => {
                 self.mends = true;
                 fault
             }
-            Fault::PowerCut { places, back } => Fault::Kill { place: places.first().copied().unwrap_or(1), back },
             Fault::LoseDisk { place, back, .. } => Fault::Kill { place, back },
             Fault::FailDisk { place, lasts, .. } => Fault::Stop { place, back: lasts },
             _ => Fault::Elect,

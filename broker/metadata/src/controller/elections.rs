@@ -105,7 +105,9 @@ impl Controller {
             if let Some(leaving) = to.leaving().filter(|_| !stays) {
                 change = change.without(leaving);
             }
-            if let Move::MayHaveLost(broker) = to {
+            if let Move::MayHaveLost(broker) = to
+                && !self.seeded.has(Bug::KeepsEligible)
+            {
                 change.lost_tail = Some(broker);
             }
             let record = self.build_while(Some(to), change, (key, partition), rules);

@@ -145,7 +145,7 @@ impl<'a> PartitionChange<'a> {
         if !conditions.keeps_eligible {
             return;
         }
-        if self.isr.len() >= conditions.min_isr {
+        if self.isr.len() >= conditions.min_isr || conditions.seeded.has(Bug::ForgetsEligible) {
             self.eligible.clear();
             return;
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ const METADATA_DIRECTORY: &str = "/data/metadata";
 /// A log that is not larger than a segment has one file.
 const SEGMENT: &str = "00000000000000000000.log";
 
+/// A partition's, and those of all brokers.
+type Epochs = (i32, Vec<(i32, i64)>);
+
 /// What runs on a machine.
 #[derive(Default)]
 struct Process {
@@ -45,6 +49,8 @@ struct Process {
     node: Mutex<Option<Arc<Node>>>,
     /// It is asked to stop.
     asked: Notify,
+    /// It has stopped in order.
+    has_stopped: AtomicBool,
 }
 
 type Slot = Arc<Process>;
@@ -63,6 +69,8 @@ struct Stand {
     life: Option<(Arc<Machine>, Slot)>,
     /// A disk was replaced by an empty one.
     has_new_disk: bool,
+    /// What ran here last had stopped in order.
+    had_stopped: bool,
 }
 
 /// See the module.
@@ -76,8 +84,10 @@ pub struct Cluster {
     bug: Option<Seeded>,
     scene: Scene,
     history: History,
-    /// What images have said last, by node and partition: the partition epoch.
-    seen: BTreeMap<(usize, i32), i32>,
+    /// What images have said last, by node and partition.
+    seen: BTreeMap<(usize, i32), Epochs>,
+    /// The newest that any image has said, by partition.
+    newest: BTreeMap<i32, Assigned>,
     /// What replicas were last.
     replicas: BTreeMap<(usize, i32), (Marks, bool)>,
 }
@@ -118,13 +128,23 @@ impl Cluster {
         let mut stand = |place| {
             let ahead_ms = i64::try_from(random.below(4_000)).unwrap_or(0) - 2_000;
             let drift = i64::try_from(random.below(400)).unwrap_or(0) - 200;
-            (place, Stand { disk: VirtualDisk::default(), ahead_ms, drift, life: None, has_new_disk: false })
+            (
+                place,
+                Stand {
+                    disk: VirtualDisk::default(),
+                    ahead_ms,
+                    drift,
+                    life: None,
+                    has_new_disk: false,
+                    had_stopped: false,
+                },
+            )
         };
         let stands = (1..=NODES).map(&mut stand).collect();
         let turns = Arc::<Turns>::default();
         drop(tokio::spawn(Arc::clone(&turns).give()));
-        let (began, seen, replicas) = (Instant::now(), BTreeMap::new(), BTreeMap::new());
-        Self { network, turns, began, stands, random, bug, scene, history, seen, replicas }
+        let (began, seen, newest, replicas) = (Instant::now(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { network, turns, began, stands, random, bug, scene, history, seen, newest, replicas }
     }
 
     /// A machine for clients, which nothing ever happens to.
@@ -176,8 +196,10 @@ impl Cluster {
 
     /// Ends a node without a word to anybody; what it wrote stays.
     pub async fn kill(&mut self, place: usize) {
-        if let Some((machine, slot)) = self.stands.get_mut(&place).and_then(|stand| stand.life.take()) {
+        let Some(stand) = self.stands.get_mut(&place) else { return };
+        if let Some((machine, slot)) = stand.life.take() {
             machine.kill();
+            stand.had_stopped = slot.has_stopped.load(Ordering::Relaxed);
             drop(slot.lock().take());
             // Its tasks are dropped when it is their turn.
             for _ in 0..4 {
@@ -188,16 +210,41 @@ impl Cluster {
 
     /// Takes the power away from machines, all at the same moment: what they never synced may be gone.
     pub async fn cut_power(&mut self, places: &[usize]) {
+        let known: Vec<_> = places.iter().map(|place| self.known_epoch(*place)).collect();
         places.iter().for_each(|place| self.network.set_power(*place, false));
         for place in places {
             self.kill(*place).await;
         }
-        for place in places {
+        for (place, node, broker_epoch) in known {
             let mut random = self.random.fork();
-            if let Some(stand) = self.stands.get(place) {
+            if let Some(stand) = self.stands.get(&place) {
+                self.history.note(Event::LosesPower { node, broker_epoch, had_stopped: stand.had_stopped });
                 stand.disk.cut_power(&mut random);
             }
         }
+    }
+
+    /// The place, the broker that is there, and its newest epoch that any image knows.
+    fn known_epoch(&self, place: usize) -> (usize, i32, i64) {
+        let broker = BrokerId(i32::try_from(place).unwrap_or(-1));
+        let images = self.nodes().into_iter().map(|(_, node)| node.image());
+        let epochs = images.filter_map(|image| image.brokers.get(broker).map(|broker| broker.epoch));
+        (place, broker.0, epochs.max().unwrap_or(-1))
+    }
+
+    /// A machine that is off and whose broker nobody counts on for now: it is fenced, as all nodes that run say, and of every partition it is not
+    /// in sync, and neither leads nor led last. What it loses then others have, and the controller lets it lead nothing before it has said
+    /// that it may have lost something.
+    #[must_use]
+    pub fn spare(&self) -> Option<usize> {
+        let (place, _) = self.stands.iter().find(|(_, stand)| stand.life.is_none())?;
+        let (_, broker, _) = self.known_epoch(*place);
+        let is_needed =
+            |of: &Assigned| of.leader == broker || of.isr.contains(&broker) || of.last_known.contains(&broker);
+        let nodes = self.nodes();
+        let is_fenced = |node: &Node| node.image().brokers.get(BrokerId(broker)).is_some_and(|broker| broker.fenced);
+        let all_know = !nodes.is_empty() && nodes.iter().all(|(_, node)| is_fenced(node));
+        (all_know && !self.newest.values().any(is_needed)).then_some(*place)
     }
 
     /// Asks a node to stop.
@@ -293,7 +340,9 @@ impl Cluster {
         let image = node.image();
         let Some(topic) = image.topics.get(place.topic_id) else { return };
         let Some(partition) = topic.partitions.get(&Place::PARTITION) else { return };
-        if self.seen.insert((at, place.number), partition.partition_epoch) == Some(partition.partition_epoch) {
+        let broker_epochs: Vec<_> = image.brokers.iter().map(|broker| (broker.id.0, broker.epoch)).collect();
+        let now = (partition.partition_epoch, broker_epochs.clone());
+        if self.seen.insert((at, place.number), now.clone()) == Some(now) {
             return;
         }
         let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Vec<_>>();
@@ -307,7 +356,12 @@ impl Cluster {
             leader_epoch: partition.leader_epoch.0,
             partition_epoch: partition.partition_epoch,
             unfenced: unfenced.collect(),
+            broker_epochs,
         };
+        let newest = self.newest.entry(place.number).or_insert_with(|| assigned.clone());
+        if newest.partition_epoch < assigned.partition_epoch {
+            newest.clone_from(&assigned);
+        }
         self.history.note(Event::Image { node: node.broker_id.0, partition: place.number, assigned });
     }
 
@@ -389,6 +443,8 @@ async fn run((booted, format): (Boot, FormatPolicy), runtime: Runtime, place: us
     }
     drop(slot.lock().take());
     // What could not be left clean the next start recovers.
-    _ = running.stop().await;
+    if running.stop().await.is_ok() {
+        slot.has_stopped.store(true, Ordering::Relaxed);
+    }
     history.count_stop();
 }

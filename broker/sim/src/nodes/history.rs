@@ -84,6 +84,8 @@ pub struct Assigned {
     pub partition_epoch: i32,
     /// The brokers that the image lets lead.
     pub unfenced: Vec<i32>,
+    /// The epochs of all brokers.
+    pub broker_epochs: Vec<(i32, i64)>,
 }
 
 /// What happened.
@@ -166,6 +168,12 @@ pub enum Event {
     Scene(String),
     /// A fault, or what comes of it later.
     Fault(String),
+    /// A machine has lost power, and with it what it had not synced; its broker had this epoch, and had stopped in order or not.
+    LosesPower {
+        node: i32,
+        broker_epoch: i64,
+        had_stopped: bool,
+    },
     /// From here on nothing fails any more.
     Peace,
     /// After all faults a partition was read as a whole.
@@ -315,6 +323,7 @@ impl Event {
             Self::Image { .. } => "changes of partitions",
             Self::Scene(_) => "histories",
             Self::Fault(_) => "faults and their ends",
+            Self::LosesPower { .. } => "machines without power",
             Self::Peace => "histories in peace",
             Self::Whole { .. } => "partitions read whole",
             Self::Stored { .. } => "logs compared",

@@ -2,6 +2,7 @@
 //! wrong with it; none changes anything.
 
 mod committed_is_never_lost;
+mod eligible_replicas_are_accounted_for;
 mod idempotent_order;
 mod in_sync_replicas_are_valid;
 mod in_sync_replicas_have_what_is_committed;
@@ -12,7 +13,7 @@ mod watermark_only_grows;
 mod watermark_waits_for_enough;
 
 use super::history::Event;
-use super::scene::{Scene, Shape};
+use super::scene::{Kept, Scene, Shape};
 
 /// Consumers with this number and larger ones read after all faults, from the beginning to the end.
 pub const LAST_READERS: u32 = 1000;
@@ -38,6 +39,7 @@ pub fn all(scene: &Scene) -> Vec<Box<dyn Invariant>> {
         Box::new(committed_is_never_lost::CommittedIsNeverLost::new(lossy.clone())),
         Box::new(reads_are_consistent::ReadsAreConsistent::new(lossy.clone())),
         Box::new(in_sync_replicas_are_valid::InSyncReplicasAreValid::new(scene.shapes.clone())),
+        Box::new(eligible_replicas_are_accounted_for::EligibleReplicasAreAccountedFor::new(scene.shapes.clone())),
         Box::new(in_sync_replicas_have_what_is_committed::InSyncReplicasHaveWhatIsCommitted::new(lossy.clone())),
         Box::new(idempotent_order::IdempotentOrder::new(lossy)),
         Box::<only_allowed_losses::OnlyAllowedLosses>::default(),
@@ -50,9 +52,18 @@ pub fn all(scene: &Scene) -> Vec<Box<dyn Invariant>> {
 struct Lossy(Vec<Shape>);
 
 impl Lossy {
-    fn contains(&self, partition: i32) -> bool {
+    fn shape(&self, partition: i32) -> Shape {
         let shape = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition));
-        shape.is_some_and(|shape| shape.unclean)
+        shape.copied().unwrap_or(Shape::SAFE)
+    }
+
+    fn contains(&self, partition: i32) -> bool {
+        self.shape(partition).unclean
+    }
+
+    /// When its records count as kept.
+    fn kept(&self, partition: i32) -> Kept {
+        self.shape(partition).kept
     }
 }
 

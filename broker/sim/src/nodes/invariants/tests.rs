@@ -2,7 +2,7 @@
 
 use super::super::history::StoredBatch;
 use super::super::history::{Acks, Assigned, Event, Record};
-use super::super::scene::{Scene, Shape};
+use super::super::scene::{Kept, Scene, Shape};
 use super::{LAST_READERS, all};
 
 /// The names of the invariants that find something wrong with `events`.
@@ -50,6 +50,7 @@ fn assigned(isr: &[i32], eligible: &[i32], partition_epoch: i32) -> Assigned {
         leader_epoch: 1,
         partition_epoch,
         unfenced: vec![1, 2, 3],
+        broker_epochs: vec![(1, 10), (2, 20), (3, 30)],
     }
 }
 
@@ -67,7 +68,7 @@ fn a_history_in_which_all_is_well_is_found_well() {
         kept(Acks::All, 0, 0),
         replica(1, 0),
         replica(2, 2),
-        image(assigned(&[1], &[2], 2)),
+        image(assigned(&[1], &[2, 3], 2)),
         read(1, 0, 0),
         read(1, 1, 1),
         read(LAST_READERS, 0, 0),
@@ -154,6 +155,76 @@ fn who_joins_without_what_was_committed_before_is_found() {
     };
     assert_eq!(found(&with_looks(1)), ["in_sync_replicas_have_what_is_committed"]);
     assert_eq!(found(&with_looks(0)), [""; 0], "it was committed since the look before the last");
+}
+
+/// As [`assigned`], with brokers 1 and 2 in these epochs.
+fn registered(isr: &[i32], eligible: &[i32], partition_epoch: i32, broker_epochs: [i64; 2]) -> Event {
+    let broker_epochs = (1..).zip(broker_epochs).collect();
+    let last_known = if isr.is_empty() { vec![1] } else { Vec::new() };
+    image(Assigned { last_known, broker_epochs, ..assigned(isr, eligible, partition_epoch) })
+}
+
+#[test]
+fn who_is_forgotten_while_eligible_and_who_becomes_it_from_outside_is_found() {
+    let epochs = [10, 20];
+    let follows = |after: Event| found(&[registered(&[1, 2], &[], 1, epochs), after]);
+    let name = ["eligible_replicas_are_accounted_for"];
+    assert_eq!(follows(registered(&[1], &[2], 2, epochs)), [""; 0]);
+    assert_eq!(follows(registered(&[1], &[], 2, epochs)), name, "2 is forgotten");
+    assert_eq!(follows(registered(&[], &[1], 2, epochs)), name, "2 is forgotten");
+    assert_eq!(follows(registered(&[1], &[], 2, [10, 21])), [""; 0], "2 has registered anew");
+    assert_eq!(follows(registered(&[1], &[3], 2, [10, 21])), name, "3 was not in sync");
+    assert_eq!(follows(registered(&[1], &[], 3, epochs)), [""; 0], "what was between is not known");
+    let late = [registered(&[1], &[], 2, epochs), registered(&[1, 2], &[], 1, epochs)];
+    assert_eq!(found(&late), name, "the earlier epoch is seen later");
+    let unclean = Scene::quiet(vec![Shape { unclean: true, ..Shape::SAFE }]);
+    let lost = [registered(&[1, 2], &[], 1, epochs), registered(&[1], &[], 2, epochs)];
+    assert_eq!(found_in(&unclean, &lost), [""; 0]);
+}
+
+#[test]
+fn who_stays_eligible_after_a_power_cut_that_cost_it_records_is_found() {
+    let scene = Scene::quiet(vec![Shape::SAFE, Shape { kept: Kept::Replicated, ..Shape::SAFE }]);
+    let eligible = |epoch, registered_in| registered(&[1], &[2], epoch, [10, registered_in]);
+    let power = |had_stopped| Event::LosesPower { node: 2, broker_epoch: 20, had_stopped };
+    let events = |had_stopped, after: &[Event]| {
+        let before = [registered(&[1, 2], &[], 1, [10, 20]), eligible(2, 20), power(had_stopped), eligible(2, 20)];
+        before.iter().chain(after).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(found_in(&scene, &events(false, &[eligible(2, 21)])), ["eligible_replicas_are_accounted_for"]);
+    assert_eq!(found_in(&scene, &events(true, &[eligible(2, 21)])), [""; 0], "all was synced");
+    assert_eq!(found(&events(false, &[eligible(2, 21)])), [""; 0], "nothing is kept before it is synced");
+    let back = [registered(&[1], &[], 3, [10, 21]), registered(&[1, 2], &[], 4, [10, 21]), eligible(5, 21)];
+    assert_eq!(found_in(&scene, &events(false, &back)), [""; 0], "it has caught up since");
+}
+
+#[test]
+fn who_is_eligible_or_elected_without_what_was_committed_is_found() {
+    let name = ["in_sync_replicas_have_what_is_committed"];
+    let before = [registered(&[1, 2], &[], 1, [10, 20]), sent(Acks::All, 1), kept(Acks::All, 5, 0)];
+    let looks = [Event::Looks, Event::Looks];
+    let follower =
+        |log_end| Event::Replica { node: 2, partition: 0, leads: false, leader_epoch: 1, log_end, high_watermark: 0 };
+    let then = |events: &[Event]| before.iter().chain(&looks).chain(events).cloned().collect::<Vec<_>>();
+    let eligible = registered(&[1], &[2], 2, [10, 20]);
+    assert_eq!(found(&then(&[eligible.clone(), follower(6)])), [""; 0]);
+    assert_eq!(found(&then(&[eligible.clone(), follower(5)])), name);
+    let leads = |log_end| {
+        let Event::Image { assigned, .. } = registered(&[2], &[1], 2, [10, 20]) else { unreachable!() };
+        let leads = Event::Replica { node: 2, partition: 0, leads: true, leader_epoch: 2, log_end, high_watermark: 0 };
+        [image(Assigned { leader_epoch: 2, ..assigned }), leads]
+    };
+    assert_eq!(found(&then(&leads(6))), [""; 0]);
+    assert_eq!(found(&then(&leads(5))), name);
+
+    let power = Event::LosesPower { node: 2, broker_epoch: 20, had_stopped: false };
+    let lost = then(&[eligible.clone(), power.clone(), follower(5)]);
+    assert_eq!(found(&lost), name, "what is synced is not lost");
+    let replicated = Scene::quiet(vec![Shape { kept: Kept::Replicated, ..Shape::SAFE }]);
+    assert_eq!(found_in(&replicated, &lost), [""; 0], "the controller does not know yet");
+    let kept_on = registered(&[1], &[2], 3, [10, 21]);
+    let both = ["eligible_replicas_are_accounted_for", name[0]];
+    assert_eq!(found_in(&replicated, &then(&[eligible, power, kept_on, follower(5)])), both);
 }
 
 #[test]
