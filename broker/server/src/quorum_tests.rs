@@ -320,3 +320,18 @@ async fn a_voter_that_comes_back_on_an_empty_disk_copies_everything_before_it_vo
     }
     nodes.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_by_itself_waits_for_the_others_of_its_quorum_however_long_it_takes() {
+    const FIVE_MINUTES: Duration = Duration::from_secs(300);
+    let directory = tempfile::tempdir().unwrap();
+    let (own, other) = (free_port(), free_port());
+    let text = format!(
+        "process.roles=controller\ncontroller.listener.names=CONTROLLER\nnode.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{own},2@127.0.0.1:{other}\nlisteners=CONTROLLER://127.0.0.1:{own}\n\
+         advertised.listeners=\n"
+    );
+    let boot = Boot { cluster_id: Some(CLUSTER.into()), ..booted(directory.path(), &text) };
+    let started = tokio::time::timeout(FIVE_MINUTES, try_start(boot)).await;
+    assert!(started.is_err(), "the other one may need its vote: {:?}", started.map(|started| started.map(drop)));
+}

@@ -17,11 +17,10 @@ use tokio::time::Instant;
 use super::error::ControllerError;
 use crate::node::Node;
 
-/// How long one step may take: Kafka's `initial.broker.registration.timeout.ms`.
+/// How long registering may take, Kafka's `initial.broker.registration.timeout.ms`; and how long one heartbeat is tried.
 const STEP: Duration = Duration::from_secs(60);
 /// How long until a broker registers again whose id is still another process's, or asks again to be let in.
 const RETRY: Duration = Duration::from_millis(100);
-
 /// How long an answer is waited for that nobody needs any more.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -40,6 +39,22 @@ pub enum RegistrationFailed {
     /// Another process has registered under the same id, or the broker was unregistered.
     #[error("the active controller knows another registration under the id of this broker")]
     Stale,
+}
+
+impl RegistrationFailed {
+    /// True when the same question may be answered otherwise later.
+    const fn passes(&self) -> bool {
+        match self {
+            Self::Controller(error) => matches!(error, ControllerError::TimedOut | ControllerError::NotController),
+            Self::Refused { code } => is_passing(*code),
+            Self::Stale => false,
+        }
+    }
+}
+
+/// True for what a controller answers that wanted to decide and could not: not in time, or for want of room.
+const fn is_passing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::REQUEST_TIMED_OUT | ErrorCode::KAFKA_STORAGE_ERROR)
 }
 
 /// What can be done about a refusal; the controller's log says more.
@@ -70,28 +85,40 @@ pub struct DirectoryNews {
 /// Says how the directories are now.
 pub type Directories = Arc<dyn Fn() -> DirectoryNews + Send + Sync>;
 
-/// Registers the controller of this node.
+/// Registers the controller of this node. A node that is nothing else goes on until some controller is active, which may hang on its own
+/// vote; a broker beside it could not register either.
 ///
 /// # Errors
-/// No controller gives an answer.
+/// The controller refuses; or this node is a broker too, and none gives an answer.
 pub async fn register_controller(
     node: &Arc<Node>,
     registration: &ControllerRegistrationRequest<'_>,
 ) -> Result<(), RegistrationFailed> {
-    let deadline = node.runtime.deadline(STEP);
-    let response = node.ask_controller(deadline, registration, |response| response.error_code).await?;
-    match response.error_code {
-        ErrorCode::NONE => {}
-        // The level of metadata.version has no such record: nobody misses it.
-        ErrorCode::UNSUPPORTED_VERSION => {
-            tracing::info!(
-                message = response.error_message.as_deref(),
-                "the controller of this node is not registered"
-            );
+    let is_broker = node.config.roles.broker;
+    let end = node.runtime.deadline(STEP);
+    loop {
+        let deadline = if is_broker { end } else { node.runtime.deadline(STEP) };
+        let asked = node.ask_controller(deadline, registration, |response| response.error_code).await;
+        let failed = match asked {
+            Ok(response) if response.error_code == ErrorCode::NONE => return Ok(()),
+            // The level of metadata.version has no such record: nobody misses it.
+            Ok(response) if response.error_code == ErrorCode::UNSUPPORTED_VERSION => {
+                tracing::info!(
+                    message = response.error_message.as_deref(),
+                    "the controller of this node is not registered"
+                );
+                return Ok(());
+            }
+            Ok(response) => RegistrationFailed::Refused { code: response.error_code },
+            Err(error) => error.into(),
+        };
+        let gives_up = is_broker && end <= node.runtime.deadline(RETRY);
+        if gives_up || !failed.passes() {
+            return Err(failed);
         }
-        code => return Err(RegistrationFailed::Refused { code }),
+        tracing::warn!(error = %failed, "the controller of this node could not register; it goes on trying");
+        tokio::time::sleep(RETRY).await;
     }
-    Ok(())
 }
 
 /// This broker in the cluster.
@@ -121,9 +148,10 @@ impl BrokerLife {
         let (registration, epoch) = (Arc::new(registration), Arc::new(AtomicI64::new(-1)));
         let life =
             Self { node, directories, registration, epoch, is_unanswered: Arc::default(), fenced: Arc::default() };
-        let deadline = life.node.runtime.deadline(STEP);
-        life.register_by(deadline).await?;
-        life.applied(Offset(life.epoch() + 1), deadline).await?;
+        life.register_by(life.node.runtime.deadline(STEP)).await?;
+        // From here on there is no limit, as in Kafka: to begin anew would bring it no further.
+        let registered = Offset(life.epoch() + 1);
+        life.node.controller.applied().reached(registered).await.map_err(|_| ControllerError::Stopped)?;
         Ok(life)
     }
 
@@ -142,26 +170,48 @@ impl BrokerLife {
         self.fenced.notify_one();
     }
 
-    /// Asks to be let in. When it returns, this broker leads its partitions.
+    /// Asks to be let in, for as long as it takes, and lets the controller hear of this broker every `interval` until that is in force here:
+    /// a controller that hears nothing meanwhile fences it again. When it returns, this broker leads its partitions.
     ///
     /// # Errors
-    /// The controller refuses or gives no answer.
-    pub async fn unfence(&self) -> Result<(), RegistrationFailed> {
-        let deadline = self.node.runtime.deadline(STEP);
-        while self.heartbeat(false, deadline).await?.is_fenced {
-            tokio::time::sleep(RETRY).await;
-        }
-        // The controller has decided it; here it is in force once it is applied.
+    /// The controller refuses, or that of this node has stopped.
+    pub async fn unfence(&self, interval: Duration) -> Result<(), RegistrationFailed> {
         let mut applied = self.node.controller.applied().watch();
-        let is_let_in = || {
-            let image = self.node.image();
-            image.brokers.get(self.node.broker_id).is_some_and(|broker| !broker.fenced)
-        };
-        while !is_let_in() {
-            let changed = tokio::time::timeout_at(deadline, applied.changed()).await;
-            changed.map_err(|_| ControllerError::TimedOut)?.map_err(|_| ControllerError::Stopped)?;
+        let mut told = self.node.runtime.deadline(STEP);
+        loop {
+            match self.heartbeat(false, self.node.runtime.deadline(STEP)).await {
+                Ok(answer) if !answer.is_fenced => {
+                    // The controller has decided it; here it is in force once it is applied.
+                    let is_let_in = async { while !self.is_let_in() && applied.changed().await.is_ok() {} };
+                    tokio::select! {
+                        biased;
+                        () = is_let_in => match self.is_let_in() {
+                            true => return Ok(()),
+                            false => return Err(ControllerError::Stopped.into()),
+                        },
+                        () = self.fenced.notified() => {}
+                        () = tokio::time::sleep(interval) => {}
+                    }
+                }
+                Ok(_) => tokio::time::sleep(RETRY).await,
+                Err(error) if error.passes() => {
+                    tracing::warn!(%error, "this broker could not ask to be let in; it asks again");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
+            }
+            if told <= self.node.runtime.deadline(Duration::ZERO) {
+                tracing::warn!("this broker is registered and still not let in; it goes on asking");
+                told = self.node.runtime.deadline(STEP);
+            }
         }
-        Ok(())
+    }
+
+    /// True when this very registration may lead, as far as this node has applied the metadata.
+    fn is_let_in(&self) -> bool {
+        let image = self.node.image();
+        let registered = image.brokers.get(self.node.broker_id);
+        registered.is_some_and(|broker| broker.epoch == self.epoch() && !broker.fenced)
     }
 
     /// Hands over what this broker leads and fences it. Returns when it may stop: when it leads nothing, is in no ISR that others could
@@ -225,6 +275,7 @@ impl BrokerLife {
 
     /// Registers, as soon as a process that had the id before counts as gone.
     async fn register_by(&self, deadline: Instant) -> Result<(), RegistrationFailed> {
+        let has_time = || deadline > self.node.runtime.deadline(RETRY);
         let mut told = false;
         loop {
             let asked = self.node.ask_controller(deadline, &*self.registration, |response| response.error_code);
@@ -235,7 +286,8 @@ impl BrokerLife {
                     self.node.replicas.surroundings().registered(self.epoch());
                     return Ok(());
                 }
-                ErrorCode::DUPLICATE_BROKER_REGISTRATION if deadline > self.node.runtime.deadline(RETRY) => {
+                code if is_passing(code) && has_time() => tokio::time::sleep(RETRY).await,
+                ErrorCode::DUPLICATE_BROKER_REGISTRATION if has_time() => {
                     if !std::mem::replace(&mut told, true) {
                         tracing::info!(
                             "the former session of broker {} has not ended, or another process has its node.id: waiting for up to \

@@ -2,6 +2,7 @@
 //! serving clients and keeping its logs. A node that is only a controller has none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_metadata::BrokerEndpoint;
 use barnabas_protocol::messages::BrokerRegistrationRequest;
@@ -45,7 +46,7 @@ impl BrokerPart {
         // Who starts it wants to know how far it has come.
         _ = registered.set(life.clone());
         let presence = show_presence(node, &life);
-        life.unfence().await?;
+        life.unfence(heartbeat_interval(node)).await?;
         let heartbeats = Serving::begin(|stop| vec![keep_heard_of(node, life.clone(), stop)]);
         // All metadata that was committed when this broker registered is applied now.
         let image = node.image();
@@ -167,8 +168,11 @@ fn show_presence(node: &Arc<Node>, life: &BrokerLife) -> Serving {
 
 /// Sends heartbeats until the node stops.
 fn keep_heard_of(node: &Node, life: BrokerLife, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
-    let interval = milliseconds(node.config.metadata_log.broker_heartbeat_interval_ms.max(1));
-    node.runtime.spawn_control(life.keep(interval, stop.clone()))
+    node.runtime.spawn_control(life.keep(heartbeat_interval(node), stop.clone()))
+}
+
+fn heartbeat_interval(node: &Node) -> Duration {
+    milliseconds(node.config.metadata_log.broker_heartbeat_interval_ms.max(1))
 }
 
 /// What heartbeats tell of the directories.

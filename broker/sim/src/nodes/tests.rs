@@ -1,8 +1,12 @@
 //! Histories of whole nodes in a test's time; many more are played by the binary.
 
-use barnabas_server::Seeded;
+use std::time::Duration;
 
-use super::play;
+use barnabas_server::Seeded;
+use tokio::time::Instant;
+
+use super::{NODES, World, play};
+use crate::world::Violation;
 
 fn plays_well(seed: u64) {
     let ended = play(seed, None, true);
@@ -44,4 +48,41 @@ fn a_bug_that_was_put_in_is_found() {
     };
     assert_eq!(found("ServesUncommitted").as_deref(), Some("reads_are_consistent"));
     assert_eq!(found("KeepsFencedInSync").as_deref(), Some("in_sync_replicas_are_valid"));
+}
+
+/// All run but the first, which is started and, some time later, cut off until the others do without it: what was wrong then, and how long it
+/// took after that until all was well.
+async fn cut_off_while_it_starts(after: Duration) -> (Option<Violation>, Duration) {
+    const FIRST: usize = 1;
+    const WITHOUT: Duration = Duration::from_secs(5);
+    // A seed without faults.
+    let mut world = World::new(8, None, false);
+    (1..=NODES).for_each(|place| world.cluster.start(place));
+    let mut began = Instant::now();
+    if world.well_again("forming").await {
+        world.cluster.kill(FIRST).await;
+        world.pass(WITHOUT).await;
+        let others = || (1..=NODES).filter(|other| *other != FIRST);
+        // The answer of the controller and the metadata come far apart.
+        others().for_each(|other| world.cluster.network().set_slow((other, FIRST), Some(Duration::from_millis(300))));
+        world.cluster.start(FIRST);
+        world.pass(after).await;
+        world.cut(others().flat_map(|other| [(FIRST, other), (other, FIRST)]).collect(), Instant::now() + WITHOUT);
+        world.pass(WITHOUT).await;
+        world.come().await;
+        world.cluster.network().heal();
+        began = Instant::now();
+        world.well_again("cut off while it starts").await;
+    }
+    (world.history.end().violation, began.elapsed())
+}
+
+#[test]
+fn a_node_that_is_cut_off_while_it_is_let_in_is_let_in_soon_afterwards() {
+    const SOON: Duration = Duration::from_secs(15);
+    for after in (0..40).map(|step| Duration::from_millis(step * 50)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let (violation, took) = runtime.unwrap().block_on(cut_off_while_it_starts(after));
+        assert!(violation.is_none() && took < SOON, "cut off after {after:?}: {took:?}, {violation:?}");
+    }
 }
