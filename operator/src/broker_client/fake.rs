@@ -26,6 +26,8 @@ pub struct State {
     pub hosted: BTreeMap<i32, Hosted>,
     pub partitions: Vec<LivePartition>,
     pub registered: BTreeSet<i32>,
+    /// What is set on all brokers at run time.
+    pub dynamic: BTreeMap<String, String>,
     /// Changes in order, as short texts.
     pub changes: Vec<String>,
     /// Refuses every change with this code.
@@ -79,6 +81,16 @@ impl BrokerClient for FakeCluster {
                 }
             }
         });
+        async move { result }.boxed()
+    }
+
+    fn dynamic_configs(&self) -> Answer<'_, BTreeMap<String, String>> {
+        let found = self.state.lock().unwrap().dynamic.clone();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn alter_dynamic_configs<'a>(&'a self, changes: &'a ConfigChanges) -> Answer<'a, ()> {
+        let result = self.change(format!("alter all brokers {changes:?}"), |_| ());
         async move { result }.boxed()
     }
 

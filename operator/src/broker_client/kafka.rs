@@ -18,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Config sources: this one is a topic's own value (DescribeConfigs, `config_source`).
+/// Config sources (DescribeConfigs, `config_source`): a topic's own value, and what is set on all brokers at run time.
 const TOPIC_CONFIG: i8 = 1;
+const DYNAMIC_DEFAULT_BROKER_CONFIG: i8 = 3;
 /// A replica that had everything of the leader's within this time keeps up with it.
 const CAUGHT_UP_WITHIN_MS: i64 = 10_000;
 /// Clients that are kept. A cluster that is deleted leaves its client behind until this many have come after it.
@@ -85,13 +86,20 @@ impl BrokerClient for KafkaClient {
     }
 
     fn alter_topic_configs<'a>(&'a self, topic: &'a str, changes: &'a ConfigChanges) -> Answer<'a, ()> {
-        let change = |value: &Option<String>| match value {
-            Some(value) => ConfigChange::Set(value.clone()),
-            None => ConfigChange::Delete,
-        };
-        let changes: Vec<_> = changes.iter().map(|(key, value)| (key.clone(), change(value))).collect();
-        let resource = ConfigResource::Topic(topic.to_owned());
-        async move { self.0.incremental_alter_configs(&resource, &changes, false).await.map_err(failed) }.boxed()
+        async move { self.alter(&ConfigResource::Topic(topic.to_owned()), changes).await.map_err(failed) }.boxed()
+    }
+
+    fn dynamic_configs(&self) -> Answer<'_, BTreeMap<String, String>> {
+        async move {
+            let configs = self.0.describe_configs(&ConfigResource::AllBrokers, None).await.map_err(failed)?;
+            let set = configs.into_iter().filter(|config| config.config_source == DYNAMIC_DEFAULT_BROKER_CONFIG);
+            Ok(set.filter_map(|config| Some((config.name.into_owned(), config.value?.into_owned()))).collect())
+        }
+        .boxed()
+    }
+
+    fn alter_dynamic_configs<'a>(&'a self, changes: &'a ConfigChanges) -> Answer<'a, ()> {
+        async move { self.alter(&ConfigResource::AllBrokers, changes).await.map_err(failed) }.boxed()
     }
 
     fn delete_topic<'a>(&'a self, topic: &'a str) -> Answer<'a, ()> {
@@ -253,6 +261,15 @@ impl KafkaClient {
             topic.partitions.into_iter().map(live).collect::<Vec<_>>()
         };
         Ok(metadata.topics.into_iter().flat_map(of_topic).collect())
+    }
+
+    async fn alter(&self, resource: &ConfigResource, changes: &ConfigChanges) -> Result<(), ClientError> {
+        let change = |value: &Option<String>| match value {
+            Some(value) => ConfigChange::Set(value.clone()),
+            None => ConfigChange::Delete,
+        };
+        let changes: Vec<_> = changes.iter().map(|(key, value)| (key.clone(), change(value))).collect();
+        self.0.incremental_alter_configs(resource, &changes, false).await
     }
 
     async fn topic(&self, name: &str) -> Result<Option<LiveTopic>, ClientError> {

@@ -61,6 +61,10 @@ pub trait BrokerClient: Send + Sync {
     fn create_partitions<'a>(&'a self, topic: &'a str, count: i32) -> Answer<'a, ()>;
     /// Sets the configurations that have a value and removes the others, all or none.
     fn alter_topic_configs<'a>(&'a self, topic: &'a str, changes: &'a ConfigChanges) -> Answer<'a, ()>;
+    /// What is set on all brokers at run time. Secrets are not told.
+    fn dynamic_configs(&self) -> Answer<'_, BTreeMap<String, String>>;
+    /// Sets the configurations of all brokers that have a value and removes the others, all or none.
+    fn alter_dynamic_configs<'a>(&'a self, changes: &'a ConfigChanges) -> Answer<'a, ()>;
     /// Deletes a topic. One that does not exist is deleted already.
     fn delete_topic<'a>(&'a self, topic: &'a str) -> Answer<'a, ()>;
     /// A group, or nothing when there is none.

@@ -1,7 +1,8 @@
-//! Carries out a plan: server-side apply, deletes with the uid that was observed, votes changed by the quorum's leader. Decides
+//! Carries out a plan: server-side apply, deletes with the uid that was observed, brokers configured, votes changed by the quorum's leader. Decides
 //! nothing but whether an object may be touched at all.
 
-use crate::broker_client::{Brokers, VoterChange};
+use crate::broker_client::{Brokers, ConfigChanges, VoterChange};
+use crate::cluster::dynamic_config;
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
 use crate::cluster::plan::{Plan, PruneKind, Step};
@@ -24,12 +25,16 @@ pub struct Outcome {
     pub applied: Vec<(String, String)>,
     /// Pods that were restarted.
     pub restarted: Vec<(String, Restart)>,
+    /// What was set on all brokers at run time.
+    pub configs_altered: Option<ConfigChanges>,
     /// Changes of who votes, and brokers that were forgotten, in words for events.
     pub quorum_changes: Vec<QuorumChange>,
     /// Claims that could not be written; the rest went on.
     pub claim_failures: Vec<ClusterError>,
     /// A vote that could not be changed, a broker that could not be forgotten; the rest went on.
     pub quorum_failures: Vec<ClusterError>,
+    /// Configurations of all brokers that could not be set because nobody answered; the rest went on.
+    pub config_failures: Vec<ClusterError>,
     /// The step that ended the pass.
     pub failure: Option<ClusterError>,
 }
@@ -62,6 +67,7 @@ impl Applier<'_> {
             let Err(error) = result else { continue };
             match step {
                 Step::ChangeVoter { .. } | Step::UnregisterBroker { .. } => outcome.quorum_failures.push(error),
+                Step::AlterConfigs { .. } if !error.needs_a_person() => outcome.config_failures.push(error),
                 step if !step.is_essential() => outcome.claim_failures.push(error),
                 _ => {
                     outcome.failure = Some(error);
@@ -77,6 +83,10 @@ impl Applier<'_> {
             Step::Apply { desired, .. } => {
                 self.apply(desired, observed).await?;
                 outcome.applied.push((desired.resource.kind.clone(), desired.name.clone()));
+            }
+            Step::AlterConfigs { changes } => {
+                self.alter_configs(changes).await?;
+                outcome.configs_altered = Some(changes.clone());
             }
             Step::RestartPod { pod, uid, reason } => {
                 self.delete::<Pod>("Pod", pod, uid).await?;
@@ -138,6 +148,15 @@ impl Applier<'_> {
             .await
             .map_err(failed)?;
         Ok(QuorumChange { reason: "BrokerUnregistered", note })
+    }
+
+    async fn alter_configs(&self, changes: &ConfigChanges) -> Result<(), ClusterError> {
+        let failed = |source| ClusterError::AlterConfigs { source };
+        let client = self.brokers.client(self.bootstrap.unwrap_or_default()).map_err(failed)?;
+        client.alter_dynamic_configs(changes).await.map_err(failed)?;
+        let changes = dynamic_config::in_words(changes);
+        tracing::info!(changes, namespace = self.namespace, cluster = self.cluster, "set on all brokers");
+        Ok(())
     }
 
     /// Ours are objects with this cluster's label that no other object controls.

@@ -41,6 +41,11 @@ pub enum ClusterError {
         #[source]
         source: BrokerError,
     },
+    #[error("the configuration of all brokers was not changed, and no pod is restarted for it: {source}")]
+    AlterConfigs {
+        #[source]
+        source: BrokerError,
+    },
     #[error("write the status: {}", words(.source))]
     Status {
         #[source]
@@ -49,6 +54,11 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// True when trying again without changing anything is of no use.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::AlterConfigs { source } if source.needs_a_person())
+    }
+
     /// The step that failed: a metric label and an event reason.
     pub fn step(&self) -> &'static str {
         match self {
@@ -58,6 +68,8 @@ impl ClusterError {
             Self::Apply { .. } => "ApplyFailed",
             Self::Delete { .. } => "DeleteFailed",
             Self::Quorum { .. } => "QuorumChangeFailed",
+            Self::AlterConfigs { source } if source.needs_a_person() => "ConfigRefused",
+            Self::AlterConfigs { .. } => "AlterConfigsFailed",
             Self::Status { .. } => "StatusFailed",
         }
     }

@@ -3,11 +3,12 @@
 
 use crate::broker_client::{Hosted, LiveQuorum, LiveReplica, VoterChange};
 use crate::cluster::build::{Built, build};
+use crate::cluster::dynamic_config;
 use crate::cluster::observe::Observed;
 use crate::cluster::plan::{Plan, Step, plan};
 use crate::cluster::roll::StopAnswer;
 use crate::cluster::status::{Progress, compute};
-use crate::cluster::validate::{Invalid, Resolved, ResolvedPool, Settings, validate};
+use crate::cluster::validate::{Invalid, MIN_IN_SYNC_REPLICAS, Resolved, ResolvedPool, Settings, validate};
 use crate::crd::kafka_cluster::KafkaCluster;
 use crate::k8s::{labels, names};
 use barnabas_types::Uuid;
@@ -42,7 +43,12 @@ impl Fixture {
         cluster.metadata.namespace = Some("shop".to_owned());
         cluster.metadata.uid = Some("01234567-89ab-cdef-0123-456789abcdef".to_owned());
         cluster.metadata.generation = Some(1);
-        Self { cluster, observed: Observed::default(), uids: 0, now_second: 0, stays: BTreeMap::new() }
+        let mut fixture =
+            Self { cluster, observed: Observed::default(), uids: 0, now_second: 0, stays: BTreeMap::new() };
+        // A cluster is formed with the minimum of its first controller's file.
+        let minimum = fixture.resolve().map_or(1, |resolved| resolved.topic_defaults().min_in_sync_replicas);
+        fixture.observed.answers.dynamic = Some([(MIN_IN_SYNC_REPLICAS.to_owned(), minimum.to_string())].into());
+        fixture
     }
 
     /// The same, brought to rest with all its pods ready.
@@ -179,6 +185,9 @@ impl Fixture {
             Step::Apply { desired, .. } => self.store(&desired.resource.kind, &desired.name, desired.value.clone()),
             Step::RestartPod { pod, .. } => drop(self.observed.pods.remove(pod)),
             Step::ChangeVoter { change, .. } => self.change_voter(change),
+            Step::AlterConfigs { changes } => {
+                dynamic_config::carry_out(changes, self.observed.answers.dynamic.as_mut().unwrap());
+            }
             Step::UnregisterBroker { id } => drop(self.observed.answers.registered.remove(id)),
             Step::Prune { name, .. } => {
                 self.observed.config_maps.remove(name);

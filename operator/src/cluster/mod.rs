@@ -4,6 +4,7 @@
 mod apply;
 mod ask;
 mod build;
+mod dynamic_config;
 mod error;
 mod lost;
 mod observe;
@@ -127,13 +128,18 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
     };
     let outcome = applier.run(&plan, &observed).await;
     report(cluster, &outcome, context).await;
+    // What was set is in force: the status tells of it, and its change brings the next pass.
+    if let (Some(dynamic), Some(changes)) = (&mut observed.answers.dynamic, &outcome.configs_altered) {
+        dynamic_config::carry_out(changes, dynamic);
+    }
     let status = status::compute(cluster, &observed, &Progress::Done(&resolved, &plan, &outcome), Timestamp::now());
     publish(cluster, &status, context).await?;
     finish(&status, &plan, outcome, resolved.is_lone())
 }
 
 fn finish(status: &KafkaClusterStatus, plan: &Plan, outcome: Outcome, is_lone: bool) -> Result<Action, ClusterError> {
-    let not_done = outcome.claim_failures.into_iter().chain(outcome.quorum_failures).next();
+    let not_done =
+        outcome.claim_failures.into_iter().chain(outcome.quorum_failures).chain(outcome.config_failures).next();
     let refused = outcome.failure.or(not_done);
     if let Some(failure) = refused {
         return Err(failure);
@@ -153,6 +159,10 @@ async fn report(cluster: &KafkaCluster, outcome: &Outcome, context: &Context) {
     }
     for (pod, reason) in &outcome.restarted {
         context.event(&cluster.object_ref(&()), true, reason.name(), "RestartPod", format!("restarting {pod}")).await;
+    }
+    if let Some(changes) = &outcome.configs_altered {
+        let note = format!("of all brokers: {}", dynamic_config::in_words(changes));
+        context.event(&cluster.object_ref(&()), true, "ConfigAltered", "AlterConfigs", note).await;
     }
     for change in &outcome.quorum_changes {
         context.event(&cluster.object_ref(&()), true, change.reason, "ChangeQuorum", change.note.clone()).await;

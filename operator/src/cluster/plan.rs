@@ -1,8 +1,9 @@
-//! What to do next, in order: write what differs, restart at most one pod, change at most one vote, remove what nothing refers
+//! What to do next, in order: write what differs, set what brokers take at run time, restart at most one pod, change at most one vote, remove what nothing refers
 //! to. Pure. One destructive act per pass: after it the world is observed again.
 
-use crate::broker_client::VoterChange;
+use crate::broker_client::{ConfigChanges, VoterChange};
 use crate::cluster::build::Built;
+use crate::cluster::dynamic_config;
 use crate::cluster::observe::{Observed, node_id_of};
 use crate::cluster::quorum::{self, Next};
 use crate::cluster::roll::{self, Restart, Roll};
@@ -17,6 +18,8 @@ use kube::{Resource, ResourceExt as _};
 pub enum Step {
     /// Write an object. When an essential one cannot be written, nothing after it is tried.
     Apply { desired: Box<Desired>, essential: bool },
+    /// Set configurations of all brokers at run time. While they are refused no object and no pod gets the configuration that says the same.
+    AlterConfigs { changes: ConfigChanges },
     /// Delete a pod, so that its StatefulSet makes it anew.
     RestartPod { pod: String, uid: String, reason: Restart },
     /// Ask the quorum's leader to change who votes.
@@ -33,7 +36,7 @@ impl Step {
         match self {
             Self::Apply { essential, .. } => *essential,
             Self::ChangeVoter { .. } | Self::UnregisterBroker { .. } => false,
-            Self::RestartPod { .. } | Self::Prune { .. } => true,
+            Self::AlterConfigs { .. } | Self::RestartPod { .. } | Self::Prune { .. } => true,
         }
     }
 }
@@ -65,6 +68,10 @@ pub struct Plan {
 pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
     let mut plan = Plan { ports_pending: built.ports_pending.clone(), ..Plan::default() };
     write(&built.foundations, true, observed, &mut plan.steps);
+    let changes = dynamic_config::changes(cluster, observed);
+    if !changes.is_empty() {
+        plan.steps.push(Step::AlterConfigs { changes });
+    }
     write(&built.configuration, true, observed, &mut plan.steps);
     write(&built.claims, false, observed, &mut plan.steps);
     write(&built.workloads, true, observed, &mut plan.steps);

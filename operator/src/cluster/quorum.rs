@@ -16,6 +16,8 @@ pub struct Answers {
     pub hosted: Option<BTreeMap<i32, Hosted>>,
     /// The brokers that the cluster knows; asked only when one has left.
     pub registered: BTreeSet<i32>,
+    /// What is set on all brokers at run time, when they told; asked while the resource says something of it, or did.
+    pub dynamic: Option<BTreeMap<String, String>>,
     /// Whether the broker that would be restarted next may stop; asked only when one is to be restarted.
     pub stop: Option<StopAnswer>,
 }

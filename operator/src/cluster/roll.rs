@@ -3,6 +3,7 @@
 
 use crate::broker_client::LivePartition;
 use crate::cluster::build::{Built, Format, NODES_VOLUME, binding};
+use crate::cluster::dynamic_config;
 use crate::cluster::observe::{Observed, config_map_of, is_ready};
 use crate::cluster::quorum;
 use crate::cluster::validate::{Resolved, ResolvedPool};
@@ -90,7 +91,8 @@ fn outdated(
     observed: &Observed,
 ) -> Option<Restart> {
     let annotation = |key: &str| pod.annotations().get(key);
-    if annotation(labels::POD_DIGEST) != built.pod_digests.get(&set.name_any()) {
+    let digests = built.pod_digests.get(&set.name_any());
+    if !annotation(labels::POD_DIGEST).is_some_and(|own| digests.is_some_and(|digests| digests.contains(own))) {
         return Some(Restart::PodTemplateChanged);
     }
     let told = facts_of(id, pod, observed).map(|facts| binding(facts).collect::<Vec<_>>());
@@ -165,6 +167,10 @@ fn hold(cluster: &Resolved, candidate: &Outdated<'_>, observed: &Observed) -> Op
     });
     if let Some(unready) = unready {
         return Some(format!("the restart of {pod} waits until {unready} is ready"));
+    }
+    // A value that brokers refuse must not reach their files.
+    if observed.answers.dynamic.is_none() && dynamic_config::is_to_be_asked(cluster, observed) {
+        return Some(format!("the restart of {pod} waits until brokers say what is set on all of them at run time"));
     }
     if cluster.is_lone() || !candidate.is_controller {
         return None;

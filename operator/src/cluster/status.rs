@@ -3,6 +3,8 @@
 use crate::broker_client::{LiveReplica, VoterChange};
 use crate::cluster::apply::Outcome;
 use crate::cluster::build::{advertised_address, bootstrap_address};
+use crate::cluster::dynamic_config;
+use crate::cluster::error::ClusterError;
 use crate::cluster::lost::{Lost, lost};
 use crate::cluster::observe::{Observed, is_ready, last_words};
 use crate::cluster::plan::{Plan, Step};
@@ -71,6 +73,7 @@ fn describe(status: &mut KafkaClusterStatus, cluster: &Resolved, observed: &Obse
         status.internal_topics = Some(cluster.internal_topics);
         status.topic_defaults = Some(cluster.topic_defaults());
     }
+    status.dynamic_config = dynamic_config::record(cluster, observed);
     status.initial_controllers.clone_from(&cluster.initial_controllers);
     status.quorum = quorum_status(status.quorum.take(), observed);
     status.label_selector = Some(labels::selector_text(&labels::pool_selector(&cluster.name, DEFAULT_POOL)));
@@ -233,7 +236,8 @@ fn done(
     };
     let is_ready = ready.status == ConditionStatus::True;
     let busy = !is_ready || !plan.steps.is_empty();
-    let stuck = missing.is_some() || trouble.as_ref().is_some_and(|trouble| trouble.needs_a_person);
+    let refused = outcome.failure.as_ref().is_some_and(ClusterError::needs_a_person);
+    let stuck = refused || missing.is_some() || trouble.as_ref().is_some_and(|trouble| trouble.needs_a_person);
     if stuck {
         all.push(Observation::holds(kind::STALLED, ready.reason.clone(), ready.message.clone()));
     } else if busy && !(is_ready && outcome.failure.is_none() && outcome.restarted.is_empty()) {

@@ -48,6 +48,8 @@ pub struct Resolved {
     pub pools: Vec<ResolvedPool>,
     pub config: BTreeMap<String, String>,
     pub internal_topics: InternalTopics,
+    /// What this resource named that is set on all brokers at run time, as of the last pass.
+    pub dynamic_config: BTreeMap<String, String>,
     /// Ports on the machines that were picked before, by listener and node; without a node for the first connection.
     pub known_ports: BTreeMap<(String, Option<i32>), i32>,
     /// Nodes whose volume must not be formatted.
@@ -254,6 +256,7 @@ pub fn validate(cluster: &KafkaCluster, observed: &Observed, settings: &Settings
         listeners: cluster.spec.listeners.clone(),
         config: config(cluster)?,
         internal_topics: status.internal_topics.unwrap_or_else(|| replication(&pools)),
+        dynamic_config: status.dynamic_config.clone(),
         known_ports,
         formed: formed(cluster, observed),
         formed_claims: status.formed_nodes.iter().map(|node| node.claim_uid.clone()).collect(),

@@ -98,6 +98,24 @@ async fn what_brokers_hold_is_asked_only_when_something_hangs_on_it() {
 }
 
 #[tokio::test]
+async fn what_is_set_at_run_time_is_asked_while_the_resource_says_something_and_a_broker_is_ready() {
+    for (spec, ready, expected) in [("{replicas: 3}", true, true), ("{replicas: 3}", false, false), ("{}", true, false)]
+    {
+        let mut fixture = Fixture::running(spec);
+        let bootstrap = fixture.cluster.status.as_ref().unwrap().bootstrap.clone().unwrap();
+        let known = node(None);
+        known.state.lock().unwrap().dynamic.insert("min.insync.replicas".to_owned(), "1".to_owned());
+        let nodes = FakeNodes { nodes: [(bootstrap, known)].into(), ..FakeNodes::default() };
+        fixture.observed.answers.dynamic = None;
+        fixture.observed.pods.values_mut().for_each(|pod| set_ready(pod, ready));
+        let resolved = fixture.resolve().unwrap();
+        brokers(&nodes, &fixture.cluster, &resolved, &mut fixture.observed).await;
+        let told = fixture.observed.answers.dynamic.and_then(|dynamic| dynamic.get("min.insync.replicas").cloned());
+        assert_eq!(told.as_deref(), expected.then_some("1"), "{spec}, ready: {ready}");
+    }
+}
+
+#[tokio::test]
 async fn whether_a_broker_may_stop_it_says_itself_and_for_an_old_one_the_others_do() {
     let mut fixture = Fixture::running("{replicas: 3}");
     let bootstrap = fixture.cluster.status.as_ref().unwrap().bootstrap.clone().unwrap();

@@ -9,6 +9,7 @@ mod service;
 mod service_account;
 mod stateful_set;
 
+use crate::cluster::dynamic_config;
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
 use crate::cluster::validate::{Resolved, ResolvedPool};
@@ -18,9 +19,9 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub use config_map::{NODES_VOLUME, binding};
+pub use config_map::{CONFIG_VOLUME, NODES_VOLUME, SERVER_FILE, binding};
 
 /// What a cluster should consist of.
 #[derive(Clone, Debug)]
@@ -37,8 +38,9 @@ pub struct Built {
     pub ports_pending: Vec<String>,
     /// What each node is told about itself, by node id.
     pub node_facts: BTreeMap<i32, String>,
-    /// What each pool's pods carry as [`labels::POD_DIGEST`], by StatefulSet.
-    pub pod_digests: BTreeMap<String, String>,
+    /// What each pool's pods may carry as [`labels::POD_DIGEST`], by StatefulSet: that of the template, and that of one with an earlier
+    /// configuration whose difference is set at run time.
+    pub pod_digests: BTreeMap<String, BTreeSet<String>>,
     /// How the pods of each pool may format an empty volume, by StatefulSet.
     pub formats: BTreeMap<String, Format>,
 }
@@ -99,7 +101,12 @@ pub fn build(cluster: &Resolved, observed: &Observed) -> Result<Built, ClusterEr
         let config = config_map::server(cluster, pool);
         let names = pod::ConfigMaps { server: name_of(&config), nodes: name_of(&nodes) };
         let (template, digest) = pod::template(cluster, pool, &names, format(cluster, pool))?;
-        built.pod_digests.insert(pool.stateful_set.clone(), digest);
+        let mut digests = BTreeSet::from([digest]);
+        for server in dynamic_config::standing(cluster, pool, &config, observed) {
+            let names = pod::ConfigMaps { server, ..names.clone() };
+            digests.insert(pod::template(cluster, pool, &names, format(cluster, pool))?.1);
+        }
+        built.pod_digests.insert(pool.stateful_set.clone(), digests);
         // Nobody is told of the first controllers before they are written down.
         if cluster.initial_recorded {
             built.workloads.push(desired(&stateful_set::stateful_set(cluster, pool, template, observed))?);

@@ -101,6 +101,7 @@ pub struct KafkaClusterSpec {
     pub resources: Option<Resources>,
     /// Broker configuration under Kafka's names. Keys that follow from this resource (listeners, node.id, log.dirs ...) are refused.
     /// A cluster that is made with 3 brokers or more has default.replication.factor 3 and min.insync.replicas 2 unless it is said here.
+    /// What brokers take at run time is set on all of them when it changes, without a restart, and put right when it is changed there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 500))]
     pub config: BTreeMap<String, Scalar>,

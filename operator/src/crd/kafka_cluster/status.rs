@@ -5,6 +5,7 @@ use crate::crd::kafka_cluster::ListenerType;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The state of a cluster as last observed.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -62,6 +63,10 @@ pub struct KafkaClusterStatus {
     /// internal topics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_defaults: Option<InternalTopics>,
+    /// What spec.config says, or min.insync.replicas by default, as far as it is set on all brokers at run time. It is taken away when
+    /// spec.config says it no more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dynamic_config: BTreeMap<String, String>,
     /// Ready, Reconciling, Stalled, DataMissing, QuorumReady, RollBlocked, StorageReady, Paused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
