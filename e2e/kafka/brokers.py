@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from under_test import artifacts
-from under_test.server import CLUSTER_ID, Server, fresh_directory_id
+from under_test.server import CLUSTER_ID, Server, fresh_directory_id, launch_together
 
 CONTROLLER, BROKERS = 4, (1, 2, 3)
 
@@ -77,10 +77,7 @@ class Brokers:
             voter = f"{CONTROLLER}@127.0.0.1:{self.controller.controller_port}:{fresh_directory_id()}"
             for node in self.nodes.values():
                 node.format_with(["--initial-controllers", voter] if node is self.controller else [])
-            for node in self.nodes.values():
-                node.launch()
-            for node in self.nodes.values():
-                node.start_answering()
+            launch_together(self.nodes.values())
             return self
         except BaseException:
             self.close()

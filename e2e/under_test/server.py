@@ -66,6 +66,14 @@ def free_port():
             return port
 
 
+def launch_together(servers):
+    """Starts formatted servers, none of which may answer before others run; returns once all of them answer."""
+    for server in servers:
+        server.launch()
+    for server in servers:
+        server.start_answering()
+
+
 class Server:
     """`kind` is "barnabas" or "apache"; `overrides` are further properties, later ones win."""
 

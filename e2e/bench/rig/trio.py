@@ -12,7 +12,7 @@ from rig import process
 from rig.brokers import APACHE, TOPIC_DEADLINE_SECONDS, Broker, barnabas_binary
 from rig.process import Sampler
 from under_test import artifacts, wire
-from under_test.server import CLUSTER_ID, fresh_directory_id
+from under_test.server import CLUSTER_ID, fresh_directory_id, launch_together
 
 NODES = (1, 2, 3)
 # Kafka's defaults where there are three brokers, which it only lacks for the sake of a single one.
@@ -59,10 +59,7 @@ class Trio:
             voters = ",".join(f"{number}@127.0.0.1:{node.controller_port}:{fresh_directory_id()}" for number, node in self.nodes.items())
             for node in self.nodes.values():
                 node.format_with(voters)
-            for node in self.nodes.values():
-                node.launch()
-            for node in self.nodes.values():
-                node.start_answering()
+            launch_together(self.nodes.values())
             return self
         except BaseException:
             self.close()

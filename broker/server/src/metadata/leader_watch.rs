@@ -14,6 +14,7 @@ use barnabas_protocol::{ApiKey, VersionRange};
 use barnabas_types::BrokerId;
 use tokio::sync::watch;
 
+use super::presence::in_time;
 use crate::node::Node;
 
 /// The largest answer.
@@ -71,7 +72,8 @@ async fn ask_by_one_connection(
     address: &str,
     settings: &Settings,
 ) -> Result<Infallible, ClientError> {
-    let mut connection = in_time(address, Connection::open(address, settings)).await?;
+    let asked = (address, ApiKey::ApiVersions, PROBE_TIMEOUT);
+    let mut connection = in_time(asked, Connection::open(address, settings)).await?;
     loop {
         // To connect was to ask as well.
         node.detection.leader_answered(leader);
@@ -81,14 +83,8 @@ async fn ask_by_one_connection(
             client_software_version: env!("CARGO_PKG_VERSION").into(),
             ..ApiVersionsRequest::default()
         };
-        in_time(address, connection.call(&request, VERSIONS)).await?;
+        in_time(asked, connection.call(&request, VERSIONS)).await?;
     }
-}
-
-async fn in_time<T>(address: &str, asked: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-    let (api, timeout) = (ApiKey::ApiVersions, PROBE_TIMEOUT);
-    let late = |_| ClientError::Timeout { address: address.to_owned(), api, timeout };
-    tokio::time::timeout(timeout, asked).await.map_err(late)?
 }
 
 /// Does not return.

@@ -70,7 +70,8 @@ impl Presence {
     }
 
     async fn pulse(&self, address: &str, settings: &Settings) -> Result<std::convert::Infallible, ClientError> {
-        let mut connection = in_time(address, ApiKey::ApiVersions, Connection::open(address, settings)).await?;
+        let mut connection =
+            in_time((address, ApiKey::ApiVersions, PATIENCE), Connection::open(address, settings)).await?;
         if !own_tags::are_pulses_taken(connection.tags()) {
             drop(connection);
             tokio::time::sleep(ASK_AGAIN).await;
@@ -84,7 +85,8 @@ impl Presence {
                 ..BrokerHeartbeatRequest::default()
             };
             let versions = ApiKey::BrokerHeartbeat.answered_versions();
-            let answered = in_time(address, ApiKey::BrokerHeartbeat, connection.call(&request, versions)).await?;
+            let answered =
+                in_time((address, ApiKey::BrokerHeartbeat, PATIENCE), connection.call(&request, versions)).await?;
             if answered.error_code == ErrorCode::NONE && answered.is_fenced {
                 self.life.is_fenced();
             }
@@ -93,11 +95,11 @@ impl Presence {
     }
 }
 
-async fn in_time<T>(
-    address: &str,
-    api: ApiKey,
+/// What comes of asking the controller at `address`; an error after `timeout`.
+pub(super) async fn in_time<T>(
+    (address, api, timeout): (&str, ApiKey, Duration),
     asked: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    let late = |_| ClientError::Timeout { address: address.to_owned(), api, timeout: PATIENCE };
-    tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+    let late = |_| ClientError::Timeout { address: address.to_owned(), api, timeout };
+    tokio::time::timeout(timeout, asked).await.map_err(late)?
 }
