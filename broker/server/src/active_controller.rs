@@ -216,6 +216,7 @@ impl Node {
             kind: ListenerKind::Controller,
             peer: ([127, 0, 0, 1], 0).into(),
             metrics: self.metrics.connections.listener(LISTENER),
+            opened_at: self.runtime.now().monotonic,
         };
         RequestContext {
             node: Arc::clone(self),

@@ -86,6 +86,9 @@ fn find(context: &RequestContext, image: &Image, key_type: i8, key: &str) -> Res
     let (partition, leader) = barnabas_coordinator::partition_for(key, partitions)
         .and_then(|index| Some((index, topic.partitions.get(&index)?.leader)))
         .ok_or_else(|| unavailable("the group's partition of __consumer_offsets does not exist yet"))?;
+    if context.node.replicas.surroundings().leaves(leader) {
+        return Err(unavailable("the group's coordinator has ended, and another is not elected yet"));
+    }
     let broker = image.brokers.get(leader).filter(|broker| broker.is_active());
     let endpoint = broker
         .and_then(|broker| broker.endpoints.iter().find(|endpoint| *endpoint.name == *context.connection.listener))

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barnabas_metadata::{Image, Partition, Topic, topic_name};
 use barnabas_protocol::messages::metadata::{
@@ -14,17 +15,28 @@ use barnabas_types::{BrokerId, PartitionId, Uuid};
 
 use super::RequestContext;
 use super::authorize::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS, operations_if};
+use crate::replica::Surroundings;
 
-/// Answers from the image; waits only where a topic is made.
+/// How long a client waits for the election of leaders that have just ended. The other requests of its connection wait as well.
+const ELECTION_PATIENCE: Duration = Duration::from_millis(300);
+/// How much later than a client this broker may hear that another's process has ended.
+const NEWS_DELAY: Duration = Duration::from_millis(10);
+/// A client that came sooner than this asks because it knows nothing yet, not because a leader has left it.
+const FIRST_CONTACT: Duration = Duration::from_secs(1);
+
+/// Answers from the image; waits only where a topic is made, or a leader elected.
 pub async fn handle(context: &RequestContext, request: MetadataRequest<'_>) -> MetadataResponse<'static> {
     let missing = names_to_create(context, &request);
     if !missing.is_empty() {
         context.node.auto_create_topics(missing).await;
     }
+    leaders_are_known(context, &request).await;
     let image = context.node.image();
     let everything =
         request.topics.is_none() || (context.api_version == 0 && request.topics.as_ref().is_some_and(Vec::is_empty));
-    let describe = Describe { image: &image, operations_asked: request.include_topic_authorized_operations };
+    let surroundings = context.node.replicas.surroundings();
+    let describe =
+        Describe { image: &image, surroundings, operations_asked: request.include_topic_authorized_operations };
     let topics = if everything {
         image.topics.by_name().map(|topic| describe.topic(topic)).collect()
     } else {
@@ -41,6 +53,57 @@ pub async fn handle(context: &RequestContext, request: MetadataRequest<'_>) -> M
     }
 }
 
+/// Waits a little for new leaders where the leaders of what is asked for have ended a moment ago. Who asks, asks because of that; who hears of no
+/// leader, or of the one before, asks again only after a second (librdkafka).
+async fn leaders_are_known(context: &RequestContext, request: &MetadataRequest<'_>) {
+    let surroundings = context.node.replicas.surroundings();
+    let departures = surroundings.departures();
+    if departures.are_none() {
+        if !may_have_lost_a_leader(context, request) {
+            return;
+        }
+        tokio::time::sleep(NEWS_DELAY).await;
+        if departures.are_none() {
+            return;
+        }
+    }
+    let mut departed = departures.watch();
+    let mut applied = context.node.controller.applied().watch();
+    let deadline = context.node.runtime.deadline(ELECTION_PATIENCE);
+    let waiting = async {
+        while wanted_topics(&context.node.image(), request).any(|topic| is_left(topic, surroundings)) {
+            tokio::select! {
+                biased;
+                Ok(()) = departed.changed() => {}
+                Ok(_) = applied.changed() => {}
+                else => return,
+            }
+        }
+    };
+    // Whoever leads then, and be it nobody, is told.
+    _ = tokio::time::timeout_at(deadline, waiting).await;
+}
+
+/// Whether a client that has been connected for a while asks for topics that other brokers lead.
+fn may_have_lost_a_leader(context: &RequestContext, request: &MetadataRequest<'_>) -> bool {
+    let connected_for = context.node.runtime.now().monotonic.saturating_sub(context.connection.opened_at);
+    let own = context.node.broker_id;
+    let leads_all = |topic: &Arc<Topic>| topic.partitions.values().all(|partition| partition.leader == own);
+    connected_for > FIRST_CONTACT && !wanted_topics(&context.node.image(), request).all(leads_all)
+}
+
+/// The topics that are asked for one by one and exist.
+fn wanted_topics<'a>(image: &'a Image, request: &'a MetadataRequest<'_>) -> impl Iterator<Item = &'a Arc<Topic>> {
+    request.topics.iter().flatten().filter_map(|wanted| match &wanted.name {
+        Some(name) => image.topics.named(name),
+        None => image.topics.get(wanted.topic_id),
+    })
+}
+
+fn is_left(topic: &Topic, surroundings: &Surroundings) -> bool {
+    topic.partitions.values().any(|partition| surroundings.leaves(partition.leader))
+}
+
 /// Names that are asked for, do not exist, and may be made. Names that no topic can have are left out: they get their error.
 fn names_to_create(context: &RequestContext, request: &MetadataRequest<'_>) -> BTreeSet<String> {
     if !request.allow_auto_topic_creation || !context.node.config.topics.auto_create_topics_enable {
@@ -54,9 +117,11 @@ fn names_to_create(context: &RequestContext, request: &MetadataRequest<'_>) -> B
         .collect()
 }
 
-/// The brokers that clients of this listener can reach.
+/// The brokers that clients of this listener can reach, and those that they could a moment ago: a client that is told of a new leader and
+/// of the end of the old one at once may forget the one over the other (librdkafka 2.16).
 fn brokers(context: &RequestContext, image: &Image) -> Vec<MetadataResponseBroker<'static>> {
-    let active = image.brokers.iter().filter(|broker| !broker.fenced);
+    let surroundings = context.node.replicas.surroundings();
+    let active = image.brokers.iter().filter(|broker| !broker.fenced || surroundings.was_there(broker.id));
     active
         .filter_map(|broker| {
             let endpoint = broker.endpoint(&context.connection.listener)?;
@@ -73,6 +138,7 @@ fn brokers(context: &RequestContext, image: &Image) -> Vec<MetadataResponseBroke
 
 struct Describe<'a> {
     image: &'a Image,
+    surroundings: &'a Surroundings,
     operations_asked: bool,
 }
 
@@ -107,7 +173,8 @@ impl Describe<'_> {
     }
 
     fn partition(&self, id: PartitionId, partition: &Partition) -> MetadataResponsePartition<'static> {
-        let has_leader = self.image.brokers.is_active(partition.leader);
+        // Who hears now that there is none asks again soon; who is sent to one that is gone may take seconds to find out.
+        let has_leader = self.image.brokers.is_active(partition.leader) && !self.surroundings.leaves(partition.leader);
         MetadataResponsePartition {
             error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
             partition_index: id,

@@ -11,7 +11,7 @@ use barnabas_protocol::messages::incremental_alter_configs;
 use barnabas_protocol::messages::metadata::{MetadataRequestTopic, MetadataResponseTopic};
 use barnabas_protocol::messages::*;
 use barnabas_protocol::{ApiKey, ErrorCode};
-use barnabas_types::Uuid;
+use barnabas_types::{BrokerId, Uuid};
 
 use crate::testing::{Broker, Client};
 
@@ -174,6 +174,22 @@ async fn deleting_can_be_switched_off() {
     assert_eq!(client.delete_named(1, "t").await.error_code, ErrorCode::INVALID_REQUEST);
     assert_eq!(client.delete_named(6, "t").await.error_code, ErrorCode::TOPIC_DELETION_DISABLED);
     assert_eq!(client.lookup("t").await.error_code, ErrorCode::NONE);
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_leader_that_has_ended_a_moment_ago() {
+    let broker = Broker::start().await;
+    let mut client = broker.connect().await;
+    client.make(7, "t").await;
+    let leader = |topic: MetadataResponseTopic<'_>| (topic.partitions[0].error_code, topic.partitions[0].leader_id);
+    assert_eq!(leader(client.lookup("t").await), (ErrorCode::NONE, 1));
+    let request = FindCoordinatorRequest { coordinator_keys: vec!["group".into()], ..Default::default() };
+    assert_eq!(client.call(6, &request).await.coordinators[0].error_code, ErrorCode::NONE);
+    let node = &broker.running.node;
+    node.replicas.surroundings().departures().gone(BrokerId(1), node.runtime.now().monotonic);
+    assert_eq!(leader(client.lookup("t").await), (ErrorCode::LEADER_NOT_AVAILABLE, -1));
+    let code = client.call(6, &request).await.coordinators[0].error_code;
+    assert_eq!(code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
 }
 
 #[tokio::test]

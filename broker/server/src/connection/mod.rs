@@ -48,6 +48,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The listener's figures.
     pub metrics: ListenerMetrics,
+    /// When it was accepted, by the clock that never goes back.
+    pub opened_at: Duration,
 }
 
 impl Connection {

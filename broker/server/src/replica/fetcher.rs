@@ -2,6 +2,7 @@
 //! Fetch is under way at a time, and beside it one question about the ends of a log. Decides nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// How long a peer that does not answer is waited for, beside the time that the request lets it wait.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to find out whether a peer is still there whose connection has ended.
+const LOOK_PATIENCE: Duration = Duration::from_millis(100);
+/// How long after a connection that ended while it was opened.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How long fetchers may take to end what they do.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a round waits for syncs before it goes on without the partitions that are not synced.
@@ -259,8 +264,13 @@ impl Driver {
             };
             let version = FETCH_VERSIONS.intersect(connection.served(ApiKey::Fetch)).max;
             let body = request.encode(version).map_err(|source| ClientError::Encode { api: ApiKey::Fetch, source })?;
-            let frame = connection.call_encoded(ApiKey::Fetch, version, body).await?;
-            Ok(Box::new(Got { connection, frame, version }))
+            match connection.call_encoded(ApiKey::Fetch, version, body).await {
+                Ok(frame) => Ok(Box::new(Got { connection, frame, version })),
+                Err(error) => {
+                    look(&node, leader).await;
+                    Err(error)
+                }
+            }
         };
         let timed = async move {
             let late = || ClientError::Timeout { address: leader.to_string(), api: ApiKey::Fetch, timeout: PATIENCE };
@@ -413,7 +423,33 @@ async fn connect(node: &Node, leader: BrokerId) -> Result<Connection, ClientErro
     let response_bytes = usize::try_from(node.config.replication.fetch_response_max_bytes).unwrap_or(0);
     let max_response_bytes = response_bytes.saturating_mul(2).saturating_add(ENVELOPE_BYTES);
     let client_id = format!("broker-{}-fetcher", node.broker_id);
-    Connection::open(&to, &Settings { max_response_bytes, ..Settings::new(Vec::new(), &client_id) }).await
+    let opened = Connection::open(&to, &Settings { max_response_bytes, ..Settings::new(Vec::new(), &client_id) }).await;
+    let departures = node.replicas.surroundings().departures();
+    match &opened {
+        Err(error) if is_refused(error) => departures.gone(leader, node.runtime.now().monotonic),
+        // A process that is ending may still be connected to, for a moment.
+        Err(_) => {}
+        Ok(_) => departures.is_there(leader),
+    }
+    opened
+}
+
+fn is_refused(error: &ClientError) -> bool {
+    matches!(error, ClientError::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Finds out whether a broker is there whose connection has ended: clients will want to know that next.
+async fn look(node: &Node, leader: BrokerId) {
+    let departures = node.replicas.surroundings().departures();
+    departures.doubted(leader, node.runtime.now().monotonic);
+    let looking = async {
+        while connect(node, leader).await.is_err_and(|error| !is_refused(&error)) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    if tokio::time::timeout(LOOK_PATIENCE, looking).await.is_err() {
+        departures.is_there(leader);
+    }
 }
 
 fn address_of(node: &Node, broker: BrokerId) -> Option<String> {

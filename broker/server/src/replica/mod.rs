@@ -2,6 +2,7 @@
 //! marks that requests wait for. Which partitions are hosted is decided by the metadata, not here.
 
 mod append;
+mod departures;
 mod fetcher;
 mod fetchers;
 mod follow;
@@ -25,6 +26,7 @@ use barnabas_types::{TopicIdPartition, TopicPartition};
 
 pub use append::{Acks, AppendError, Appended};
 pub use barnabas_replica::Durability;
+pub use departures::Departures;
 pub use fetcher::run as run_fetchers;
 pub use fetchers::Following;
 pub use hosted::{Marks, Partition, PartitionConfig};

@@ -11,6 +11,7 @@ use barnabas_replica::{Around, BrokerState, Brokers, InSyncMember, LeaderRecover
 use barnabas_types::{BrokerId, LeaderEpoch, Now, TopicIdPartition};
 use tokio::sync::Notify;
 
+use super::departures::Departures;
 use super::fetchers::{Fetchers, Following};
 use super::recorder::Recorders;
 use crate::bug::Bug;
@@ -27,6 +28,7 @@ pub struct Surroundings {
     /// `replica.lag.time.max.ms`
     pub(super) lag_time_max_ms: u64,
     pub(super) fetchers: Fetchers,
+    departures: Departures,
     /// Where recordings go, and how much of the memory for them is taken.
     pub(super) recordings: OnceLock<LeftRecordings>,
     pub(super) recorders: Arc<Recorders>,
@@ -77,6 +79,7 @@ impl Surroundings {
             brokers: ArcSwap::default(),
             lag_time_max_ms,
             fetchers: Fetchers::default(),
+            departures: Departures::default(),
             recordings: OnceLock::new(),
             recorders: Arc::default(),
             proposals: Mutex::default(),
@@ -134,6 +137,24 @@ impl Surroundings {
         self.fetchers.following()
     }
 
+    /// Who has ended a moment ago.
+    #[must_use]
+    pub const fn departures(&self) -> &Departures {
+        &self.departures
+    }
+
+    /// True for a broker that has ended a moment ago, which the metadata need not say yet.
+    #[must_use]
+    pub fn leaves(&self, broker: BrokerId) -> bool {
+        self.departures.leaves(broker, || self.now().monotonic)
+    }
+
+    /// True for a broker that has ended a short time ago, which clients are still told of.
+    #[must_use]
+    pub fn was_there(&self, broker: BrokerId) -> bool {
+        self.departures.was_there(broker, || self.now().monotonic)
+    }
+
     /// This broker.
     #[must_use]
     pub const fn own(&self) -> BrokerId {
@@ -142,7 +163,15 @@ impl Surroundings {
 
     /// Takes over what the metadata says of brokers.
     pub fn set_brokers(&self, brokers: impl Iterator<Item = (BrokerId, BrokerState)>) {
-        self.brokers.store(Arc::new(Brokers(brokers.collect())));
+        let (before, brokers) = (self.brokers.load(), Brokers(brokers.collect()));
+        for (&broker, state) in &brokers.0 {
+            match (before.0.get(&broker).map(|before| before.is_fenced), state.is_fenced) {
+                (Some(false), true) => self.departures.gone(broker, self.now().monotonic),
+                (Some(true), false) => self.departures.is_there(broker),
+                _ => {}
+            }
+        }
+        self.brokers.store(Arc::new(brokers));
     }
 
     /// What a replica whose topic has `settings` looks at.

@@ -216,3 +216,32 @@ async fn a_follower_fetches_as_its_configuration_says() {
     wanted.may_wait_ms = 40;
     assert_eq!(request(node, &wanted).max_wait_ms, 40, "partitions wait to be fetched again");
 }
+
+#[tokio::test]
+async fn a_peer_that_is_still_connected_to_while_it_ends_is_looked_at_until_it_refuses() {
+    let broker = Broker::start_with("broker.session.timeout.ms=600000\nbarnabas.failure.detection=kafka\n").await;
+    let node = Arc::clone(&broker.running.node);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = SilentPeer { port: listener.local_addr().unwrap().port(), seen: mpsc::unbounded_channel().1 };
+    peer.join(&node).await;
+    let ending = tokio::spawn(async move {
+        for _ in 0..3 {
+            drop(listener.accept().await.unwrap());
+        }
+    });
+    let departures = node.replicas.surroundings().departures();
+    let told = departures.watch();
+    look(&node, BrokerId(2)).await;
+    ending.await.unwrap();
+    assert!(told.has_changed().unwrap() && departures.leaves(BrokerId(2), || node.runtime.now().monotonic));
+}
+
+#[tokio::test]
+async fn a_peer_that_only_ended_a_connection_has_not_left() {
+    let broker = Broker::start_with("broker.session.timeout.ms=600000\nbarnabas.failure.detection=kafka\n").await;
+    let node = Arc::clone(&broker.running.node);
+    let peer = SilentPeer::start().await;
+    peer.join(&node).await;
+    look(&node, BrokerId(2)).await;
+    assert!(node.replicas.surroundings().departures().are_none());
+}
