@@ -89,7 +89,7 @@ pub struct Cluster {
     /// The newest that any image has said, by partition.
     newest: BTreeMap<i32, Assigned>,
     /// What replicas were last.
-    replicas: BTreeMap<(usize, i32), (Marks, bool)>,
+    replicas: BTreeMap<(usize, i32), (Marks, usize, bool)>,
 }
 
 fn properties(place: usize, scene: &Scene) -> String {
@@ -321,16 +321,18 @@ impl Cluster {
         let key = TopicIdPartition { topic_id: place.topic_id, partition: Place::PARTITION };
         let Some(partition) = node.replicas.get(key) else { return };
         let (marks, leads) = (partition.marks(), partition.led_since() != LeaderEpoch::NONE);
+        let in_sync = partition.standing().map_or(0, |standing| standing.in_sync);
         let replica = Event::Replica {
             node: node.broker_id.0,
             partition: place.number,
             leads,
+            in_sync,
             leader_epoch: marks.leader_epoch.0,
             log_end: marks.log_end.0,
             high_watermark: marks.high_watermark.0,
         };
-        let before = self.replicas.insert((at, place.number), (marks, leads));
-        match before == Some((marks, leads)) {
+        let before = self.replicas.insert((at, place.number), (marks, in_sync, leads));
+        match before == Some((marks, in_sync, leads)) {
             true => self.history.note_again(&replica),
             false => self.history.note(replica),
         }

@@ -154,6 +154,8 @@ pub enum Event {
         node: i32,
         partition: i32,
         leads: bool,
+        /// As who leads knows, by its own way too, so many are in sync; 0 elsewhere.
+        in_sync: usize,
         leader_epoch: i32,
         log_end: i64,
         high_watermark: i64,

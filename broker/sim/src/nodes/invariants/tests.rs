@@ -37,7 +37,7 @@ fn read(consumer: u32, offset: i64, number: u64) -> Event {
 }
 
 fn replica(log_end: i64, high_watermark: i64) -> Event {
-    Event::Replica { node: 2, partition: 0, leads: true, leader_epoch: 1, log_end, high_watermark }
+    Event::Replica { node: 2, partition: 0, leads: true, in_sync: 1, leader_epoch: 1, log_end, high_watermark }
 }
 
 fn assigned(isr: &[i32], eligible: &[i32], partition_epoch: i32) -> Assigned {
@@ -203,15 +203,30 @@ fn who_is_eligible_or_elected_without_what_was_committed_is_found() {
     let name = ["in_sync_replicas_have_what_is_committed"];
     let before = [registered(&[1, 2], &[], 1, [10, 20]), sent(Acks::All, 1), kept(Acks::All, 5, 0)];
     let looks = [Event::Looks, Event::Looks];
-    let follower =
-        |log_end| Event::Replica { node: 2, partition: 0, leads: false, leader_epoch: 1, log_end, high_watermark: 0 };
+    let follower = |log_end| Event::Replica {
+        node: 2,
+        partition: 0,
+        leads: false,
+        in_sync: 0,
+        leader_epoch: 1,
+        log_end,
+        high_watermark: 0,
+    };
     let then = |events: &[Event]| before.iter().chain(&looks).chain(events).cloned().collect::<Vec<_>>();
     let eligible = registered(&[1], &[2], 2, [10, 20]);
     assert_eq!(found(&then(&[eligible.clone(), follower(6)])), [""; 0]);
     assert_eq!(found(&then(&[eligible.clone(), follower(5)])), name);
     let leads = |log_end| {
         let Event::Image { assigned, .. } = registered(&[2], &[1], 2, [10, 20]) else { unreachable!() };
-        let leads = Event::Replica { node: 2, partition: 0, leads: true, leader_epoch: 2, log_end, high_watermark: 0 };
+        let leads = Event::Replica {
+            node: 2,
+            partition: 0,
+            leads: true,
+            in_sync: 1,
+            leader_epoch: 2,
+            log_end,
+            high_watermark: 0,
+        };
         [image(Assigned { leader_epoch: 2, ..assigned }), leads]
     };
     assert_eq!(found(&then(&leads(6))), [""; 0]);
@@ -278,6 +293,11 @@ fn a_watermark_that_moves_under_the_minimum_is_found() {
     assert_eq!(found(&moves(alone())), ["watermark_waits_for_enough"]);
     let two = Event::Image { node: 2, partition: 0, assigned: assigned(&[2, 3], &[], 1) };
     assert_eq!(found(&moves(two)), [""; 0]);
+    let mut knows = moves(alone());
+    if let Some(Event::Replica { in_sync, .. }) = knows.last_mut() {
+        *in_sync = 2;
+    }
+    assert_eq!(found(&knows), [""; 0], "the leader was told of a second by the controller, and no image says so yet");
     let newer = Event::Image { node: 3, partition: 0, assigned: assigned(&[2, 3], &[], 2) };
     let with_newer: Vec<_> = [alone(), newer].into_iter().chain(moves(alone()).into_iter().skip(1)).collect();
     assert_eq!(found(&with_newer), [""; 0], "the leader may know of it");

@@ -1,4 +1,5 @@
-//! While fewer replicas are in sync than `min.insync.replicas` asks for, and the leader knows it, its high watermark stays.
+//! While fewer replicas are in sync than `min.insync.replicas` asks for, and the leader knows it, its high watermark stays. Whether enough are in
+//! sync again the leader may know before any image says so: the active controller has answered it, and its metadata takes longer.
 //!
 //! Source: KIP-966, "Additional high watermark advancement requirement".
 
@@ -32,15 +33,15 @@ impl WatermarkWaitsForEnough {
         Self { shapes, known: BTreeMap::new(), under: BTreeMap::new() }
     }
 
-    /// The partition epoch, where the node leads with too few in sync and no image says anything newer.
-    fn is_under(&self, node: i32, partition: i32, leader_epoch: i32) -> Option<i32> {
+    /// The partition epoch, where the node leads with too few in sync, as it knows itself, and no image says anything newer.
+    fn is_under(&self, (node, partition): (i32, i32), leader_epoch: i32, in_sync: usize) -> Option<i32> {
         let known = self.known.get(&(node, partition))?;
         let shape = usize::try_from(partition).ok().and_then(|partition| self.shapes.get(partition));
         let min_in_sync = shape.unwrap_or(&Shape::SAFE).min_in_sync.min(known.replicas.len());
         let of_partition = self.known.iter().filter(|((_, of), _)| *of == partition);
         let is_newest = of_partition.map(|(_, known)| known.partition_epoch).max() == Some(known.partition_epoch);
         let is_under = known.leader == node && known.leader_epoch == leader_epoch && known.isr.len() < min_in_sync;
-        (is_newest && is_under).then_some(known.partition_epoch)
+        (is_newest && is_under && in_sync < min_in_sync).then_some(known.partition_epoch)
     }
 }
 
@@ -54,9 +55,10 @@ impl Invariant for WatermarkWaitsForEnough {
             Event::Image { node, partition, assigned } => {
                 self.known.insert((*node, *partition), assigned.clone());
             }
-            Event::Replica { node, partition, leads, leader_epoch, high_watermark, .. } => {
+            Event::Replica { node, partition, leads, in_sync, leader_epoch, high_watermark, .. } => {
                 let key = (*node, *partition);
-                let Some(partition_epoch) = self.is_under(*node, *partition, *leader_epoch).filter(|_| *leads) else {
+                let under = self.is_under(key, *leader_epoch, *in_sync).filter(|_| *leads);
+                let Some(partition_epoch) = under else {
                     self.under.remove(&key);
                     return Ok(());
                 };
