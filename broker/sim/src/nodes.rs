@@ -46,15 +46,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub const HIDDEN: &[(Seeded, &str)] = &[
     (
         Seeded::Replica(Bug::ForgetsPendingExpansion),
-        "the answer is lost, and who joins falls behind, and leads, all within a second",
+        "who is caught up counts anyway: who joins has to fall behind for replica.lag.time.max.ms while the answer is lost, and then to lead",
     ),
     (
         Seeded::Replica(Bug::ExpandsBeforeEpochStart),
-        "who joins is behind for milliseconds, in which the leader has to go",
+        "who joins has to end between what a new leader knows as committed and where it begins: a few records, for milliseconds",
     ),
     (
         Seeded::Replica(Bug::IgnoresBrokerEpochs),
-        "a process has to start anew between a Fetch and the proposal that follows it",
+        "a process has to start anew, with less, between a Fetch and the proposal that follows it",
     ),
     (
         Seeded::Replica(Bug::LeadsAgain),
@@ -68,15 +68,21 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
         Seeded::Replica(Bug::IgnoresWhatWasAsked),
         "an answer has to be under way while the log is cut: once in a thousand histories or more",
     ),
-    (Seeded::Replica(Bug::BelievesLateAnswers), "an answer has to come after the proposal that follows it was made"),
+    (
+        Seeded::Replica(Bug::BelievesLateAnswers),
+        "an answer has to come after the proposal that follows it was made, and one that says an older state is refused all the same",
+    ),
     (
         Seeded::Controller(ControllerBug::IgnoresPartitionEpochs),
-        "every member of an old proposal has to be let in again meanwhile",
+        "a fenced member is refused all the same: it has to be let in again while the old proposal is under way",
     ),
-    (Seeded::Controller(ControllerBug::IgnoresLeaderEpochs), "as for partition epochs, by a leader that was deposed"),
+    (
+        Seeded::Controller(ControllerBug::IgnoresLeaderEpochs),
+        "as for partition epochs, and a leader that was deposed is fenced most times, and proposes itself",
+    ),
     (
         Seeded::Controller(ControllerBug::IgnoresMemberEpochs),
-        "a process has to start anew between a Fetch and the proposal that follows it",
+        "a process has to start anew, with less, between a Fetch and the proposal that follows it",
     ),
     (
         Seeded::Controller(ControllerBug::IgnoresLostDirectories),
@@ -187,11 +193,12 @@ impl World {
         }
     }
 
-    async fn well_again(&mut self, what: &str) -> bool {
+    /// Lets time pass as long as something is `missing`, and no longer than [`PATIENCE`]: true once nothing is, and nothing was violated.
+    async fn until(&mut self, missing: impl Fn(&Self) -> Option<String>) -> bool {
         let deadline = Instant::now() + PATIENCE;
-        while let Some(missing) = self.cluster.what_is_missing(&self.places) {
+        while let Some(missing) = missing(self) {
             if Instant::now() > deadline {
-                self.history.violated("liveness", format!("{what}: {missing}"));
+                self.history.violated("liveness", missing);
             }
             if self.history.is_violated() {
                 return false;
@@ -199,6 +206,10 @@ impl World {
             self.pass(LOOK * 4).await;
         }
         !self.history.is_violated()
+    }
+
+    async fn well_again(&mut self, what: &str) -> bool {
+        self.until(|world| Some(format!("{what}: {}", world.cluster.what_is_missing(&world.places)?))).await
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
@@ -272,17 +283,9 @@ impl World {
 
     /// True once all have ended.
     async fn ended(&mut self, tasks: Vec<JoinHandle<()>>, what: &str) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        while tasks.iter().any(|task| !task.is_finished()) {
-            if Instant::now() > deadline {
-                self.history.violated("liveness", format!("{what} has not ended {PATIENCE:?} after the last fault"));
-            }
-            if self.history.is_violated() {
-                return false;
-            }
-            self.pass(LOOK * 4).await;
-        }
-        !self.history.is_violated()
+        let runs = |task: &JoinHandle<()>| !task.is_finished();
+        let late = || format!("{what} has not ended {PATIENCE:?} after the last fault");
+        self.until(|_| tasks.iter().any(runs).then(late)).await
     }
 
     async fn faults(&mut self) {
