@@ -214,6 +214,7 @@ impl Partition {
         if !state.log.is_offline() {
             tracing::error!(partition = %self.name, "a change of the log broke off; the partition is offline until restart");
             state.log.take_offline();
+            self.surroundings.fetchers.unfollow(self.key);
             self.note(Moved::All);
             self.leave_recording(&mut state);
         }
@@ -366,9 +367,10 @@ impl Partition {
         self.flusher.condition()
     }
 
-    /// Its disk has failed: no request is served from here on, and those that wait are answered.
+    /// Its disk or its log has failed: no request is served from here on, those that wait are answered, and nothing is fetched.
     pub fn take_offline(&self) {
         self.lock().log.take_offline();
+        self.surroundings.fetchers.unfollow(self.key);
         self.wake_all();
     }
 

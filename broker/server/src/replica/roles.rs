@@ -173,7 +173,13 @@ impl Partition {
         match fetch {
             Some(Fetch::From { leader, leader_epoch, log }) => {
                 let durability = self.config.load().kept_before_fetching_on();
-                self.surroundings.fetchers.follow(self.key, (leader, durability), leader_epoch, log);
+                if !self.is_offline() {
+                    self.surroundings.fetchers.follow(self.key, (leader, durability), leader_epoch, log);
+                }
+                // Also where that has just happened.
+                if self.is_offline() {
+                    self.surroundings.fetchers.unfollow(self.key);
+                }
             }
             Some(Fetch::FromNobody) => self.surroundings.fetchers.unfollow(self.key),
             None => {}
@@ -181,6 +187,11 @@ impl Partition {
         if let Some(proposal) = proposal {
             self.surroundings.propose(self.key, proposal);
         }
+    }
+
+    /// Such a log copies nothing, and by its Fetches the leader would take it for one that is in sync.
+    fn is_offline(&self) -> bool {
+        self.lock_unless_hanging().is_ok_and(|state| state.log.is_offline())
     }
 
     /// The log was appended to, synced or cut: on the way of every batch, and so without an allocation or a look at the clock by which only

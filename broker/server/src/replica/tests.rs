@@ -360,6 +360,19 @@ fn a_new_leader_tells_no_end_before_it_knows_what_was_committed_before_it() {
     assert!(offset(later).unwrap().is_none());
 }
 
+/// What an idle one fetched would make its leader count it as in sync.
+#[tokio::test]
+async fn a_follower_whose_log_is_offline_fetches_nothing_whoever_leads() {
+    let context = PartitionContext::without_syncs(Durability::Replicated);
+    let followed = || context.partition.surroundings.following().partitions;
+    context.partition.follow(LeaderEpoch(4), BrokerId(2));
+    assert_eq!(followed(), 1);
+    context.partition.take_offline();
+    assert_eq!(followed(), 0);
+    context.partition.follow(LeaderEpoch(5), BrokerId(3));
+    assert_eq!(followed(), 0);
+}
+
 #[tokio::test]
 async fn a_partition_that_breaks_off_leaves_what_its_replica_was_told_and_one_that_is_alone_records_nothing() {
     let flusher = Arc::new(Flusher::default());

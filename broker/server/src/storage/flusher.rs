@@ -359,8 +359,7 @@ impl Flusher {
 fn guarded(partition: &Partition, sync: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(sync)).is_err() {
         tracing::error!(partition = %partition.name, "a sync broke off; the partition is offline until restart");
-        partition.with_log(barnabas_log::Log::take_offline);
-        partition.wake_all();
+        partition.take_offline();
     }
 }
 

@@ -86,7 +86,6 @@ impl Scrub {
             partition = %partition.name, %error,
             "a segment has rotted on the disk; the partition is offline: restore its directory from a replica or a backup"
         );
-        partition.with_log(barnabas_log::Log::take_offline);
-        partition.wake_all();
+        partition.take_offline();
     }
 }
