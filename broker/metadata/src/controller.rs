@@ -11,6 +11,8 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod directories;
+#[cfg(test)]
+mod directory_tests;
 mod elect_leaders;
 mod elections;
 mod failure_detector;

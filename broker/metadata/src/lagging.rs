@@ -47,9 +47,8 @@ pub fn lagging_replicas(image: &Image, broker: BrokerId) -> impl Iterator<Item =
 
 fn is_online(image: &Image, partition: &Partition, broker: BrokerId) -> bool {
     let registration = image.brokers.get(broker);
-    let directory = partition.directory(broker);
     // A replica without a directory is given one when it is opened.
-    registration.is_none_or(|registration| directory.is_none_or(|directory| registration.has_online(directory)))
+    registration.is_none_or(|registration| registration.has_online(partition.noted_directory(broker)))
 }
 
 #[cfg(test)]
@@ -122,5 +121,7 @@ mod tests {
         assert_eq!(lagging(&image(|partition| partition.directories = vec![DISK, other_disk, DISK]), 2), []);
         let assigned = image(|partition| partition.directories = vec![DISK, directory_id::UNASSIGNED, DISK]);
         assert_eq!(lagging(&assigned, 2), [(0, 1)]);
+        let lost = image(|partition| partition.directories = vec![DISK, directory_id::LOST, DISK]);
+        assert_eq!(lagging(&lost, 2), []);
     }
 }

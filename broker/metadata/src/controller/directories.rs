@@ -7,6 +7,7 @@ use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 use super::elections::{Move, RulesInTurn};
 use super::partition_change::PartitionChange;
 use super::{Context, Controller, MAX_RECORDS_PER_REQUEST, Outcome, StaleBrokerEpoch};
+use crate::BrokerRegistration;
 use crate::record_version::DIRECTORY_ASSIGNMENT;
 
 /// Why no replica was assigned at all.
@@ -68,7 +69,7 @@ impl AssignReplicaError {
 
 impl Controller {
     /// Notes the directory of each replica; one result each, in order. A replica in a directory that is known to be offline leaves the
-    /// ISR at once.
+    /// ISR at once. One whose former directory is gone counts for nothing that it had: Kafka may elect it with an empty log.
     ///
     /// # Errors
     /// The registration is not current, the level knows no directories, or there are too many.
@@ -93,7 +94,7 @@ impl Controller {
         let mut response = Vec::new();
         for &(directory, key) in replicas {
             let leaves = (!registered.has_online(directory)).then_some(Move::Leaves(broker));
-            let assigned = self.assign_replica(context, &mut rules, (broker, directory), key, leaves);
+            let assigned = self.assign_replica(context, &mut rules, (registered, directory), key, leaves);
             response.push(assigned.map(|record| records.extend(record.map(MetadataRecord::PartitionChange))));
         }
         Ok(Outcome { records, response })
@@ -103,10 +104,11 @@ impl Controller {
         &self,
         context: &Context<'_>,
         rules: &mut RulesInTurn,
-        (broker, directory): (BrokerId, Uuid),
+        (registered, directory): (&BrokerRegistration, Uuid),
         key: TopicIdPartition,
         leaves: Option<Move<'_>>,
     ) -> Result<Option<PartitionChangeRecord<'static>>, AssignReplicaError> {
+        let broker = registered.id;
         let topic = self.head.topics.get(key.topic_id).ok_or(AssignReplicaError::UnknownTopic)?;
         let partition = topic.partitions.get(&key.partition).ok_or(AssignReplicaError::UnknownPartition)?;
         if !partition.replicas.contains(&broker) {
@@ -115,6 +117,14 @@ impl Controller {
         let rules = rules.of(self, context, topic);
         let mut change = PartitionChange::new(partition, rules.election);
         change.directory = Some((broker, directory));
+        // The log was made anew: what the former directory held is not there. Of a partition's only replica there is nothing better.
+        let is_gone = |before| before != directory && !registered.has_online(before);
+        // Its registration took it out of every ISR: it has copied everything since.
+        let has_copied = self.keeps_eligible() && partition.isr.contains(&broker);
+        if partition.replicas.len() > 1 && !has_copied && partition.directory(broker).is_some_and(is_gone) {
+            change = change.without(broker);
+            (change.lost_tail, change.made_anew) = (Some(broker), Some(broker));
+        }
         if leaves.is_some() {
             change = change.without(broker);
         }

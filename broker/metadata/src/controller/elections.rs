@@ -7,7 +7,7 @@ use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 use super::partition_change::{Conditions, Election, PartitionChange};
 use super::{Context, Controller};
 use crate::bug::Bug;
-use crate::{ConfigResource, ELIGIBLE_LEADER_REPLICAS, Partition, Topic, directory_id};
+use crate::{ConfigResource, ELIGIBLE_LEADER_REPLICAS, Partition, Topic};
 
 /// Whether records may be lost to keep a partition led.
 const UNCLEAN_LEADER_ELECTION: &str = "unclean.leader.election.enable";
@@ -141,11 +141,16 @@ impl Controller {
     ) -> Option<PartitionChangeRecord<'static>> {
         let (leaving, returning) = (happens.and_then(Move::leaving), happens.and_then(Move::returning));
         let elects_fenced = self.seeded.has(Bug::ElectsFenced);
+        let assigned = change.directory;
+        let is_there = |broker: BrokerId| match assigned.filter(|(of, _)| *of == broker) {
+            Some((_, directory)) => self.is_online(broker, directory),
+            None => self.is_there(broker, partition),
+        };
         let may_lead = |broker: BrokerId| {
             elects_fenced
                 || Some(broker) != leaving
                     && (Some(broker) == returning || self.head.brokers.is_active(broker))
-                    && self.is_there(broker, partition)
+                    && is_there(broker)
         };
         let conditions = Conditions {
             may_lead: &may_lead,
@@ -189,13 +194,11 @@ impl Controller {
 
     /// True unless the directory of the replica is known to be offline.
     fn is_there(&self, broker: BrokerId, partition: &Partition) -> bool {
-        let position = partition.replicas.iter().position(|&replica| replica == broker);
-        let directory = position.and_then(|position| partition.directories.get(position)).copied();
-        match directory.unwrap_or(directory_id::UNASSIGNED) {
-            directory_id::LOST => false,
-            directory if directory_id::is_reserved(directory) => true,
-            directory => self.head.brokers.get(broker).is_some_and(|registered| registered.has_online(directory)),
-        }
+        self.is_online(broker, partition.noted_directory(broker))
+    }
+
+    fn is_online(&self, broker: BrokerId, directory: Uuid) -> bool {
+        self.head.brokers.get(broker).is_some_and(|registered| registered.has_online(directory))
     }
 
     /// True when `broker` leads a partition.

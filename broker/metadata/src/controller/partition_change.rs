@@ -53,6 +53,8 @@ pub(super) struct PartitionChange<'a> {
     pub(super) recovery_state: RecoveryState,
     /// A replica that may have lost what it had: it counts as eligible no more.
     pub(super) lost_tail: Option<BrokerId>,
+    /// A replica that has nothing of what it had: it is no last known leader any more either.
+    pub(super) made_anew: Option<BrokerId>,
     /// The directory that a replica is in now.
     pub(super) directory: Option<(BrokerId, Uuid)>,
 }
@@ -85,6 +87,7 @@ impl<'a> PartitionChange<'a> {
             eligible: before.eligible_leaders.to_vec(),
             recovery_state: partition.leader_recovery_state,
             lost_tail: None,
+            made_anew: None,
             directory: None,
             before,
         }
@@ -199,7 +202,7 @@ impl<'a> PartitionChange<'a> {
             return None;
         }
         match *self.before.last_known_eligible_leaders {
-            [last] => Some(last).filter(|&last| (conditions.may_lead)(last)),
+            [last] => Some(last).filter(|&last| self.made_anew != Some(last) && (conditions.may_lead)(last)),
             _ => None,
         }
     }
@@ -232,7 +235,8 @@ impl<'a> PartitionChange<'a> {
         let known = &self.before.last_known_eligible_leaders;
         let leader = self.partition.leader;
         let becomes_empty = record.isr.as_ref().is_some_and(Vec::is_empty);
-        if becomes_empty && leader != BrokerId::NONE && **known != [leader] {
+        let has_nothing = |broker: &BrokerId| self.made_anew == Some(*broker);
+        if becomes_empty && leader != BrokerId::NONE && !has_nothing(&leader) && **known != [leader] {
             record.last_known_elr = Some(vec![leader.0]);
             return;
         }
@@ -240,7 +244,7 @@ impl<'a> PartitionChange<'a> {
             replay::LEADER_UNCHANGED => leader != BrokerId::NONE,
             elected => elected >= 0,
         };
-        if is_led && !known.is_empty() {
+        if (is_led || known.iter().any(has_nothing)) && !known.is_empty() {
             record.last_known_elr = Some(Vec::new());
         }
     }

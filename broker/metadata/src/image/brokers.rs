@@ -6,7 +6,7 @@ use barnabas_types::{BrokerId, Uuid};
 use imbl::OrdMap;
 
 use super::hash::{SetHash, record_hash};
-use crate::snapshot;
+use crate::{directory_id, snapshot};
 
 /// A listener as the broker advertises it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +71,15 @@ impl BrokerRegistration {
         self.log_dirs.is_empty() || self.log_dirs.iter().any(|directory| !cordoned.contains(directory))
     }
 
-    /// True when `directory` is online here. Where brokers tell of no directories, all of them are.
+    /// True when `directory` is online here. Where brokers tell of no directories, all of them are; and so is one that is not chosen or not
+    /// told yet.
     #[must_use]
     pub fn has_online(&self, directory: Uuid) -> bool {
-        self.log_dirs.is_empty() || self.log_dirs.contains(&directory)
+        match directory {
+            directory_id::LOST => false,
+            directory if directory_id::is_reserved(directory) => true,
+            directory => self.log_dirs.is_empty() || self.log_dirs.contains(&directory),
+        }
     }
 
     /// Its endpoint on the listener called `name`.

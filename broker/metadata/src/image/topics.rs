@@ -142,8 +142,14 @@ impl Partition {
     /// The directory that holds the replica of `broker`, if it has one and it is assigned.
     #[must_use]
     pub fn directory(&self, broker: BrokerId) -> Option<Uuid> {
-        let position = self.replicas.iter().position(|&replica| replica == broker)?;
-        self.directories.get(position).copied().filter(|&directory| !directory_id::is_reserved(directory))
+        Some(self.noted_directory(broker)).filter(|&directory| !directory_id::is_reserved(directory))
+    }
+
+    /// What is known of where the replica of `broker` lies: a directory, or an id that says why there is none ([`directory_id`]).
+    #[must_use]
+    pub fn noted_directory(&self, broker: BrokerId) -> Uuid {
+        let position = self.replicas.iter().position(|&replica| replica == broker);
+        position.and_then(|position| self.directories.get(position)).copied().unwrap_or(directory_id::UNASSIGNED)
     }
 
     /// What it adds to the hash of the image. Field by field, as there may be very many of them; in the order of its record.

@@ -188,9 +188,13 @@ impl Describe<'_> {
     }
 }
 
-/// Replicas on brokers that are fenced or gone.
+/// Replicas on brokers that are fenced or gone, or in directories that are offline.
 pub fn offline_replicas(image: &Image, partition: &Partition) -> Int32List<'static> {
-    partition.replicas.iter().filter(|broker| !image.brokers.is_active(**broker)).map(|broker| broker.0).collect()
+    let is_online = |broker: BrokerId| {
+        let registered = image.brokers.get(broker).filter(|registered| registered.is_active());
+        registered.is_some_and(|registered| registered.has_online(partition.noted_directory(broker)))
+    };
+    partition.replicas.iter().filter(|broker| !is_online(**broker)).map(|broker| broker.0).collect()
 }
 
 /// What is said of a topic that does not exist.
