@@ -5,6 +5,7 @@ mod bug;
 mod controller;
 mod delta;
 pub mod directory_id;
+mod directory_reports;
 mod features;
 mod image;
 mod lagging;
@@ -20,6 +21,7 @@ pub mod topic_name;
 pub use bug::Bug;
 pub use controller::*;
 pub use delta::{Delta, TopicDelta};
+pub use directory_reports::{DirectoryReports, ReplicaPlace};
 pub use features::{
     ELIGIBLE_LEADER_REPLICAS, KAFKA_FEATURES, KRAFT_VERSION, Level, SERVED_FEATURES, ServedFeature, bootstrap_levels,
     needs, served_features, served_levels,

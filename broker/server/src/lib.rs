@@ -13,6 +13,8 @@ pub mod coordinator;
 #[cfg(test)]
 mod detection_tests;
 #[cfg(test)]
+mod directory_tests;
+#[cfg(test)]
 mod fixture_tests;
 pub mod format;
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Nodes {
         boot
     }
 
-    fn boot(&self, index: usize) -> Boot {
+    pub(crate) fn boot(&self, index: usize) -> Boot {
         let voters: Vec<String> =
             self.ports.iter().enumerate().map(|(index, port)| format!("{}@127.0.0.1:{port}", index + 1)).collect();
         let id = index + 1;

@@ -88,7 +88,7 @@ impl Presence {
             let answered =
                 in_time((address, ApiKey::BrokerHeartbeat, PATIENCE), connection.call(&request, versions)).await?;
             if answered.error_code == ErrorCode::NONE && answered.is_fenced {
-                self.life.is_fenced();
+                self.life.hurry();
             }
             tokio::time::sleep(PULSE_INTERVAL).await;
         }

@@ -130,8 +130,8 @@ pub struct BrokerLife {
     epoch: Arc<AtomicI64>,
     /// True when no controller has answered what was asked last.
     pub(super) is_unanswered: Arc<AtomicBool>,
-    /// The controller has fenced this broker: it has to hear of it now, not when the next heartbeat is due.
-    fenced: Arc<Notify>,
+    /// The controller has to hear of this broker now, not when the next heartbeat is due: it has fenced it, or a directory has failed.
+    hurried: Arc<Notify>,
 }
 
 impl BrokerLife {
@@ -147,7 +147,7 @@ impl BrokerLife {
     ) -> Result<Self, RegistrationFailed> {
         let (registration, epoch) = (Arc::new(registration), Arc::new(AtomicI64::new(-1)));
         let life =
-            Self { node, directories, registration, epoch, is_unanswered: Arc::default(), fenced: Arc::default() };
+            Self { node, directories, registration, epoch, is_unanswered: Arc::default(), hurried: Arc::default() };
         life.register_by(life.node.runtime.deadline(STEP)).await?;
         // From here on there is no limit, as in Kafka: to begin anew would bring it no further.
         let registered = Offset(life.epoch() + 1);
@@ -166,8 +166,8 @@ impl BrokerLife {
     }
 
     /// The next heartbeat leaves at once.
-    pub(super) fn is_fenced(&self) {
-        self.fenced.notify_one();
+    pub fn hurry(&self) {
+        self.hurried.notify_one();
     }
 
     /// Asks to be let in, for as long as it takes, and lets the controller hear of this broker every `interval` until that is in force here:
@@ -189,7 +189,7 @@ impl BrokerLife {
                             true => return Ok(()),
                             false => return Err(ControllerError::Stopped.into()),
                         },
-                        () = self.fenced.notified() => {}
+                        () = self.hurried.notified() => {}
                         () = tokio::time::sleep(interval) => {}
                     }
                 }
@@ -246,7 +246,7 @@ impl BrokerLife {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(interval) => {}
-                () = self.fenced.notified() => {}
+                () = self.hurried.notified() => {}
             }
             let mut heartbeat = pin!(self.heartbeat(false, self.node.runtime.deadline(STEP)));
             let stopping = async { _ = stop.wait_for(|stop| *stop).await };

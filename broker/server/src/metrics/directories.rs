@@ -27,6 +27,7 @@ struct Figures {
     usable_bytes: IntGaugeVec,
     partitions: IntGaugeVec,
     unopened: IntGauge,
+    unreported: IntGauge,
 }
 
 impl Figures {
@@ -47,10 +48,14 @@ impl Figures {
             usable_bytes: gauge("barnabas_log_directory_usable_bytes", "Bytes of the volume that may be written.")?,
             partitions: gauge("barnabas_log_directory_partitions", "Partitions in the directory.")?,
             unopened: IntGauge::new("barnabas_partitions_unopened", "Partitions whose logs cannot be opened.")?,
+            unreported: IntGauge::new(
+                "barnabas_directory_assignments_queued",
+                "Replicas whose log directory the controller has not noted yet.",
+            )?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 9] {
+    fn all(&self) -> [&dyn Collector; 10] {
         [
             &self.online,
             &self.full,
@@ -61,6 +66,7 @@ impl Figures {
             &self.usable_bytes,
             &self.partitions,
             &self.unopened,
+            &self.unreported,
         ]
     }
 }
@@ -102,6 +108,7 @@ impl Collector for DirectoryCollector {
             figures.online.with_label_values(&[path.display().to_string().as_str()]).set(0);
         }
         figures.unopened.set(number(self.replicas.unopened() as u64));
+        figures.unreported.set(number(self.replicas.surroundings().unreported_directories() as u64));
         figures.all().into_iter().flat_map(Collector::collect).collect()
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use barnabas_metadata::{BrokerRegistration, ConfigResource, Image, Partition, ResourceType, Topic};
+use barnabas_metadata::{BrokerRegistration, ConfigResource, Image, Partition, ReplicaPlace, ResourceType, Topic};
+use barnabas_protocol::ErrorCode;
 use barnabas_replica::BrokerState;
 use barnabas_types::{BrokerId, PartitionId, TopicIdPartition, TopicPartition};
 use futures::future::BoxFuture;
@@ -224,6 +225,7 @@ impl Assignments {
                 let (topic, partition) = (Arc::clone(topic), Arc::clone(partition));
                 let config = self.config(image, &topic).await;
                 self.assigner.assign_all(vec![Assigned { topic, id: key.partition, partition, is_new, config }]).await;
+                self.notice_places(image, [key].into_iter());
                 if self.assigner.waiting().contains_key(&key) {
                     return;
                 }
@@ -269,8 +271,32 @@ impl Assignments {
         leaving.finish().await;
         self.assigner.assign_all(coming).await;
         self.retry(&change.new).await;
+        self.notice_changed_places(change);
         self.caught_up.store(true, Ordering::Relaxed);
         self.reconfigure(change).await;
+    }
+
+    /// Has the controller told where those replicas lie that the change is about; all of them where it may be the first to know directories.
+    fn notice_changed_places(&self, change: &Change) {
+        let changed = change.delta.changed_topics.iter().flat_map(|delta| {
+            let of = |(id, _): &(PartitionId, _)| TopicIdPartition { topic_id: delta.topic.id, partition: *id };
+            delta.partitions.iter().map(of)
+        });
+        self.notice_places(&change.new, changed);
+        if change.delta.features_changed {
+            let all = self.assigner.hosting.replicas.all();
+            self.notice_places(&change.new, all.iter().map(|hosted| hosted.key));
+        }
+    }
+
+    fn notice_places(&self, image: &Image, keys: impl Iterator<Item = TopicIdPartition>) {
+        let Hosting { replicas, directories, .. } = &self.assigner.hosting;
+        let place = |key| match replicas.hosted(key) {
+            Ok(hosted) => Some((key, ReplicaPlace::In(hosted.directory))),
+            Err(ErrorCode::KAFKA_STORAGE_ERROR) if directories.has_offline() => Some((key, ReplicaPlace::Missing)),
+            Err(_) => None,
+        };
+        replicas.surroundings().noticed_places(image, keys.filter_map(place));
     }
 
     async fn delete(&self, topic: &Topic, partition: PartitionId) {

@@ -46,14 +46,16 @@ impl BrokerPart {
         // Who starts it wants to know how far it has come.
         _ = registered.set(life.clone());
         let presence = show_presence(node, &life);
+        let (stopping, stop) = watch::channel(false);
+        let telling = replica::carry_directory_reports(Arc::clone(node), stop.clone());
+        let mut tasks = vec![node.runtime.spawn_control(telling)];
         life.unfence(heartbeat_interval(node)).await?;
         let heartbeats = Serving::begin(|stop| vec![keep_heard_of(node, life.clone(), stop)]);
         // All metadata that was committed when this broker registered is applied now.
         let image = node.image();
         hosting(node).set_strays_aside(move |key| image.topics.partition(key).is_some()).await;
-        let (stopping, stop) = watch::channel(false);
-        watch_directories(node, &stop).await;
-        let mut tasks = keep_up(node, &stop);
+        watch_directories(node, &life, &stop).await;
+        tasks.extend(keep_up(node, &stop));
         tasks.extend(replicate(node, &stop));
         let background = Serving { stopping, tasks };
         let clients = Serving::begin(|stop| {
@@ -238,7 +240,7 @@ fn upkeep(node: &Node) -> Upkeep {
 }
 
 /// Has somebody look after room, hanging syncs and failures, from before the first client on.
-async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
+async fn watch_directories(node: &Arc<Node>, life: &BrokerLife, stop: &watch::Receiver<bool>) {
     let (runtime, storage) = (&node.runtime, &node.config.storage);
     let reserve = Reserve::new(storage.log_dir_reserve_bytes);
     for directory in node.directories.all() {
@@ -247,6 +249,7 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
         space.look().await;
         runtime.spawn_data(space.run(stop.clone()));
         runtime.spawn_data(end_promise(Arc::clone(node), Arc::clone(directory), stop.clone()));
+        runtime.spawn_control(tell_failure(life.clone(), Arc::clone(directory), stop.clone()));
         let (directory, replicas) = (Arc::clone(directory), Arc::clone(&node.replicas));
         runtime.spawn_data(watchdog::await_failure(runtime.clone(), directory, replicas, stop.clone()));
     }
@@ -254,6 +257,15 @@ async fn watch_directories(node: &Arc<Node>, stop: &watch::Receiver<bool>) {
     let (directories, replicas) = (Arc::clone(&node.directories), Arc::clone(&node.replicas));
     let watchdog = watchdog::Watchdog::new(directories, replicas, timeout);
     runtime.spawn_control(watchdog.run(runtime.clone(), stop.clone()));
+}
+
+/// The controller learns of a directory that has failed at once, not with the heartbeat that is due next.
+async fn tell_failure(life: BrokerLife, directory: Arc<LogDirectory>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = directory.condition.failed() => life.hurry(),
+    }
 }
 
 /// A directory that has failed keeps nothing for sure.

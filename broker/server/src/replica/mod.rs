@@ -3,6 +3,7 @@
 
 mod append;
 mod departures;
+mod directory_reports;
 mod fetcher;
 mod fetchers;
 mod follow;
@@ -27,6 +28,7 @@ use barnabas_types::{TopicIdPartition, TopicPartition};
 pub use append::{Acks, AppendError, Appended};
 pub use barnabas_replica::Durability;
 pub use departures::Departures;
+pub use directory_reports::carry as carry_directory_reports;
 pub use fetcher::run as run_fetchers;
 pub use fetchers::Following;
 pub use hosted::{Marks, Partition, PartitionConfig};

@@ -1,5 +1,5 @@
 //! What all partitions of a broker share: who it is, what the metadata says of the other brokers, and the places where partitions leave what
-//! they cannot do by themselves, fetching and asking the controller. Does nothing of it.
+//! they cannot do by themselves, fetching, asking the controller and telling it. Does nothing of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
+use barnabas_metadata::{Image, ReplicaPlace};
 use barnabas_replica::{Around, BrokerState, Brokers, InSyncMember, LeaderRecoveryState, Settings};
 use barnabas_types::{BrokerId, LeaderEpoch, Now, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::departures::Departures;
+use super::directory_reports::Places;
 use super::fetchers::{Fetchers, Following};
 use super::recorder::Recorders;
 use crate::bug::Bug;
@@ -35,6 +37,8 @@ pub struct Surroundings {
     /// The newest of each partition.
     proposals: Mutex<BTreeMap<TopicIdPartition, Proposal>>,
     proposed: Notify,
+    /// In which directories replicas lie, as far as the controller is to be told.
+    pub(super) places: Places,
     /// What has come of them.
     pub(super) isr_changes: IsrChanges,
     /// A bug that a simulation has put in.
@@ -84,6 +88,7 @@ impl Surroundings {
             recorders: Arc::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
+            places: Places::new(own),
             isr_changes: IsrChanges::default(),
             #[cfg(feature = "simulated")]
             bug: OnceLock::new(),
@@ -197,6 +202,17 @@ impl Surroundings {
     /// From now on recordings of partitions that break are left here.
     pub fn leave_recordings(&self, recordings: LeftRecordings) {
         _ = self.recordings.set(recordings);
+    }
+
+    /// The replicas lie there, and `image` is in force: the controller is told what it does not know.
+    pub fn noticed_places(&self, image: &Image, places: impl Iterator<Item = (TopicIdPartition, ReplicaPlace)>) {
+        self.places.noticed(image, places, self.now().monotonic);
+    }
+
+    /// How many replicas the controller does not know the directory of yet.
+    #[must_use]
+    pub fn unreported_directories(&self) -> usize {
+        self.places.reports().len()
     }
 
     /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more.

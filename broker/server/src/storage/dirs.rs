@@ -214,6 +214,12 @@ impl LogDirectories {
         self.not_taken.first().map(PathBuf::as_path).or_else(|| failed.map(|directory| directory.path.as_path()))
     }
 
+    /// True when one of `log.dirs` is offline now.
+    #[must_use]
+    pub fn has_offline(&self) -> bool {
+        self.offline().is_some()
+    }
+
     /// Those that have not failed.
     fn online(&self) -> impl Iterator<Item = &Arc<LogDirectory>> {
         self.directories.iter().filter(|directory| !directory.condition.is_offline())
