@@ -73,7 +73,7 @@ class Node:
 
     def command(self):
         if self.kind == "apache":
-            java = ["java", "-Xmx512m", "-XX:+UseSerialGC", f"-Dquorum.node={self.node}"]
+            java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", f"-Dquorum.node={self.node}"]
             return [*java, "-cp", artifacts.judge_class_path(), "kafka.Kafka", str(self.properties)]
         return [str(artifacts.barnabas_binary()), "server", str(self.properties)]
 

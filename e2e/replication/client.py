@@ -24,9 +24,10 @@ LIBRDKAFKA, JAVA = "librdkafka", "java"
 def commands():
     """The programs by the name of their client; made while there is a network to get them from."""
     java = artifacts.maven_project("java-client", artifacts.REPOSITORY / "e2e" / "clients" / "java")
+    # Its files of figures are named after its process, and every session of ours has the same processes (-XX:-UsePerfData).
     return {
         LIBRDKAFKA: [sys.executable, str(HERE / "librdkafka_load.py")],
-        JAVA: ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", java, "Load"],
+        JAVA: ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", java, "Load"],
     }
 
 

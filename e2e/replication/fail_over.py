@@ -3,8 +3,9 @@
 Struck are the node that leads most partitions, the one that leads fewest, the active controller and the coordinator of a group. After each fault
 everything acknowledged is there once, in the order of its producer and partition; groups go on, and no application saw an error. Told is the
 time from the fault until every partition had acknowledged a record that was sent after it: to a probe that asks anew where to go, and to librdkafka
-and the Java client with their own defaults. The same script runs Apache Kafka (--kind apache, or both beside each other). Needs root for the name
-spaces; SKIPPED without.
+and the Java client with their own defaults. librdkafka puts off its next connection to a broker, twice as long each time and up to 10 s, where the one
+before was tried less than 10 s ago (reconnect.backoff.max.ms): what comes of one kill by itself is seen after a rest of as long. The same script
+runs Apache Kafka (--kind apache, or both beside each other). Needs root for the name spaces; SKIPPED without.
 """
 
 import argparse
@@ -213,10 +214,14 @@ def all_faults(cluster, options, rows, samples):
         load.go_on()
         rows.ok(f"{options.nodes} nodes, {options.rate} records a second and partition")
         faults_left, began = plan(options), time.monotonic()
+        ended = began
         while faults_left and not (options.within and time.monotonic() - began > options.within):
             fault, role = faults_left.pop(0)
+            if fault == "kill":
+                time.sleep(max(0, ended + options.rest - time.monotonic()))
             rows.begin(f"{fault} {role}")
             node, seen, whole = strike(cluster, load, probe, fault, role)
+            ended = time.monotonic()
             samples += seen
             rows.ok(tell_strike(node, seen, whole))
         if faults_left:
@@ -278,6 +283,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=1, help="how often a node of each role is killed")
     parser.add_argument("--stops", type=int, default=1, help="how often a node of each role is ended in good order")
     parser.add_argument("--shapes", type=int, default=1, help="how often a node of each role is paused, isolated from nodes, unplugged from all")
+    parser.add_argument("--rest", type=float, default=0, metavar="SECONDS", help="how long nothing may have failed before a node is killed")
     parser.add_argument("--only", choices=list(KINDS), help="this fault alone")
     parser.add_argument("--within", type=int, metavar="SECONDS", help="begin no fault after so long; what was not reached is told")
     parser.add_argument("--rate", type=int, default=200, help="records a second to each of the four partitions")
