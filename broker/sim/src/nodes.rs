@@ -419,6 +419,8 @@ impl World {
                 Later::CutPower(place, back) => {
                     let fault = self.allowed(Fault::PowerCut { places: vec![place], back });
                     Box::pin(self.begin(fault)).await;
+                    // Another fault may have taken its place, which leaves the machine on.
+                    self.cluster.set_sync_takes(place, Duration::ZERO);
                 }
             }
         }
