@@ -4,8 +4,9 @@ Struck are the node that leads most partitions, the one that leads fewest, the a
 everything acknowledged is there once, in the order of its producer and partition; groups go on, and no application saw an error. Told is the
 time from the fault until every partition had acknowledged a record that was sent after it: to a probe that asks anew where to go, and to librdkafka
 and the Java client with their own defaults. librdkafka puts off its next connection to a broker, twice as long each time and up to 10 s, where the one
-before was tried less than 10 s ago (reconnect.backoff.max.ms): what comes of one kill by itself is seen after a rest of as long. The same script
-runs Apache Kafka (--kind apache, or both beside each other). Needs root for the name spaces; SKIPPED without.
+before was tried less than 10 s ago (reconnect.backoff.max.ms), and begins anew where it loses its only connection: what comes of one kill by itself
+is seen after a rest of as long, in which leaders are balanced. The same script runs Apache Kafka (--kind apache, or both beside each other). Needs
+root for the name spaces; SKIPPED without.
 """
 
 import argparse
@@ -217,8 +218,8 @@ def all_faults(cluster, options, rows, samples):
         ended = began
         while faults_left and not (options.within and time.monotonic() - began > options.within):
             fault, role = faults_left.pop(0)
-            if fault == "kill":
-                time.sleep(max(0, ended + options.rest - time.monotonic()))
+            if fault == "kill" and options.rest:
+                rest(cluster, ended + options.rest)
             rows.begin(f"{fault} {role}")
             node, seen, whole = strike(cluster, load, probe, fault, role)
             ended = time.monotonic()
@@ -229,6 +230,13 @@ def all_faults(cluster, options, rows, samples):
         rows.begin("nothing lost")
         rows.ok(load.finish())
         partitions.await_whole(cluster, load.topics)
+
+
+def rest(cluster, until):
+    """Until then, as it would be after some minutes: partitions are led by their first replicas again, and clients connected to those."""
+    with cluster.brokers[0].connect("broker") as connection:
+        wire.elect_preferred_leaders(connection)
+    time.sleep(max(0, until - time.monotonic()))
 
 
 def summary(values):

@@ -8,7 +8,7 @@ import struct
 import time
 
 PRODUCE, METADATA, JOIN_GROUP, HEARTBEAT, SYNC_GROUP = 0, 3, 11, 12, 14
-FIND_COORDINATOR, CREATE_TOPICS, DELETE_TOPICS, CREATE_PARTITIONS = 10, 19, 20, 37
+FIND_COORDINATOR, CREATE_TOPICS, DELETE_TOPICS, CREATE_PARTITIONS, ELECT_LEADERS = 10, 19, 20, 37, 43
 NONE = 0
 TIMEOUT_MS = 120_000
 
@@ -143,6 +143,16 @@ def delete_topic(connection, name):
     for topic, code in reply.array(lambda: (reply.string(), reply.i16())):
         if code != NONE:
             raise Refused(f"DeleteTopics {topic}: error {code}")
+
+
+def elect_preferred_leaders(connection):
+    """Lets the first of its replicas lead each partition again, where it is in sync."""
+    preferred, all_partitions = 0, -1
+    reply = connection.call(ELECT_LEADERS, 1, struct.pack(">bii", preferred, all_partitions, TIMEOUT_MS))
+    reply.i32()
+    code = reply.i16()
+    if code != NONE:
+        raise Refused(f"ElectLeaders: error {code}", code)
 
 
 def leaders(connection, topic):
