@@ -84,10 +84,6 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
         Seeded::Controller(ControllerBug::IgnoresMemberEpochs),
         "a process has to start anew, with less, between a Fetch and the proposal that follows it",
     ),
-    (
-        Seeded::Controller(ControllerBug::IgnoresLostDirectories),
-        "brokers do not say yet in which directory a replica lies",
-    ),
     (Seeded::Server(ServerBug::FollowsOlderEpochs), "an answer has to be taken over after its fetcher was told to end"),
 ];
 
