@@ -1,6 +1,8 @@
 //! BrokerHeartbeat and the ends of sessions: a broker is let in, moves what it leads away, stops, is fenced when it asks for it or falls
 //! silent, and tells of directories that are lost or take no new replicas.
 
+use std::time::Duration;
+
 use barnabas_protocol::records::metadata::{BrokerRegistrationChangeRecord, MetadataRecord};
 use barnabas_types::{BrokerId, Offset, Uuid};
 
@@ -112,6 +114,12 @@ impl Controller {
         }
         let (is_fenced, should_shut_down) = (next.is_fenced(), next == State::ShutDownNow);
         Ok(Outcome { records, response: HeartbeatReply { is_caught_up, is_fenced, should_shut_down } })
+    }
+
+    /// This registration was heard of at `at`, by a heartbeat that waits to be decided on or by a pulse: the session goes on from there. So a
+    /// controller with much to do takes nobody for silent; in Apache Kafka request threads note heartbeats as well (KAFKA-17793).
+    pub fn heard(&mut self, broker: BrokerId, epoch: i64, at: Duration) {
+        self.sessions.goes_on_from(broker, epoch, at);
     }
 
     fn next_state(&self, current: State, heartbeat: &Heartbeat, is_caught_up: bool) -> State {

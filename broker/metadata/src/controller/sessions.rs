@@ -37,6 +37,14 @@ impl Sessions {
         session.applied_offset = applied_offset.unwrap_or(session.applied_offset);
     }
 
+    /// Notes that the broker of this registration was there at `at`, which may be before what is known. One without a session gets none: it
+    /// was fenced, or has stopped.
+    pub(super) fn goes_on_from(&mut self, broker: BrokerId, epoch: i64, at: Duration) {
+        if let Some(session) = self.by_broker.get_mut(&broker).filter(|session| session.epoch == epoch) {
+            session.last_contact = session.last_contact.max(at);
+        }
+    }
+
     /// True when the broker of this registration was heard of within `timeout`.
     pub(super) fn is_live(&self, broker: BrokerId, epoch: i64, now: Duration, timeout: Duration) -> bool {
         let session = self.by_broker.get(&broker).filter(|session| session.epoch == epoch);
@@ -114,6 +122,26 @@ mod tests {
         sessions.forget(BrokerId(0));
         assert_eq!(sessions.expired(at(9), TIMEOUT), None);
         assert_eq!(sessions.expired(at(10), TIMEOUT), Some(BrokerId(1)));
+    }
+
+    #[test]
+    fn a_heartbeat_that_waits_for_its_turn_counts_from_when_it_came() {
+        let mut sessions = Sessions::default();
+        sessions.touch(BrokerId(1), 5, at(0), None);
+        for now in 1..20 {
+            assert_eq!(sessions.expired(at(now), TIMEOUT), None);
+            // What came earlier and is told later takes nothing away.
+            sessions.goes_on_from(BrokerId(1), 5, at(now - 1));
+            sessions.goes_on_from(BrokerId(1), 5, at(0));
+        }
+        sessions.goes_on_from(BrokerId(1), 4, at(27));
+        for now in 20..27 {
+            assert_eq!(sessions.expired(at(now), TIMEOUT), None);
+        }
+        assert_eq!(sessions.expired(at(27), TIMEOUT), Some(BrokerId(1)), "another registration was heard");
+        sessions.forget(BrokerId(1));
+        sessions.goes_on_from(BrokerId(1), 5, at(27));
+        assert_eq!(sessions.deadline(TIMEOUT), None, "one that has left has no session to go on");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::Disk;
-use barnabas_metadata::{ConfigRules, Context, Controller, Outcome};
+use barnabas_metadata::{BrokerRegistration, ConfigRules, Context, Controller, Outcome};
 use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_raft::{QuorumDescription, Request, RequestFailure, RequestId, Response, SnapshotId};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset};
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::{ControllerError, Fatal};
+use super::heard::Heard;
 use super::owner::{Owner, Watched};
 use super::publish::{ActiveController, Applied, Published};
 use crate::raft::{Answer, QuorumSettings};
@@ -98,6 +99,7 @@ pub struct ControllerHandle {
     commands: mpsc::Sender<Command>,
     applied: Applied,
     active: watch::Receiver<ActiveController>,
+    heard: Heard,
 }
 
 impl ControllerHandle {
@@ -206,6 +208,12 @@ impl ControllerHandle {
         receiver.await.map_err(|_| ControllerError::Stopped)
     }
 
+    /// A heartbeat or a pulse of this registration is here. What comes of it is to be decided; that its broker was heard of does not wait
+    /// for that.
+    pub fn heard(&self, broker: &BrokerRegistration, now: Duration) {
+        self.heard.note(broker, now);
+    }
+
     /// Tells the quorum replica of this node that its leader answers nothing at its listener.
     pub async fn leader_silent(&self, leader: BrokerId, epoch: LeaderEpoch) {
         // A replica that has stopped follows nobody.
@@ -290,7 +298,7 @@ pub fn start(
 ) -> Result<(ControllerHandle, watch::Receiver<Published>), Fatal> {
     let (commands, receiver) = mpsc::channel(QUEUED_COMMANDS);
     let opened = Owner::open(runtime.clone(), disk, quorum, settings, rules, receiver, commands.downgrade());
-    let (owner, Watched { published, active }) = opened?;
+    let (owner, Watched { published, active, heard }) = opened?;
     runtime.spawn_owner("controller", owner.run());
-    Ok((ControllerHandle { commands, applied, active }, published))
+    Ok((ControllerHandle { commands, applied, active, heard }, published))
 }

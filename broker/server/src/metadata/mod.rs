@@ -4,6 +4,7 @@
 mod controller;
 mod detection;
 mod error;
+mod heard;
 mod leader_watch;
 mod owner;
 mod presence;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::controller::{Command, Completion, ControllerSettings};
 use super::error::Fatal;
+use super::heard::Heard;
 use super::publish::{ActiveController, Published};
 use crate::raft::{Answer, Outgoing, Peers, QuorumDriver, QuorumSettings};
 use crate::runtime::Runtime;
@@ -72,6 +73,7 @@ pub(super) struct Owner {
     next_token: u64,
     published: watch::Sender<Published>,
     active: watch::Sender<ActiveController>,
+    heard: Heard,
     last_append: Duration,
     last_snapshot: Duration,
     snapshot_running: bool,
@@ -84,6 +86,7 @@ pub(super) struct Owner {
 pub(super) struct Watched {
     pub(super) published: watch::Receiver<Published>,
     pub(super) active: watch::Receiver<ActiveController>,
+    pub(super) heard: Heard,
 }
 
 impl Owner {
@@ -101,7 +104,8 @@ impl Owner {
         let applied = driver.node().log().snapshot().end_offset;
         driver.begin(now)?;
         let (published, active) = (watch::Sender::default(), watch::Sender::default());
-        let watched = Watched { published: published.subscribe(), active: active.subscribe() };
+        let heard = Heard::default();
+        let watched = Watched { published: published.subscribe(), active: active.subscribe(), heard: heard.clone() };
         let mut owner = Self {
             runtime,
             settings,
@@ -121,6 +125,7 @@ impl Owner {
             next_token: 0,
             published,
             active,
+            heard,
             last_append: now.monotonic,
             last_snapshot: now.monotonic,
             snapshot_running: false,

@@ -50,6 +50,34 @@ fn a_bug_that_was_put_in_is_found() {
     assert_eq!(found("KeepsFencedInSync").as_deref(), Some("in_sync_replicas_are_valid"));
 }
 
+/// Every disk is slow: what anybody says of brokers that are not let in, all of whom run and can reach each other.
+async fn with_slow_disks(seed: u64, takes: Duration) -> Option<String> {
+    const LOOKS: u32 = 300;
+    let mut world = World::new(seed, None, false);
+    (1..=NODES).for_each(|place| world.cluster.start(place));
+    if !world.well_again("forming").await {
+        return Some("they did not form".to_owned());
+    }
+    (1..=NODES).for_each(|place| world.cluster.set_sync_takes(place, takes));
+    for _ in 0..LOOKS {
+        world.pass(Duration::from_millis(100)).await;
+        if let Some(missing) = world.cluster.what_is_missing(&[]) {
+            return Some(missing);
+        }
+    }
+    None
+}
+
+#[test]
+fn a_controller_with_a_slow_disk_takes_nobody_for_silent() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    for seed in [8, 16, 24, 32] {
+        // A round of the controller's thread takes so long, and a session lasts 1.5 s or 3.
+        let missing = runtime.block_on(with_slow_disks(seed, Duration::from_millis(500)));
+        assert_eq!(missing, None, "seed {seed}");
+    }
+}
+
 /// All run but the first, which is started and, some time later, cut off until the others do without it: what was wrong then, and how long it
 /// took after that until all was well.
 async fn cut_off_while_it_starts(after: Duration) -> (Option<Violation>, Duration) {

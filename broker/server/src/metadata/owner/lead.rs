@@ -55,8 +55,14 @@ impl Owner {
         }
     }
 
-    /// Fences the brokers whose sessions have ended. After the commands of a round, which may hold their heartbeats.
+    /// Fences the brokers whose sessions have ended. After the commands of a round, which may hold their heartbeats; those that wait for a
+    /// later one, and pulses, count as well.
     pub(super) fn fence_silent(&mut self) -> Result<(), Fatal> {
+        if let Some(leading) = &mut self.leading {
+            for (broker, (epoch, at)) in self.heard.take() {
+                leading.controller.heard(broker, epoch, at);
+            }
+        }
         while self.leading.is_some() {
             let decision: Decision = Box::new(|turn| {
                 let nobody_waits: Completion = Box::new(|_| ());
