@@ -1,23 +1,10 @@
 //! Bugs put into the controller on purpose, so that a simulator can show that it would find them. Only in tests and with the feature
 //! `seeded-bugs`, which nothing that is released has.
 
-macro_rules! bugs {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A bug.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Bug {
-            $($(#[$doc])* $name,)*
-        }
-
-        #[cfg(any(test, feature = "seeded-bugs"))]
-        impl Bug {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-        }
-    };
-}
-
-bugs! {
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(any(test, feature = "seeded-bugs"), derive(strum::VariantArray))]
+pub enum Bug {
     /// Any replica that is up may be elected, in sync or not.
     ElectsOutsideIsr,
     /// Who leaves the cluster leads on, and whoever is fenced may be elected.

@@ -5,24 +5,11 @@ use barnabas_types::Offset;
 
 use crate::{Config, Leader, Node};
 
-macro_rules! bugs {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A bug.
-        #[cfg_attr(not(feature = "seeded-bugs"), expect(dead_code, reason = "some are only looked for with the feature"))]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Bug {
-            $($(#[$doc])* $name,)*
-        }
-
-        #[cfg(feature = "seeded-bugs")]
-        impl Bug {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-        }
-    };
-}
-
-bugs! {
+/// A bug.
+#[cfg_attr(not(feature = "seeded-bugs"), expect(dead_code, reason = "some are only looked for with the feature"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "seeded-bugs", derive(strum::VariantArray))]
+pub enum Bug {
     /// The leader counts what it has not synced.
     CommitsUnsynced,
     /// One voter fewer than a majority commits.

@@ -5,23 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Around, Settings};
 
-macro_rules! bugs {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A bug.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum Bug {
-            $($(#[$doc])* $name,)*
-        }
-
-        #[cfg(any(test, feature = "seeded-bugs"))]
-        impl Bug {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-        }
-    };
-}
-
-bugs! {
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(any(test, feature = "seeded-bugs"), derive(strum::VariantArray))]
+pub enum Bug {
     /// A new follower cuts its log at its watermark and asks nobody (the rule before KIP-101).
     TruncatesToWatermark,
     /// A follower cuts where the leader's epoch ends, whether it has that epoch itself or not (the rule before KIP-279).

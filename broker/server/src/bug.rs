@@ -1,23 +1,13 @@
 //! Bugs put into a node on purpose, so that a simulation can show that it would find them: the server's own, and which of another crate's
 //! a node has. In what is released no node has one, and nothing is asked.
 
-macro_rules! bugs {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A bug of the server itself: of what drives the pure cores, not of those.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Bug {
-            $($(#[$doc])* $name,)*
-        }
+#[cfg(feature = "simulated")]
+use strum::VariantArray as _;
 
-        #[cfg(feature = "simulated")]
-        impl Bug {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-        }
-    };
-}
-
-bugs! {
+/// A bug of the server itself: of what drives the pure cores, not of those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "simulated", derive(strum::VariantArray))]
+pub enum Bug {
     /// A Produce with acks=all is answered once the leader has it.
     AnswersBeforeReplication,
     /// A Produce that waits for replicas survives the loss of the leadership, and is answered for what another leader has put there.
@@ -46,9 +36,9 @@ pub enum Seeded {
 impl Seeded {
     /// All there are.
     pub fn all() -> impl Iterator<Item = Self> {
-        let replica = barnabas_replica::Bug::ALL.iter().copied().map(Self::Replica);
-        let controller = barnabas_metadata::Bug::ALL.iter().copied().map(Self::Controller);
-        replica.chain(controller).chain(Bug::ALL.iter().copied().map(Self::Server))
+        let replica = barnabas_replica::Bug::VARIANTS.iter().copied().map(Self::Replica);
+        let controller = barnabas_metadata::Bug::VARIANTS.iter().copied().map(Self::Controller);
+        replica.chain(controller).chain(Bug::VARIANTS.iter().copied().map(Self::Server))
     }
 
     /// Its name.

@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::bug::Bug;
 #[cfg(feature = "simulated")]
 use simulated::Machine;
 
@@ -292,19 +291,6 @@ impl Runtime {
             return self.spawn_data(async move { work() });
         }
         self.first.spawn_blocking(work)
-    }
-
-    /// True when `bug` was put into this node on purpose: never in what is released.
-    #[cfg_attr(not(feature = "simulated"), expect(clippy::unused_self, reason = "the other form looks at it"))]
-    #[cfg_attr(not(feature = "simulated"), expect(clippy::missing_const_for_fn, reason = "the other form is none"))]
-    pub(crate) fn has(&self, bug: Bug) -> bool {
-        #[cfg(feature = "simulated")]
-        return self.bug() == Some(crate::bug::Seeded::Server(bug));
-        #[cfg(not(feature = "simulated"))]
-        {
-            _ = bug;
-            false
-        }
     }
 
     /// Waits as long as a sync of this machine's disk takes, where that is simulated.

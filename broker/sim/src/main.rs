@@ -12,6 +12,7 @@ use barnabas_sim::seeded::{Bug, SCRIPTED};
 use barnabas_sim::world::{Outcome, Violation};
 use barnabas_sim::{play, replay};
 use clap::Parser;
+use strum::VariantArray as _;
 
 /// How to run this.
 const COMMAND: &str = "cargo run -q --profile ci -p barnabas-sim --";
@@ -78,10 +79,10 @@ fn main() -> ExitCode {
     let bug = match arguments.bug.as_deref() {
         None => None,
         Some("list") => {
-            Bug::ALL.iter().for_each(|bug| println!("{bug:?}"));
+            Bug::VARIANTS.iter().for_each(|bug| println!("{bug:?}"));
             return ExitCode::SUCCESS;
         }
-        Some(name) => match Bug::ALL.iter().find(|bug| format!("{bug:?}") == name) {
+        Some(name) => match Bug::VARIANTS.iter().find(|bug| format!("{bug:?}") == name) {
             Some(bug) => Some(*bug),
             None => {
                 eprintln!("there is no bug '{name}'; --bug list names all");
@@ -228,7 +229,7 @@ fn many(arguments: &Arguments, bug: Option<Bug>) -> bool {
 
 /// Puts bugs in and looks for them.
 fn show_bugs(arguments: &Arguments, count: usize) -> bool {
-    let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(|bug| !SCRIPTED.contains(bug)).collect();
+    let bugs: Vec<Bug> = Bug::VARIANTS.iter().copied().filter(|bug| !SCRIPTED.contains(bug)).collect();
     let count = count.min(bugs.len());
     let first = usize::try_from(arguments.rotate).unwrap_or(0).wrapping_mul(count) % bugs.len().max(1);
     let mut missed = Vec::new();

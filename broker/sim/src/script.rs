@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::VariantArray as _;
+
 use crate::deed::Deed;
 use crate::plan::Plan;
 use crate::random::Salt;
@@ -147,7 +149,7 @@ impl FromStr for Script {
             match line.word() {
                 "bug" => {
                     let name: String = line.get("name")?;
-                    let bug = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
+                    let bug = Bug::VARIANTS.iter().find(|bug| format!("{bug:?}") == name);
                     script.bug = Some(*bug.ok_or_else(|| line.unknown())?);
                 }
                 "violated" => script.violated = line.get("name")?,

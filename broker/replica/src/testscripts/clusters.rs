@@ -1,6 +1,7 @@
 //! Commands for a small cluster: what its brokers, its controller and its network do, step by step.
 
 use barnabas_types::BrokerId;
+use strum::VariantArray as _;
 
 use super::command::Command;
 use super::replicas::durability;
@@ -17,7 +18,7 @@ impl ClusterHarness {
     /// `cluster brokers=3 durability=replicated min_isr=1 bug=TruncatesToWatermark`: broker 1 leads epoch 0, and all have applied that.
     pub(super) fn new(command: &Command<'_>) -> Self {
         let named = |bug: &&Bug| command.text("bug") == Some(format!("{bug:?}").as_str());
-        let bug = Bug::ALL.iter().find(named).copied();
+        let bug = Bug::VARIANTS.iter().find(named).copied();
         assert_eq!(bug.is_some(), command.text("bug").is_some(), "no such bug");
         let settings = Settings {
             min_insync_replicas: command.number("min_isr", 1),

@@ -135,7 +135,7 @@ fn append_topic(
         let result = match appended {
             Ok((hosted, appended)) => {
                 let waits = request.acks == ACKS_ALL || request.acks == ACKS_LEADER && appended.is_flush_due;
-                let answers_at_once = context.node.runtime.has(Bug::AnswersBeforeReplication);
+                let answers_at_once = context.node.replicas.surroundings().has(Bug::AnswersBeforeReplication);
                 if waits && !appended.replicated && !answers_at_once {
                     // All of them at once, not one when it is waited for.
                     hosted.hurry_sync();
