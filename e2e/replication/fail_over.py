@@ -265,6 +265,16 @@ def tell(found):
             print("\n".join(figures.histogram(shown)))
 
 
+def in_brief(found):
+    """What the last line says: how many faults there were, and what the probe saw of each kind of them."""
+    def seen(samples):
+        by_fault = {fault: [sample.judged for sample in samples if sample.fault == fault and sample.who == PROBE and sample.touched] for fault in KINDS}
+        p99s = [f"{fault} p99 {figures.quantile(values, 0.99):.2f} s of {len(values)}" for fault, values in by_fault.items() if values]
+        return ", ".join([f"{sum(sample.who == PROBE for sample in samples)} faults", *p99s])
+
+    return "; ".join(f"{NAMES[kind]} {seen(samples)}" for kind, samples in found.items())
+
+
 def judge(found, aims, report):
     """Holds the 99th percentile of each fault against its aim: for all who hear of it, for the probe where nobody does."""
     for name, aim in aims.items():
@@ -320,7 +330,7 @@ def main():
     if options.json:
         Path(options.json).write_text(json.dumps({"seed": options.seed, "nodes": options.nodes, "samples": {kind: list(map(asdict, samples)) for kind, samples in found.items()}}, indent=1))
     code = report.finish()
-    print("PASS" if code == 0 else "FAIL", "fail-over")
+    print("PASS" if code == 0 else "FAIL", f"fail-over of {options.nodes}: {in_brief(found)}")
     return code
 
 
