@@ -119,7 +119,7 @@ impl Controller {
     /// This registration was heard of at `at`, by a heartbeat that waits to be decided on or by a pulse: the session goes on from there. So a
     /// controller with much to do takes nobody for silent; in Apache Kafka request threads note heartbeats as well (KAFKA-17793).
     pub fn heard(&mut self, broker: BrokerId, epoch: i64, at: Duration) {
-        self.sessions.goes_on_from(broker, epoch, at);
+        self.sessions.heard(broker, epoch, at);
     }
 
     fn next_state(&self, current: State, heartbeat: &Heartbeat, is_caught_up: bool) -> State {

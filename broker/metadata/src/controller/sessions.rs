@@ -39,7 +39,7 @@ impl Sessions {
 
     /// Notes that the broker of this registration was there at `at`, which may be before what is known. One without a session gets none: it
     /// was fenced, or has stopped.
-    pub(super) fn goes_on_from(&mut self, broker: BrokerId, epoch: i64, at: Duration) {
+    pub(super) fn heard(&mut self, broker: BrokerId, epoch: i64, at: Duration) {
         if let Some(session) = self.by_broker.get_mut(&broker).filter(|session| session.epoch == epoch) {
             session.last_contact = session.last_contact.max(at);
         }
@@ -131,16 +131,16 @@ mod tests {
         for now in 1..20 {
             assert_eq!(sessions.expired(at(now), TIMEOUT), None);
             // What came earlier and is told later takes nothing away.
-            sessions.goes_on_from(BrokerId(1), 5, at(now - 1));
-            sessions.goes_on_from(BrokerId(1), 5, at(0));
+            sessions.heard(BrokerId(1), 5, at(now - 1));
+            sessions.heard(BrokerId(1), 5, at(0));
         }
-        sessions.goes_on_from(BrokerId(1), 4, at(27));
+        sessions.heard(BrokerId(1), 4, at(27));
         for now in 20..27 {
             assert_eq!(sessions.expired(at(now), TIMEOUT), None);
         }
         assert_eq!(sessions.expired(at(27), TIMEOUT), Some(BrokerId(1)), "another registration was heard");
         sessions.forget(BrokerId(1));
-        sessions.goes_on_from(BrokerId(1), 5, at(27));
+        sessions.heard(BrokerId(1), 5, at(27));
         assert_eq!(sessions.deadline(TIMEOUT), None, "one that has left has no session to go on");
     }
 

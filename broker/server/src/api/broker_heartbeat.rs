@@ -2,10 +2,9 @@
 //! Decided there. That it was heard of counts from when the request is here, however long the decision waits for its turn or a disk: for its
 //! session, and for the failure detector.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_metadata::{BrokerRegistration, Heartbeat};
+use barnabas_metadata::Heartbeat;
 use barnabas_protocol::messages::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use barnabas_protocol::{ErrorCode, own_tags};
 use barnabas_types::{BrokerId, Offset};
@@ -20,12 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Takes a heartbeat.
 pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_>) -> BrokerHeartbeatResponse<'static> {
     let (broker, epoch) = (BrokerId(request.broker_id), request.broker_epoch);
-    context.node.detection.heard(broker, epoch, context.connection.number);
-    if let Some(registered) = registered(context, broker, epoch) {
-        context.node.controller.heard(&registered, context.node.runtime.now().monotonic);
-    }
+    let is_fenced = hear_of(context, broker, epoch);
     if own_tags::is_pulse(&request.unknown_tags) {
-        return pulse(context, broker, epoch);
+        return pulse(context, is_fenced);
     }
     let deadline = context.node.runtime.deadline(TIMEOUT);
     let refused = |error_code| BrokerHeartbeatResponse { error_code, ..BrokerHeartbeatResponse::default() };
@@ -65,16 +61,23 @@ pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_
 }
 
 /// A heartbeat between two others, by which the broker is heard of and nothing else: answered from what this node has applied.
-fn pulse(context: &RequestContext, broker: BrokerId, epoch: i64) -> BrokerHeartbeatResponse<'static> {
+fn pulse(context: &RequestContext, is_fenced: bool) -> BrokerHeartbeatResponse<'static> {
     let error_code = match context.node.is_active_controller() {
         true => ErrorCode::NONE,
         false => ErrorCode::NOT_CONTROLLER,
     };
-    let is_fenced = registered(context, broker, epoch).is_none_or(|registered| registered.fenced);
     BrokerHeartbeatResponse { error_code, is_fenced, ..BrokerHeartbeatResponse::default() }
 }
 
-/// The registration of this epoch, as far as this node has applied the metadata.
-fn registered(context: &RequestContext, broker: BrokerId, epoch: i64) -> Option<Arc<BrokerRegistration>> {
-    context.node.image().brokers.get(broker).filter(|registered| registered.epoch == epoch).cloned()
+/// Lets everybody know who has to that this registration was heard of. True when it may lead nothing, as far as this node has applied the
+/// metadata.
+fn hear_of(context: &RequestContext, broker: BrokerId, epoch: i64) -> bool {
+    let node = &context.node;
+    node.detection.heard(broker, epoch, context.connection.number);
+    let image = node.image();
+    let registered = image.brokers.get(broker).filter(|registered| registered.epoch == epoch);
+    if let Some(registered) = registered {
+        node.controller.heard(registered, node.runtime.now().monotonic);
+    }
+    registered.is_none_or(|registered| registered.fenced)
 }
