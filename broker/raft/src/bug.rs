@@ -8,7 +8,7 @@ use crate::{Config, Leader, Node};
 /// A bug.
 #[cfg_attr(not(feature = "seeded-bugs"), expect(dead_code, reason = "some are only looked for with the feature"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "seeded-bugs", derive(strum::VariantArray))]
+#[cfg_attr(feature = "seeded-bugs", derive(strum::EnumString, strum::VariantArray))]
 pub enum Bug {
     /// The leader counts what it has not synced.
     CommitsUnsynced,

@@ -7,7 +7,7 @@ use crate::{Around, Settings};
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(any(test, feature = "seeded-bugs"), derive(strum::VariantArray))]
+#[cfg_attr(any(test, feature = "seeded-bugs"), derive(strum::EnumString, strum::VariantArray))]
 pub enum Bug {
     /// A new follower cuts its log at its watermark and asks nobody (the rule before KIP-101).
     TruncatesToWatermark,

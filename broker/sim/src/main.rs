@@ -82,9 +82,9 @@ fn main() -> ExitCode {
             Bug::VARIANTS.iter().for_each(|bug| println!("{bug:?}"));
             return ExitCode::SUCCESS;
         }
-        Some(name) => match Bug::VARIANTS.iter().find(|bug| format!("{bug:?}") == name) {
-            Some(bug) => Some(*bug),
-            None => {
+        Some(name) => match name.parse::<Bug>() {
+            Ok(bug) => Some(bug),
+            Err(_) => {
                 eprintln!("there is no bug '{name}'; --bug list names all");
                 return ExitCode::from(2);
             }

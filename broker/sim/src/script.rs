@@ -4,8 +4,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use strum::VariantArray as _;
-
 use crate::deed::Deed;
 use crate::plan::Plan;
 use crate::random::Salt;
@@ -149,8 +147,7 @@ impl FromStr for Script {
             match line.word() {
                 "bug" => {
                     let name: String = line.get("name")?;
-                    let bug = Bug::VARIANTS.iter().find(|bug| format!("{bug:?}") == name);
-                    script.bug = Some(*bug.ok_or_else(|| line.unknown())?);
+                    script.bug = Some(name.parse::<Bug>().map_err(|_| line.unknown())?);
                 }
                 "violated" => script.violated = line.get("name")?,
                 "chance" => script.salt = Salt(line.get("salt")?),

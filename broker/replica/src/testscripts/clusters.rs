@@ -1,7 +1,6 @@
 //! Commands for a small cluster: what its brokers, its controller and its network do, step by step.
 
 use barnabas_types::BrokerId;
-use strum::VariantArray as _;
 
 use super::command::Command;
 use super::replicas::durability;
@@ -17,9 +16,7 @@ pub(super) struct ClusterHarness {
 impl ClusterHarness {
     /// `cluster brokers=3 durability=replicated min_isr=1 bug=TruncatesToWatermark`: broker 1 leads epoch 0, and all have applied that.
     pub(super) fn new(command: &Command<'_>) -> Self {
-        let named = |bug: &&Bug| command.text("bug") == Some(format!("{bug:?}").as_str());
-        let bug = Bug::VARIANTS.iter().find(named).copied();
-        assert_eq!(bug.is_some(), command.text("bug").is_some(), "no such bug");
+        let bug = command.text("bug").map(|name| name.parse::<Bug>().expect("such a bug"));
         let settings = Settings {
             min_insync_replicas: command.number("min_isr", 1),
             durability: durability(command, Durability::Replicated),
