@@ -245,10 +245,15 @@ def summary(values):
     return f"n {len(values):3}  p50 {figures.quantile(values, 0.5):6.2f}  p99 {figures.quantile(values, 0.99):6.2f}  most {max(values):6.2f} s"
 
 
+def touched_by(fault, samples):
+    """Those of faults of this kind, where the client had anything to do with the node."""
+    return [sample for sample in samples if sample.fault == fault and sample.touched]
+
+
 def tell(found):
     """The figures and histograms: each kind of server beside the other."""
     for fault in KINDS:
-        columns = {kind: [sample for sample in samples if sample.fault == fault and sample.touched] for kind, samples in found.items()}
+        columns = {kind: touched_by(fault, samples) for kind, samples in found.items()}
         if not any(columns.values()):
             continue
         print(f"\n{fault}: seconds until every partition had acknowledged a record that was sent after it")
@@ -268,7 +273,7 @@ def tell(found):
 def in_brief(found):
     """What the last line says: how many faults there were, and what the probe saw of each kind of them."""
     def seen(samples):
-        by_fault = {fault: [sample.judged for sample in samples if sample.fault == fault and sample.who == PROBE and sample.touched] for fault in KINDS}
+        by_fault = {fault: [sample.judged for sample in touched_by(fault, samples) if sample.who == PROBE] for fault in KINDS}
         p99s = [f"{fault} p99 {figures.quantile(values, 0.99):.2f} s of {len(values)}" for fault, values in by_fault.items() if values]
         return ", ".join([f"{sum(sample.who == PROBE for sample in samples)} faults", *p99s])
 
@@ -278,7 +283,7 @@ def in_brief(found):
 def judge(found, aims, report):
     """Holds the 99th percentile of each fault against its aim: for all who hear of it, for the probe where nobody does."""
     for name, aim in aims.items():
-        samples = [sample for sample in found.get("barnabas", []) if sample.fault == name and sample.touched]
+        samples = touched_by(name, found.get("barnabas", []))
         for who in (PROBE, LIBRDKAFKA, JAVA) if KINDS[name][1] else (PROBE,):
             values = [sample.judged for sample in samples if sample.who == who]
             if values:

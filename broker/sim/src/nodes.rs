@@ -91,11 +91,13 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
 #[must_use]
 pub fn play(seed: u64, bug: Option<Seeded>, with_text: bool) -> Ended {
     panics::watch();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(async { World::new(seed, bug, with_text).play().await }),
-        Err(error) => out_of_resources(&error),
-    }
+    runtime().block_on(async { World::new(seed, bug, with_text).play().await })
+}
+
+/// One whose clock stands still until nothing is left to do.
+fn runtime() -> tokio::runtime::Runtime {
+    let built = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    built.unwrap_or_else(|error| out_of_resources(&error))
 }
 
 #[expect(clippy::panic, reason = "the real machine gives no runtime: no history can be played on it")]

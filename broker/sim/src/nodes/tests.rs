@@ -5,7 +5,7 @@ use std::time::Duration;
 use barnabas_server::Seeded;
 use tokio::time::Instant;
 
-use super::{NODES, World, play};
+use super::{NODES, World, play, runtime};
 use crate::world::Violation;
 
 fn plays_well(seed: u64) {
@@ -70,10 +70,9 @@ async fn with_slow_disks(seed: u64, takes: Duration) -> Option<String> {
 
 #[test]
 fn a_controller_with_a_slow_disk_takes_nobody_for_silent() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     for seed in [8, 16, 24, 32] {
         // A round of the controller's thread takes so long, and a session lasts 1.5 s or 3.
-        let missing = runtime.block_on(with_slow_disks(seed, Duration::from_millis(500)));
+        let missing = runtime().block_on(with_slow_disks(seed, Duration::from_millis(500)));
         assert_eq!(missing, None, "seed {seed}");
     }
 }
@@ -109,8 +108,7 @@ async fn cut_off_while_it_starts(after: Duration) -> (Option<Violation>, Duratio
 fn a_node_that_is_cut_off_while_it_is_let_in_is_let_in_soon_afterwards() {
     const SOON: Duration = Duration::from_secs(15);
     for after in (0..40).map(|step| Duration::from_millis(step * 50)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let (violation, took) = runtime.unwrap().block_on(cut_off_while_it_starts(after));
+        let (violation, took) = runtime().block_on(cut_off_while_it_starts(after));
         assert!(violation.is_none() && took < SOON, "cut off after {after:?}: {took:?}, {violation:?}");
     }
 }
