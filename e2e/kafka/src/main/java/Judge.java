@@ -13,6 +13,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -83,6 +85,20 @@ public final class Judge {
     }
 
     private static volatile Output output = new Output();
+
+    /** What the running tool wants done at the end of its JVM: the console producer sends what it still holds there. */
+    private static final Queue<Runnable> SHUTDOWN_HOOKS = new ConcurrentLinkedQueue<>();
+
+    /** Does what the end of a JVM would do, so that a tool's work is over before the next tool begins. */
+    private static void runShutdownHooks() {
+        for (Runnable hook = SHUTDOWN_HOOKS.poll(); hook != null; hook = SHUTDOWN_HOOKS.poll()) {
+            try {
+                hook.run();
+            } catch (Throwable error) {
+                System.err.println(error);
+            }
+        }
+    }
 
     /** A member of a group that lives until it is told to leave: something for the group tools to look at. */
     private static final class Member extends Thread {
@@ -173,6 +189,7 @@ public final class Judge {
             output.exit(1);
         }
         output.end();
+        runShutdownHooks();
         TO_READER.println("=== " + name);
         TO_READER.print(Output.text(output.out, output.outLength));
         if (output.errLength > 0) {
@@ -190,6 +207,7 @@ public final class Judge {
         Exit.setHaltProcedure((code, message) -> {
             throw output.exit(code);
         });
+        Exit.setShutdownHookAdder((name, hook) -> SHUTDOWN_HOOKS.add(hook));
         BufferedReader steps = new BufferedReader(new InputStreamReader(FROM_READER, StandardCharsets.UTF_8));
         for (String line = steps.readLine(); line != null; line = steps.readLine()) {
             List<String> fields = new ArrayList<>(Arrays.asList(line.split("\t", -1)));
