@@ -3,9 +3,9 @@
 //! connection needs one that is refused or silent, and a successor that has its directories counts where nothing is heard. Decides only who is probed and who is dead; asks nobody and writes nothing.
 //!
 //! What each kind is worth. A heartbeat shows that the process runs and reaches this controller; an answered probe, that its listener
-//! accepts and a data thread serves; a refused one, that no process listens there. A listener that never answered while the broker was
-//! heard (a name that means something else here, a firewall) proves nothing, and such a broker is left to `broker.session.timeout.ms`. So is
-//! the silence of one that does not send [`PULSE_INTERVAL`] heartbeats: Apache Kafka's.
+//! accepts and a data thread serves; a refused one that was sent after the connection broke, that no process listens there. A listener that
+//! never answered while the broker was heard (a name that means something else here, a firewall) proves nothing, whether the heartbeats come
+//! during the probes or between them, and such a broker is left to `broker.session.timeout.ms`. So is the silence of one that does not send [`PULSE_INTERVAL`] heartbeats: Apache Kafka's.
 
 #[cfg(test)]
 mod histories;
@@ -199,7 +199,7 @@ impl FailureDetector {
             DetectorInput::Brokers(brokers) => self.brokers_are(brokers, now),
             DetectorInput::Heard { broker, epoch, connection } => {
                 if let Some(watched) = self.watched(broker).filter(|watched| watched.epoch() == epoch) {
-                    watched.heard(connection, now);
+                    effects.extend(watched.heard(connection, now));
                 }
             }
             DetectorInput::Ended { connection } => {

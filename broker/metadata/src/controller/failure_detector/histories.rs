@@ -1,5 +1,6 @@
 //! Random histories of brokers that live, stall, stop, are cut off and are killed, under a controller that stalls as well. Whoever could be
 //! heard or could answer within the bound is never fenced; whoever is dead is fenced within it, unless the controller was kept from looking.
+//! Connections of brokers that live break, and of some the listener cannot be reached from here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +16,10 @@ const STALL: u64 = 500;
 /// A killed broker is fenced so soon, and one that is silent: the time, one heartbeat, one look, and what the histories delay.
 const KILLED_WITHIN: u64 = 400;
 const SILENT_WITHIN: u64 = 1400 + 250 + 200;
+/// So long after its connection broke a broker is heard by another one.
+const RECONNECTS_AFTER: u64 = 110;
+/// A controller that slept for so long has lost its connections.
+const PATIENCE: u64 = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
@@ -46,6 +51,8 @@ struct Broker {
     mute: bool,
     next_pulse: u64,
     fenced: bool,
+    /// Here its address means a host where nobody listens.
+    refuses: bool,
     /// Who never has, of its listener nothing is known: its death is left to the session timeout.
     has_answered: bool,
 }
@@ -62,18 +69,36 @@ struct History {
     asleep_until: u64,
     /// Since when it has looked without a stall of its own.
     awake_since: u64,
+    /// For how long it has seen nothing.
+    slept: u64,
 }
 
 impl History {
     fn begin(seed: u64) -> Self {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let count = 3 + i32::try_from(dice.below(4)).unwrap();
-        let broker =
-            || Broker { life: Life::Runs, deaf: false, mute: false, next_pulse: 0, fenced: false, has_answered: false };
-        let brokers = (1..=count).map(|id| (id, broker())).collect();
+        let broker = |refuses| Broker {
+            life: Life::Runs,
+            deaf: false,
+            mute: false,
+            next_pulse: 0,
+            fenced: false,
+            refuses,
+            has_answered: false,
+        };
+        let brokers = (1..=count).map(|id| (id, broker(dice.one_in(4)))).collect();
         let detector = FailureDetector::default();
-        let mut history =
-            Self { seed, dice, time: 1000, detector, brokers, probes: Vec::new(), asleep_until: 0, awake_since: 1000 };
+        let mut history = Self {
+            seed,
+            dice,
+            time: 1000,
+            detector,
+            brokers,
+            probes: Vec::new(),
+            asleep_until: 0,
+            awake_since: 1000,
+            slept: 0,
+        };
         history.tell(DetectorInput::BecameActive { former: None, silent_since: None });
         history.publish();
         history
@@ -138,15 +163,29 @@ impl History {
         match (broker.life, kind) {
             (Life::Runs, 0..=29) => broker.life = Life::StallsUntil(time + stall),
             (Life::Runs, 30..=39) if !one_way && !broker.mute => broker.deaf = true,
-            (Life::Runs, 40..=44) if !one_way && !broker.deaf => broker.mute = true,
+            (Life::Runs, 40..=44) if !one_way && !broker.deaf && !broker.refuses => broker.mute = true,
             (Life::Runs, 45..=49) if may_die => {
                 (broker.life, broker.deaf, broker.mute) = (Life::Killed(time), false, false);
                 self.tell(DetectorInput::Ended { connection: id.unsigned_abs().into() });
             }
             (Life::Runs, 50..=54) if may_die => broker.life = Life::Silent(time),
             (_, 55..=57) => self.asleep_until = time + self.dice.below(500) * STEP,
+            (Life::Runs, 58..=59) if !broker.mute => self.breaks(id),
             _ => {}
         }
+    }
+
+    /// The connection of a broker that lives breaks; it comes back with the next one.
+    fn breaks(&mut self, id: i32) {
+        self.brokers.get_mut(&id).unwrap().next_pulse = self.time + RECONNECTS_AFTER;
+        self.tell(DetectorInput::Ended { connection: id.unsigned_abs().into() });
+    }
+
+    /// Who was asleep for long has kept nobody's connection.
+    fn wakes(&mut self) {
+        let runs = |(&id, broker): (&i32, &Broker)| (broker.life == Life::Runs && !broker.mute).then_some(id);
+        let ids: Vec<i32> = self.brokers.iter().filter_map(runs).collect();
+        ids.into_iter().for_each(|id| self.breaks(id));
     }
 
     fn pulses(&mut self) {
@@ -179,6 +218,7 @@ impl History {
             let broker = self.brokers.get_mut(&id).unwrap();
             let answered = Some((BrokerId(id), Uuid::from_u128(u128::try_from(id).unwrap())));
             let outcome = match broker.life {
+                Life::Runs if answer <= self.time && broker.refuses => Some(ProbeOutcome::Refused),
                 Life::Runs if answer <= self.time && !broker.deaf => {
                     broker.has_answered = true;
                     Some(ProbeOutcome::Answered(answered))
@@ -200,8 +240,12 @@ impl History {
             self.fate();
         }
         if self.time < self.asleep_until {
+            self.slept += STEP;
             self.awake_since = self.asleep_until;
             return;
+        }
+        if std::mem::take(&mut self.slept) >= PATIENCE {
+            self.wakes();
         }
         self.pulses();
         self.answers();
@@ -249,6 +293,7 @@ fn nobody_who_lives_is_fenced_and_nobody_who_is_dead_is_overlooked() {
 fn a_killed_broker_is_found_at_once_where_the_controller_looks() {
     for seed in 0..200 {
         let mut history = History::begin(seed);
+        history.brokers.get_mut(&1).unwrap().refuses = false;
         (0..100).for_each(|_| {
             history.time += STEP;
             history.pulses();

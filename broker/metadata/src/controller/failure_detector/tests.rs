@@ -227,28 +227,67 @@ fn a_new_controller_fences_who_is_silent_after_the_bounded_time_and_nobody_who_a
 
 #[test]
 fn a_broker_whose_listener_is_not_reached_from_here_is_left_to_the_session_timeout() {
+    let other = ProbeOutcome::Answered(Some((BrokerId(9), incarnation(9))));
+    for outcome in [ProbeOutcome::Refused, other] {
+        let mut watch = Watch::beginning(&[pulsing(1), pulsing(2)], None);
+        watch.heard(2);
+        watch.answers(2);
+        let mut told = Vec::new();
+        for round in 0..300 {
+            // No heartbeat falls between a probe and its refusal, which comes at once.
+            told.extend(watch.heard(1));
+            while watch.is_asked(1) {
+                watch.now += ms(1);
+                told.extend(watch.probed(1, outcome));
+            }
+            if round % 10 == 3 {
+                told.extend(watch.breaks(1));
+            }
+            told.extend(watch.pass(100, &[2], &[2]));
+        }
+        assert_eq!(told, ["1 cannot be reached"], "{outcome:?}");
+        watch.breaks(1);
+        assert_eq!(watch.pass(20_000, &[2], &[2]), [""; 0]);
+        watch.heard(1);
+        for _ in 0..400 {
+            watch.pass(100, &[1, 2], &[1, 2]);
+        }
+        watch.breaks(1);
+        assert_eq!(watch.probed(1, ProbeOutcome::Refused), ["1 Broken Refused"], "it has answered meanwhile");
+    }
+}
+
+#[test]
+fn a_listener_that_has_never_answered_is_no_evidence_beside_a_broken_connection() {
     let mut watch = Watch::beginning(&[pulsing(1), pulsing(2)], None);
     watch.heard(2);
     watch.answers(2);
-    let mut told = Vec::new();
-    for _ in 0..300 {
-        told.extend(watch.heard(1));
-        if watch.is_asked(1) {
-            watch.now += ms(1);
-            told.extend(watch.heard(1));
-            told.extend(watch.probed(1, ProbeOutcome::Refused));
-        }
-        told.extend(watch.pass(100, &[2], &[2]));
-    }
-    assert_eq!(told, ["1 cannot be reached"]);
-    watch.breaks(1);
-    assert_eq!(watch.pass(20_000, &[2], &[2]), [""; 0]);
     watch.heard(1);
-    for _ in 0..400 {
-        watch.pass(100, &[1, 2], &[1, 2]);
-    }
+    watch.probed(1, ProbeOutcome::Refused);
+    assert_eq!(watch.breaks(1), [""; 0]);
+    assert_eq!(watch.probed(1, ProbeOutcome::Refused), [""; 0], "nothing says that it would not refuse always");
+    assert_eq!(watch.pass(1250, &[2], &[2]), [""; 0]);
+    assert_eq!(watch.pass(300, &[2], &[2]), ["1 Broken Silent"]);
+}
+
+#[test]
+fn a_refusal_from_before_the_connection_broke_is_asked_for_again_at_once() {
+    let mut watch = Watch::of(&[pulsing(1)]);
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: false });
+    watch.now += ms(1);
+    watch.probed(1, ProbeOutcome::Refused);
+    watch.now += ms(1);
+    assert_eq!(watch.breaks(1), [""; 0], "it was refused while the connection held");
+    watch.now += ms(1);
+    assert_eq!(watch.probed(1, ProbeOutcome::Refused), ["1 Broken Refused"]);
+    // A probe that was under way when it broke.
+    let mut watch = Watch::of(&[pulsing(1)]);
+    watch.tell(DetectorInput::Contested { broker: BrokerId(1), has_directories: false });
+    watch.now += ms(1);
     watch.breaks(1);
-    assert_eq!(watch.probed(1, ProbeOutcome::Refused), ["1 Broken Refused"], "it has answered meanwhile");
+    watch.now += ms(1);
+    assert_eq!(watch.probed(1, ProbeOutcome::Refused), [""; 0]);
+    assert_eq!(watch.probed(1, ProbeOutcome::Refused), ["1 Broken Refused"], "the next one has left at once");
 }
 
 #[test]

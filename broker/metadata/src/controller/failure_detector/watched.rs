@@ -95,8 +95,8 @@ pub(super) struct Watched {
     heard: Option<Duration>,
     /// By which connection.
     connection: Option<u64>,
-    /// That connection has ended, and nothing was heard since.
-    broken: bool,
+    /// When that connection has ended; None once something was heard since.
+    broken: Option<Duration>,
     answered: Option<Duration>,
     listener: Listener,
     /// Its number, and when it left.
@@ -120,7 +120,7 @@ impl Watched {
             since: now,
             heard: None,
             connection: None,
-            broken: false,
+            broken: None,
             answered: None,
             listener: Listener::Untried(false),
             probe: None,
@@ -153,15 +153,19 @@ impl Watched {
         self.broker = broker;
     }
 
-    pub(super) const fn heard(&mut self, connection: u64, now: Duration) {
-        (self.heard, self.connection, self.broken) = (Some(now), Some(connection), false);
-        (self.asked_since, self.gone, self.dead_since) = (None, None, None);
+    pub(super) fn heard(&mut self, connection: u64, now: Duration) -> Option<DetectorEffect> {
+        (self.heard, self.connection, self.broken) = (Some(now), Some(connection), None);
+        let gone = self.gone.take();
+        (self.asked_since, self.dead_since) = (None, None);
         self.succeeded = false;
+        // One that is fenced may not have opened its listeners yet.
+        let (_, asked) = gone.filter(|_| !self.broker.fenced)?;
+        self.is_alive_all_the_same(asked, now)
     }
 
     pub(super) fn connection_ended(&mut self, connection: u64, now: Duration) {
         if self.connection == Some(connection) {
-            (self.connection, self.broken) = (None, true);
+            (self.connection, self.broken) = (None, Some(now));
             self.probe_not_before = now;
         }
     }
@@ -195,7 +199,7 @@ impl Watched {
     fn lead(&self, hears_since: Duration, now: Duration) -> Option<Lead> {
         let missing = self.broker.pulses && now.saturating_sub(self.heartbeat(hears_since)) >= SUSPECT_AFTER;
         match self.broker.fenced {
-            _ if self.broken => Some(Lead::Broken),
+            _ if self.broken.is_some() => Some(Lead::Broken),
             true if !self.succeeded => None,
             _ if self.heard.is_none() => Some(Lead::Unheard),
             _ => missing.then_some(Lead::Missing),
@@ -249,10 +253,14 @@ impl Watched {
         }
         self.asked_since.get_or_insert(asked);
         self.gone = (finding != Finding::Silent).then_some((finding, asked));
+        if self.broken.is_some_and(|broken| broken > asked) {
+            // What was so before its connection broke has to be asked for again.
+            self.probe_not_before = now;
+        }
         None
     }
 
-    /// Its listener did not answer, and meanwhile it was heard.
+    /// Its listener did not answer, and it was heard meanwhile or after that.
     fn is_alive_all_the_same(&mut self, asked: Duration, now: Duration) -> Option<DetectorEffect> {
         let (first, longest) = UNPROVEN_RETRY;
         let (retry, tried_for, told) = match self.listener {
@@ -301,7 +309,12 @@ impl Watched {
     /// Whether it needs no more than that nobody listens where it should be.
     fn gone_suffices(&self, lead: Lead, was_leader: bool, hears_since: Duration, now: Duration) -> bool {
         match lead {
-            Lead::Broken => true,
+            // What was refused before may be so always, and so may what never answered.
+            Lead::Broken => {
+                let is_asked_since =
+                    self.gone.is_some_and(|(_, asked)| self.broken.is_some_and(|broken| broken <= asked));
+                is_asked_since && (self.broker.fenced || self.listener == Listener::Proven)
+            }
             // The quorum has lost it as well.
             Lead::Unheard if was_leader => true,
             Lead::Unheard => self.has_heard_long_enough(lead, hears_since, now),
