@@ -133,8 +133,11 @@ impl GroupContext {
     }
 
     fn handle(&mut self, input: Input<Request>) -> Effects<Response, Event> {
-        let mut effects = Effects::default();
+        // As in a round: what comes of others before is there, and stays in front.
+        let before = record::group_tombstone("of another input");
+        let mut effects = Effects { records: vec![before.clone()], ..Effects::default() };
         self.shard.handle(input, self.now(), &mut effects);
+        assert_eq!(effects.records.remove(0), before);
         self.log.extend(effects.records.iter().map(|record| Entry::Record(Box::new(record.clone()), ProducerId::NONE)));
         effects
     }

@@ -287,9 +287,49 @@ impl Shard for GroupShard {
 
 #[cfg(test)]
 mod tests {
+    use barnabas_protocol::messages::JoinGroupRequest;
+    use barnabas_protocol::messages::join_group::JoinGroupRequestProtocol;
+    use barnabas_protocol::messages::offset_commit::{
+        OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    };
     use barnabas_protocol::records::coordinator::{LegacyOffsetCommitKey, LegacyOffsetCommitValue};
+    use barnabas_types::{Timestamp, Uuid};
 
     use super::*;
+
+    #[test]
+    fn a_group_that_is_deleted_and_joined_in_one_round_is_in_the_log() {
+        let mut shard = GroupShard::new(GroupConfig::default());
+        let now = Now { monotonic: Duration::ZERO, wall: Timestamp(1) };
+        let partitions = vec![OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() }];
+        let topics = vec![OffsetCommitRequestTopic { name: "t".into(), partitions, ..Default::default() }];
+        let commit = OffsetCommitRequest { group_id: "g".into(), topics, ..Default::default() };
+        let protocols = vec![JoinGroupRequestProtocol { name: "range".into(), ..Default::default() }];
+        let join = JoinGroupRequest {
+            group_id: "g".into(),
+            session_timeout_ms: 10_000,
+            protocol_type: "consumer".into(),
+            protocols,
+            ..Default::default()
+        };
+        let context = Context { version: 9, ..Context::default() };
+        let requests = [
+            Request::OffsetCommit { context: context.clone(), request: commit },
+            Request::DeleteGroups { group_ids: vec!["g".into()] },
+            Request::JoinGroup { context, request: join, member_uuid: Uuid::from_u128(1) },
+        ];
+        let mut round = Effects::default();
+        for (token, request) in (0..).map(ReplyToken).zip(requests) {
+            shard.handle(Input::Request { token, request }, now, &mut round);
+        }
+        let mut replayed = GroupShard::new(GroupConfig::default());
+        for record in round.records {
+            replayed.replay(Replayed { record, producer_id: ProducerId::NONE }).unwrap();
+        }
+        assert!(shard.groups.contains_key("g"));
+        assert_eq!(replayed.group_ids(), shard.group_ids());
+        assert_eq!(replayed.offset_count(), 0);
+    }
 
     #[test]
     fn offsets_of_the_oldest_brokers_are_taken_over() {

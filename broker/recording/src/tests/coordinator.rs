@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use barnabas_coordinator::group::{Context, GroupConfig, GroupShard, Request, Response};
-use barnabas_coordinator::{Effects, Input, ReplyToken, Shard};
+use barnabas_coordinator::group::{Context, Event as Happened, GroupConfig, GroupShard, Request, Response};
+use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard};
 use barnabas_protocol::messages::HeartbeatRequest;
 use barnabas_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use barnabas_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
@@ -15,6 +15,7 @@ use barnabas_protocol::messages::offset_delete::{
 };
 use barnabas_protocol::messages::offset_fetch::OffsetFetchRequestGroup;
 use barnabas_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
+use barnabas_protocol::records::coordinator::GroupMetadataKey;
 use barnabas_types::{Now, Timestamp, Uuid};
 
 use super::{Random, damage_everywhere, head, replayed};
@@ -54,8 +55,10 @@ impl Driven {
 
     fn handle(&mut self, input: Input<Request>) -> Vec<Response> {
         // As in a round: what comes of others before is not this input's.
-        let mut effects = Effects::default();
+        let before = Record::GroupMetadata { key: GroupMetadataKey { group: "of another input".into() }, value: None };
+        let mut effects = Effects { records: vec![before], ..Effects::default() };
         effects.replies.push((ReplyToken(0), Response::ListGroups(Vec::new())));
+        effects.events.push(Happened::GroupsDeleted { count: 1 });
         let seen = Seen::of(&effects);
         self.recorder.note(&input, self.now, &self.shard);
         self.shard.handle(input, self.now, &mut effects);

@@ -76,10 +76,12 @@ fn try_join(
     }
     let mut group = ClassicGroup::new(Arc::from(group_id), Some(now.wall));
     let birth = group.to_record();
+    // Behind what others in this round asked for (the group's own tombstones may be among it), before what the member's entry asks for.
+    let birth_index = out.records.len();
     let mut scope = Scope { config: &shard.config, timers: &mut shard.timers, now, out };
     join_known_group(&mut group, &mut scope, join, "")?;
     group.assert_consistent();
-    scope.out.records.insert(0, birth);
+    scope.out.records.insert(birth_index, birth);
     shard.groups.insert(Arc::clone(group.id()), group);
     Ok(())
 }
