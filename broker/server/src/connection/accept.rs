@@ -126,6 +126,8 @@ pub async fn accept(
             drop(admitted);
         });
     }
+    // Who connects from now on is refused at once, and goes elsewhere, instead of waiting for somebody who accepts it.
+    drop(listener);
     while served.join_next().await.is_some() {}
 }
 

@@ -2,7 +2,10 @@
 
 mod accept;
 mod placement;
+mod send;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

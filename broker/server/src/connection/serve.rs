@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use barnabas_net::{Detached, FrameError, FrameReader, ReadHalf, WriteHalf, write_segments};
+use barnabas_net::{Detached, FrameError, FrameReader, ReadHalf, WriteHalf};
 use barnabas_protocol::{ApiKey, DecodeError, EncodeError, Reader, RequestHeader};
 use barnabas_types::Segments;
 use bytes::{Bytes, BytesMut};
@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::placement::Seat;
+use super::send::{Patience, send};
 use super::{Connection, ConnectionLimits, ListenerKind};
 use crate::api::{Answer, Refusal, RequestContext, dispatch};
 use crate::memory::{MemoryBudget, Reservation};
@@ -29,8 +30,6 @@ const MAX_OUTSTANDING: usize = 64;
 const TURN_BYTES: usize = 16 * 1024;
 /// What a request takes of a turn beside its bytes, in bytes.
 const REQUEST_TURN_BYTES: usize = 2 * 1024;
-/// How long a connection may take to answer what it had begun when the node stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a connection was closed by us.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +52,19 @@ pub enum ConnectionError {
     /// The handler panicked: a defect of this broker. The panic itself is in the log.
     #[error("the request could not be executed because of a defect; please report it with the panic in the log")]
     Panic,
-    /// Nothing was asked for `connections.max.idle.ms`.
+    /// Nothing was asked, or nothing of a reply was read, for `connections.max.idle.ms`.
     #[error("idle")]
     Idle,
+    /// The node stops, and could not wait any longer for a reply to be read.
+    #[error("a reply was not read in time before this node stopped")]
+    Unread,
 }
 
 impl ConnectionError {
     /// True when the peer went away or said nothing: no reason to warn.
     pub(super) fn is_peers_choice(&self) -> bool {
-        matches!(self, Self::Send(_) | Self::Idle | Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. }))
+        let is_away = matches!(self, Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. }));
+        is_away || matches!(self, Self::Send(_) | Self::Idle | Self::Unread)
     }
 }
 
@@ -115,6 +118,7 @@ struct Session {
     connection: Arc<Connection>,
     frames: FrameReader<ReadHalf>,
     out: WriteHalf,
+    patience: Patience,
     executing: Option<Executing>,
     /// Replies in the order of their requests.
     waiting: VecDeque<Waiting>,
@@ -143,8 +147,10 @@ pub async fn serve(
     let (input, out) = barnabas_net::Stream::attach(stream.socket).map_err(ConnectionError::Send)?.into_split();
     let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
     let runtime = node.runtime.clone();
+    let patience = Patience::new(limits.max_idle, stopping.clone());
     let (executing, waiting, turn_bytes, client_id) = (None, VecDeque::new(), TURN_BYTES, Arc::from(""));
-    let mut session = Session { node, seat, connection, frames, out, executing, waiting, client_id, turn_bytes };
+    let mut session =
+        Session { node, seat, connection, frames, out, patience, executing, waiting, client_id, turn_bytes };
     // Both live as long as the connection: to register with a clock or a channel anew for each request would cost more than
     // many a request.
     let mut stop = pin!(stopping.wait_for(|stop| *stop));
@@ -174,9 +180,12 @@ pub async fn serve(
             Event::Request(None) | Event::Stop => break,
         }
         idle_from = runtime.deadline(limits.max_idle);
-        session.take_turns().await;
+        if session.take_turns().await {
+            break;
+        }
     }
-    match tokio::time::timeout(DRAIN_TIMEOUT, session.drain()).await {
+    let drained_by = session.patience.drained_by(&runtime);
+    match tokio::time::timeout_at(drained_by, session.drain()).await {
         Ok(drained) => drained.map(|()| Served::Ended),
         Err(_) => Ok(Served::Ended),
     }
@@ -222,12 +231,15 @@ impl Session {
     }
 
     /// Lets the others of this thread go first when the turn is used up: a client that always has the next request ready would
-    /// otherwise be served until its socket is empty, while theirs wait.
-    async fn take_turns(&mut self) {
-        if self.turn_bytes == 0 {
-            self.turn_bytes = TURN_BYTES;
-            tokio::task::yield_now().await;
+    /// otherwise be served until its socket is empty, while theirs wait. True when the node stops, which nobody would see otherwise for as
+    /// long as there is a next request.
+    async fn take_turns(&mut self) -> bool {
+        if self.turn_bytes > 0 {
+            return false;
         }
+        self.turn_bytes = TURN_BYTES;
+        tokio::task::yield_now().await;
+        self.patience.is_stopping()
     }
 
     fn worked(&mut self, bytes: usize) {
@@ -283,7 +295,7 @@ impl Session {
     async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
         self.worked(segments.len());
         self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
-        write_segments(&mut self.out, segments, &self.node.runtime).await.map_err(ConnectionError::Send)
+        send(&mut self.out, segments, &self.node.runtime, &mut self.patience).await
     }
 
     /// Answers what has begun, reads nothing more.

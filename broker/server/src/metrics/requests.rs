@@ -58,6 +58,12 @@ impl RequestMetrics {
         }
     }
 
+    /// How many of an API were read.
+    #[cfg(test)]
+    pub(crate) fn begun(&self, key: ApiKey) -> u64 {
+        self.api(key).map_or(0, |api| api.requests.get())
+    }
+
     /// Counts the time until a reply could be sent.
     pub fn finished(&self, key: ApiKey, took: Duration) {
         if let Some(api) = self.api(key) {

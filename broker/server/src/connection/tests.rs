@@ -1,0 +1,145 @@
+//! Connections whose clients do not do their part, to a node in this process: they read no reply, or never cease
+//! to ask. How soon the node stops then.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use barnabas_protocol::messages::describe_configs::DescribeConfigsResource;
+use barnabas_protocol::messages::{ApiVersionsRequest, DescribeConfigsRequest};
+use barnabas_protocol::{ApiKey, encode_request};
+use barnabas_types::Segment;
+use tokio::net::TcpStream;
+
+use crate::metrics::ListenerMetrics;
+use crate::testing::{Broker, Client, served};
+
+/// Far longer than what is waited for takes, and far shorter than a connection may be idle.
+const LONG: Duration = Duration::from_secs(60);
+/// The resource type of a broker.
+const BROKER: i8 = 4;
+/// Requests of another connection, after which whoever could go on has gone on.
+const ROUND_TRIPS: usize = 50;
+
+async fn in_time<T>(what: &str, waited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, waited).await.unwrap_or_else(|_| panic!("{what}: not within {LONG:?}"))
+}
+
+/// A small request with a large answer, tens of kilobytes.
+fn all_settings() -> DescribeConfigsRequest<'static> {
+    let resource = DescribeConfigsResource { resource_type: BROKER, resource_name: "1".into(), ..Default::default() };
+    DescribeConfigsRequest {
+        resources: vec![resource],
+        include_synonyms: true,
+        include_documentation: true,
+        ..Default::default()
+    }
+}
+
+async fn ask_for_all_settings(client: &mut Client, times: usize) {
+    for _ in 0..times {
+        client.send(served(ApiKey::DescribeConfigs, 4), &all_settings()).await.unwrap();
+    }
+}
+
+impl Broker {
+    fn figures(&self) -> ListenerMetrics {
+        self.running.node.metrics.connections.listener("PLAINTEXT")
+    }
+
+    /// Returns once nothing is sent any more but what `other` asks for: whoever could go on has gone on.
+    async fn is_stuck(&self, other: &mut Client) {
+        let mut sent_bytes = 0;
+        let mut own_bytes = 0;
+        loop {
+            for _ in 0..ROUND_TRIPS {
+                own_bytes = other.exchange(2, &ApiVersionsRequest::default()).await.unwrap().len() as u64 + 4;
+            }
+            let before = std::mem::replace(&mut sent_bytes, self.figures().sent_bytes.get());
+            if sent_bytes - before == own_bytes * ROUND_TRIPS as u64 {
+                return;
+            }
+        }
+    }
+
+    /// A connection that asks for more than sockets hold, and reads nothing; the broker cannot go on sending.
+    async fn with_deaf_client(&self) -> Client {
+        let (mut deaf, mut other) = (self.connect().await, self.connect().await);
+        ask_for_all_settings(&mut deaf, 500).await;
+        in_time("the sockets are full", self.is_stuck(&mut other)).await;
+        deaf
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_no_stop_and_a_stopping_node_refuses_others() {
+    let broker = Broker::start().await;
+    let (address, mut deaf) = (broker.address(), broker.with_deaf_client().await);
+    let (figures, asked) = (broker.figures(), broker.running.node.metrics.requests.begun(ApiKey::DescribeConfigs));
+    let stopping = tokio::spawn(broker.running.stop());
+    let refused = async {
+        loop {
+            match TcpStream::connect(&address).await {
+                // Made before it stopped accepting: it is closed.
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                Err(error) => return error.kind(),
+            }
+        }
+    };
+    assert_eq!(in_time("connections are refused", refused).await, ErrorKind::ConnectionRefused);
+    let others_end = async {
+        while figures.open.get() != 1 {
+            tokio::task::yield_now().await
+        }
+    };
+    in_time("only the one that reads nothing is given time", others_end).await;
+    assert!(!stopping.is_finished());
+    in_time("it stops", stopping).await.unwrap().unwrap();
+    let mut replies = 0;
+    while deaf.receive().await.is_ok() {
+        replies += 1;
+    }
+    assert!(replies < asked, "what was not read was not sent either: {replies} of {asked}");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_reply_is_closed_as_an_idle_one() {
+    let broker = Broker::start_with("connections.max.idle.ms=1000\n").await;
+    let _deaf = broker.with_deaf_client().await;
+    let figures = broker.figures();
+    in_time("all connections end", async {
+        while figures.open.get() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    in_time("it stops", broker.running.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_always_has_asked_for_more_holds_up_no_stop() {
+    let broker = Broker::start().await;
+    let mut flooding = std::net::TcpStream::connect(broker.address()).unwrap();
+    let mut reading = flooding.try_clone().unwrap();
+    let frame = encode_request(1, 3, None, &ApiVersionsRequest::default()).unwrap();
+    let requests: Vec<u8> = (0..1000)
+        .flat_map(|_| frame.iter())
+        .flat_map(|segment| match segment {
+            Segment::Bytes(bytes) => bytes.to_vec(),
+            Segment::File(_) => panic!("no file in a request"),
+        })
+        .collect();
+    let writer = std::thread::spawn(move || while std::io::Write::write_all(&mut flooding, &requests).is_ok() {});
+    let reader = std::thread::spawn(move || std::io::copy(&mut reading, &mut std::io::sink()));
+    let begun = || broker.running.node.metrics.requests.begun(ApiKey::ApiVersions);
+    in_time("it asks", async {
+        while begun() < 1000 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    in_time("it stops", broker.running.stop()).await.unwrap();
+    writer.join().unwrap();
+    _ = reader.join().unwrap();
+}
