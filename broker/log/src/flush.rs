@@ -180,7 +180,7 @@ impl Log {
         if self.offline {
             return Err(ChangeError::Offline);
         }
-        self.epochs.save(self.disk.fs(), &self.directory)?;
+        self.epochs.save_records(self.disk.fs(), &self.directory)?;
         self.active.trim(&self.disk)?;
         if self.opened == Some(self.shape()) {
             return Ok(());

@@ -33,6 +33,8 @@ pub struct LeaderEpochs {
     entries: Vec<EpochEntry>,
     /// The file says something else.
     changed: bool,
+    /// The newest one has no record yet, and is not in the file.
+    begun: bool,
 }
 
 fn parse(line: &str) -> Result<EpochEntry, &'static str> {
@@ -83,6 +85,25 @@ impl LeaderEpochs {
         }
     }
 
+    /// Notes that `epoch` begins at `log_end`, where it has no record yet. Only in memory: [`LeaderEpochs::assign`] writes it before its first
+    /// record. Until then the file may lack it: nobody has a record of it, and opening a log drops such an epoch even where the file has it.
+    /// So a leader of thousands of partitions writes no file at a fail-over.
+    pub(crate) fn begin(&mut self, epoch: LeaderEpoch, log_end: Offset) {
+        let entry = EpochEntry { epoch, start_offset: log_end };
+        if self.says_nothing_new(entry) {
+            return;
+        }
+        let contradicted = |kept: &&EpochEntry| kept.epoch >= epoch || kept.start_offset >= log_end;
+        let dropped = self.entries.iter().filter(contradicted).count();
+        let changed = self.changed || dropped > usize::from(self.begun);
+        // Most logs never have another one.
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(1);
+        }
+        self.insert(entry);
+        (self.changed, self.begun) = (changed, true);
+    }
+
     /// Notes that `epoch` began at `start_offset`; durable in `directory`, the partition's, when this returns.
     pub fn assign(
         &mut self,
@@ -93,7 +114,7 @@ impl LeaderEpochs {
     ) -> Result<(), IoError> {
         let entry = EpochEntry { epoch, start_offset };
         if self.says_nothing_new(entry) {
-            return Ok(());
+            return if self.begun { self.save(fs, directory) } else { Ok(()) };
         }
         let before = self.entries.clone();
         self.insert(entry);
@@ -114,13 +135,30 @@ impl LeaderEpochs {
         }
     }
 
+    /// Takes back what [`LeaderEpochs::begin`] noted last, unless it has got a record.
+    pub(crate) fn forget_begun(&mut self) {
+        if std::mem::take(&mut self.begun) {
+            self.entries.pop();
+        }
+    }
+
+    /// True when neither memory nor the file has an epoch with a record.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.entries.len() == usize::from(self.begun) && !self.changed
+    }
+
     /// Writes the file in `directory`, if it does not say the same already.
     pub(crate) fn save(&mut self, fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
-        if self.changed {
+        if self.changed || self.begun {
             write_entries(fs, &directory.join(FILE_NAME), self.entries.iter())?;
-            self.changed = false;
+            (self.changed, self.begun) = (false, false);
         }
         Ok(())
+    }
+
+    /// As [`LeaderEpochs::save`], for a log that is closed: an epoch without a record is not worth a file.
+    pub(crate) fn save_records(&mut self, fs: &dyn Fs, directory: &Path) -> Result<(), IoError> {
+        if self.changed { self.save(fs, directory) } else { Ok(()) }
     }
 
     /// Drops what starts at `end` or later, as the log is cut there. In memory: saved with the next assignment, or by `save`,
@@ -128,7 +166,9 @@ impl LeaderEpochs {
     pub(crate) fn truncate_from_end(&mut self, end: Offset) {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.start_offset < end);
-        self.changed |= self.entries.len() < before;
+        let dropped = before - self.entries.len();
+        self.changed |= dropped > usize::from(self.begun);
+        self.begun &= dropped == 0;
     }
 
     /// Drops what ended at or before `start`, as the log now starts there. The epoch that holds `start` begins there now.
@@ -145,7 +185,8 @@ impl LeaderEpochs {
 
     /// Forgets all epochs.
     pub(crate) fn clear(&mut self) {
-        self.changed |= !self.entries.is_empty();
+        self.changed |= self.entries.len() > usize::from(self.begun);
+        self.begun = false;
         self.entries.clear();
     }
 
@@ -255,6 +296,47 @@ mod tests {
         fs.heal();
         written.assign(&fs, dir.path(), LeaderEpoch(3), Offset(12)).unwrap();
         assert_eq!(pairs(&LeaderEpochs::load(&fs, dir.path()).unwrap()), [(3, 12)]);
+    }
+
+    #[test]
+    fn an_epoch_that_begins_is_written_with_its_first_record_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let fs = FaultyFs::default();
+        let loaded = || pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap());
+        let mut written = LeaderEpochs::load(&fs, dir.path()).unwrap();
+        written.assign(&fs, dir.path(), LeaderEpoch(1), Offset(0)).unwrap();
+        fs.inject(Fault::always(Operation::Rename, FILE_NAME, 5));
+        written.begin(LeaderEpoch(3), Offset(12));
+        written.begin(LeaderEpoch(4), Offset(12));
+        assert_eq!(pairs(&written), [(1, 0), (4, 12)]);
+        written.save_records(&fs, dir.path()).unwrap();
+        assert_eq!(loaded(), [(1, 0)]);
+        written.assign(&fs, dir.path(), LeaderEpoch(4), Offset(12)).unwrap_err();
+        written.assign(&fs, dir.path(), LeaderEpoch(4), Offset(12)).unwrap_err();
+        fs.heal();
+        written.assign(&fs, dir.path(), LeaderEpoch(4), Offset(12)).unwrap();
+        assert_eq!(loaded(), [(1, 0), (4, 12)]);
+        assert!(!written.begun && !written.changed);
+    }
+
+    #[test]
+    fn an_epoch_that_begins_where_another_one_was_written_has_the_file_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut epochs = LeaderEpochs::load(&RealFs, dir.path()).unwrap();
+        epochs.assign(&RealFs, dir.path(), LeaderEpoch(2), Offset(11)).unwrap();
+        epochs.begin(LeaderEpoch(3), Offset(11));
+        epochs.truncate_from_end(Offset(11));
+        assert!(epochs.changed && !epochs.begun && epochs.entries().is_empty());
+        epochs.save(&RealFs, dir.path()).unwrap();
+        assert_eq!(pairs(&LeaderEpochs::load(&RealFs, dir.path()).unwrap()), []);
+        epochs.begin(LeaderEpoch(4), Offset(11));
+        assert!(epochs.keeps_nothing());
+        epochs.truncate_from_end(Offset(11));
+        assert!(epochs.keeps_nothing() && !epochs.changed);
+        epochs.begin(LeaderEpoch(5), Offset(11));
+        epochs.forget_begun();
+        epochs.forget_begun();
+        assert!(epochs.keeps_nothing() && epochs.entries().is_empty());
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Log {
     /// True when nothing was ever written to it: closed, it opens without a look at its files ([`crate::empty_logs`]).
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        let keeps_nothing = self.epochs.entries().is_empty() && self.producers.keeps_nothing();
+        let keeps_nothing = self.epochs.keeps_nothing() && self.producers.keeps_nothing();
         self.log_end().0 == 0 && self.sealed.is_empty() && !self.offline && keeps_nothing
     }
 

@@ -46,14 +46,16 @@ impl Log {
         self.cut_to(offset, now).inspect_err(|_| self.offline = true)
     }
 
-    /// Notes that `epoch` begins at the log's end, durably: a new leader does before it appends or serves anything in it, so that followers
-    /// are told where older epochs ended, which may be before anything is appended (KIP-101).
-    pub fn begin_epoch(&mut self, epoch: LeaderEpoch) -> Result<(), ChangeError> {
-        if self.offline {
-            return Err(ChangeError::Offline);
-        }
+    /// Notes that `epoch` begins at the log's end: a new leader does before it appends or serves anything in it, so that followers are told
+    /// where older epochs ended, which may be before anything is appended (KIP-101). In memory; its first record has it written.
+    pub fn begin_epoch(&mut self, epoch: LeaderEpoch) {
         let log_end = self.log_end();
-        Ok(self.epochs.assign(self.disk.fs(), &self.directory, epoch, log_end)?)
+        self.epochs.begin(epoch, log_end);
+    }
+
+    /// Forgets an epoch that this log began and has no record of: who leads next does not know it, and would say that the logs part there.
+    pub fn forget_epoch_without_records(&mut self) {
+        self.epochs.forget_begun();
     }
 
     /// Where the log would end without `offset` and all that follows, or a little before.

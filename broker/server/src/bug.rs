@@ -18,6 +18,8 @@ pub enum Bug {
     AppendsRepetitions,
     /// A follower takes what a leader of another epoch has sent.
     FollowsOlderEpochs,
+    /// A leader notes its epoch with the first record of it: one that gets none does not know where the epochs before it ended.
+    LeaderForgetsItsEpoch,
 }
 
 /// A bug of any part of a node.

@@ -85,6 +85,10 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
         "a process has to start anew, with less, between a Fetch and the proposal that follows it",
     ),
     (Seeded::Server(ServerBug::FollowsOlderEpochs), "an answer has to be taken over after its fetcher was told to end"),
+    (
+        Seeded::Server(ServerBug::LeaderForgetsItsEpoch),
+        "clients go on writing, and the first record mends it: that nobody writes any more has to meet a leader that missed an epoch",
+    ),
 ];
 
 /// Plays the history of `seed`, with `bug` in every node; keeps the text of it if asked.

@@ -22,6 +22,8 @@ impl World {
         let (broker_epoch, epoch_then) = (state.brokers.0[&id].epoch, state.leader_epoch);
         let broker = self.broker_mut(id);
         broker.starts += 1;
+        // An epoch without a record is in memory only.
+        broker.log.truncate(broker.log.records.len());
         let withheld = if broker.starts == 1 { LeaderEpoch::NONE } else { epoch_then };
         let (log_end, durable_end) = (broker.log.end(), offset(broker.log.durable));
         let replica = Replica::new(Opened { high_watermark: broker.checkpoint, log_end, durable_end, withheld });

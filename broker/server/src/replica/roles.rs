@@ -12,6 +12,7 @@ use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
 use super::hosted::State;
 use super::surroundings::Proposal;
 use super::{Partition, PartitionConfig};
+use crate::bug::Bug;
 
 /// What is left to do once the partition's lock is released.
 #[derive(Debug, Default)]
@@ -106,9 +107,14 @@ impl Partition {
 
     fn execute(&self, state: &mut State, effect: Effect, left: &mut Left) {
         match effect {
-            // The log notes an epoch with its first batch.
-            Effect::EpochStarts { .. } => {}
+            // Before anything is served in it: who asks where an older epoch ended is told, also where this one never gets a record.
+            Effect::EpochStarts { leader_epoch, .. } => {
+                if !self.surroundings.has(Bug::LeaderForgetsItsEpoch) {
+                    state.log.begin_epoch(leader_epoch);
+                }
+            }
             Effect::Follow { leader, leader_epoch } => {
+                state.log.forget_epoch_without_records();
                 let log = position(&state.log, state.replica.high_watermark());
                 left.seldom().fetch = Some(Fetch::From { leader, leader_epoch, log });
             }

@@ -256,6 +256,62 @@ async fn read_committed_consumers_stop_before_an_open_transaction_and_hear_of_ab
     assert!(fetch(Isolation::ReadUncommitted).aborted.is_empty());
 }
 
+#[test]
+fn a_leader_knows_where_older_epochs_ended_before_it_appends_anything_in_its_own() {
+    let context = PartitionContext::new(Durability::Replicated);
+    let partition = &context.partition;
+    let end = |current, asked| partition.epoch_end(current, LeaderEpoch(asked)).unwrap();
+    let ended = |epoch, offset| Some(EpochEnd { epoch: LeaderEpoch(epoch), end_offset: Offset(offset) });
+    assert_eq!(end(3, 3), ended(3, 0));
+    context.produce(&["a"]).unwrap();
+    partition.assign_to(LeaderEpoch(6), BrokerId(1), &[BrokerId(1)]);
+    assert_eq!((end(6, 3), end(6, 5), end(6, 6)), (ended(3, 1), ended(3, 1), ended(6, 1)));
+    context.produce(&["b"]).unwrap();
+    assert_eq!((end(6, 5), end(6, 6)), (ended(3, 1), ended(6, 2)));
+    partition.assign_to(LeaderEpoch(8), BrokerId(1), &[BrokerId(1)]);
+    assert_eq!(end(8, 7), ended(6, 2));
+    partition.follow(LeaderEpoch(9), BrokerId(2));
+    let latest = partition.with_log(|log| log.leader_epochs().latest().map(|entry| entry.epoch));
+    assert_eq!(latest, Some(LeaderEpoch(6)), "who leads now does not know of 8");
+    let path = partition.with_log(|log| log.directory().join("leader-epoch-checkpoint"));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "0\n2\n3 0\n6 1\n");
+}
+
+/// It has a record of an epoch between two in which this broker led, and as many as this broker: nobody may have appended since.
+#[test]
+fn a_follower_whose_newest_epoch_the_leader_missed_is_told_where_they_part_though_the_leader_has_appended_nothing() {
+    let context = PartitionContext::new(Durability::Replicated);
+    let (partition, [own, gone, follower]) = (&context.partition, [1, 2, 3].map(BrokerId));
+    context.produce(&["on all of them"]).unwrap();
+    context.produce(&["here only"]).unwrap();
+    partition.follow(LeaderEpoch(4), gone);
+    partition.assign_to(LeaderEpoch(5), own, &[own, gone, follower]);
+    let fetched = partition.fetch(FetchFrom {
+        current_leader_epoch: 5,
+        last_fetched_epoch: 4,
+        reader: Reader::Follower { broker: follower, broker_epoch: -1, log_start: Offset(0) },
+        ..FetchFrom::batches(Offset(2), 1 << 20, Isolation::ReadUncommitted)
+    });
+    let parts = EpochEnd { epoch: LeaderEpoch(3), end_offset: Offset(2) };
+    assert_eq!(fetched.map(|fetched| fetched.diverging), Ok(Some(parts)));
+}
+
+/// Prints how long it takes; no file is made.
+#[test]
+fn a_thousand_leaderships_that_begin_write_no_file() {
+    let flusher = Arc::new(Flusher::default());
+    let partitions: Vec<_> = (0..1000).map(|_| partition(Arc::clone(&flusher), PartitionConfig::default())).collect();
+    let began = std::time::Instant::now();
+    for (_, partition) in &partitions {
+        partition.assign_to(LeaderEpoch(7), BrokerId(1), &[BrokerId(1), BrokerId(2)]);
+    }
+    println!("1,000 leaderships begin in {:?}", began.elapsed());
+    for (directory, partition) in &partitions {
+        assert!(partition.epoch_end(7, LeaderEpoch(7)).unwrap().is_some());
+        assert!(!directory.path().join("orders-0/leader-epoch-checkpoint").exists());
+    }
+}
+
 /// A partition whose records replication keeps, with settings of its own; nobody syncs before the flusher is run.
 fn replicated(config: PartitionConfig) -> (TempDir, Arc<Partition>, Arc<Flusher>) {
     let flusher = Arc::new(Flusher::default());
