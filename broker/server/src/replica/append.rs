@@ -115,7 +115,7 @@ impl Partition {
         })?;
         let left = self.log_moved(&mut state, &config);
         let is_flush_due = state.is_flush_due(&config);
-        let led_since = state.led_since;
+        let led_since = self.led_since();
         let log_start = state.log.log_start();
         let end_offset = appended.last_offset.plus(1);
         let replicated = state.replica.high_watermark() >= end_offset;

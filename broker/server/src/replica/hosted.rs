@@ -1,6 +1,7 @@
 //! One hosted partition: leadership and log under one lock, settings beside it, and the lists of those who wait for its
 //! marks. Appending and reading are in files of their own.
 
+use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -98,6 +99,9 @@ pub struct Partition {
     /// The sync that is asked for and has not begun.
     pub(crate) sync_asked: SyncAsked,
     pub(super) surroundings: Arc<Surroundings>,
+    /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead. Changes under the
+    /// lock.
+    pub(super) led_since: AtomicI32,
     state: Mutex<State>,
 }
 
@@ -105,8 +109,6 @@ pub struct Partition {
 pub(super) struct State {
     pub(super) log: Log,
     pub(super) replica: Replica,
-    /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead.
-    pub(super) led_since: LeaderEpoch,
     /// None in a partition that nobody uses and that has no other replicas: there are very many.
     pub(super) in_use: Option<Box<InUse>>,
 }
@@ -185,7 +187,8 @@ impl Partition {
             watchers: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             surroundings,
-            state: Mutex::new(State { log, replica, led_since: LeaderEpoch::NONE, in_use: None }),
+            led_since: AtomicI32::new(LeaderEpoch::NONE.0),
+            state: Mutex::new(State { log, replica, in_use: None }),
         })
     }
 
@@ -201,11 +204,21 @@ impl Partition {
         if !self.condition().is_stalled() {
             return Ok(self.lock());
         }
+        self.try_lock().ok_or(ErrorCode::KAFKA_STORAGE_ERROR)
+    }
+
+    /// The lock for who must never wait; none while somebody else holds it.
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
         match self.state.try_lock() {
-            Ok(state) => Ok(state),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(self.broken_off(poisoned)),
-            Err(TryLockError::WouldBlock) => Err(ErrorCode::KAFKA_STORAGE_ERROR),
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(self.broken_off(poisoned)),
+            Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Somebody holds the lock, perhaps in a write that hangs.
+    pub(crate) fn is_held(&self) -> bool {
+        self.try_lock().is_none()
     }
 
     /// A panic under the lock may have left log and memory in disagreement: the partition is offline until it is opened again.
@@ -351,7 +364,7 @@ impl Partition {
             return Ok(state.replica.high_watermark() >= end);
         }
         state.leading()?;
-        if state.led_since != since {
+        if self.led_since() != since {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let config = self.config.load();

@@ -12,6 +12,7 @@ use barnabas_replica::{AlterAnswer, AlterRefusal, LeaderRecoveryState};
 use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition};
 use tokio::sync::watch;
 
+use super::Partition;
 use super::roles::Again;
 use super::surroundings::Proposal;
 use crate::node::Node;
@@ -50,17 +51,34 @@ pub async fn carry(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Has every replica look whether a follower lags, in time for `replica.lag.time.max.ms`, until `stop`.
+/// Has every replica look whether a follower lags, in time for `replica.lag.time.max.ms`, and those look again whose lock was held, until `stop`.
 pub async fn look_for_lag(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = look_now_and_then(&node) => {}
+        () = look_where_the_lock_was_held(&node) => {}
+    }
+}
+
+async fn look_now_and_then(node: &Node) {
     let lag = Duration::from_millis(node.config.replication.lag_time_max_ms);
     let interval = (lag / 2).clamp(Duration::from_millis(1), LONGEST_LOOK);
     loop {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(interval) => {}
-        }
+        tokio::time::sleep(interval).await;
         node.replicas.all().iter().for_each(|partition| partition.look_again(Again::TimePassed));
+    }
+}
+
+async fn look_where_the_lock_was_held(node: &Node) {
+    loop {
+        let missed = node.replicas.surroundings().missed_looks().await;
+        tokio::time::sleep(RETRY).await;
+        for (key, again) in missed {
+            if let Some(partition) = node.replicas.get(key) {
+                partition.look_again(again);
+            }
+        }
     }
 }
 
@@ -94,15 +112,30 @@ async fn ask(node: &Arc<Node>, proposals: &BTreeMap<TopicIdPartition, Proposal>)
             Ok(result) => {
                 let isr: Vec<BrokerId> = result.isr.iter().map(|&id| BrokerId(id)).collect();
                 let (leader_epoch, partition_epoch) = (LeaderEpoch(result.leader_epoch), result.partition_epoch);
-                partition.altered(proposal.number, AlterAnswer::Altered { leader_epoch, partition_epoch, isr: &isr });
+                let number = proposal.number;
+                hand_in(node, &partition, move |partition| {
+                    partition.altered(number, AlterAnswer::Altered { leader_epoch, partition_epoch, isr: &isr });
+                });
             }
             Err(refusal) => {
-                partition.altered(proposal.number, AlterAnswer::Refused(refusal));
+                let number = proposal.number;
+                hand_in(node, &partition, move |partition| partition.altered(number, AlterAnswer::Refused(refusal)));
                 failed.push(key);
             }
         }
     }
     failed
+}
+
+/// An answer must not be lost, and its partition's lock may be held by a write that hangs: then a thread waits that may. There is one at most
+/// for each partition: while it waits, the partition asks nothing.
+fn hand_in(node: &Node, partition: &Arc<Partition>, answer: impl FnOnce(&Partition) + Send + 'static) {
+    if !partition.is_held() {
+        return answer(partition);
+    }
+    let partition = Arc::clone(partition);
+    // Nobody waits for it.
+    drop(node.runtime.spawn_blocking(move || answer(&partition)));
 }
 
 fn request(node: &Node, proposals: &BTreeMap<TopicIdPartition, Proposal>) -> AlterPartitionRequest<'static> {

@@ -94,8 +94,8 @@ impl Partition {
             false => self.decide(state, input, config, (now, effects)),
         }
         match (led, state.replica.is_leader()) {
-            (false, true) => state.led_since = state.replica.leader_epoch(),
-            (true, false) => state.led_since = LeaderEpoch::NONE,
+            (false, true) => self.set_led_since(state.replica.leader_epoch()),
+            (true, false) => self.set_led_since(LeaderEpoch::NONE),
             _ => {}
         }
         let mut left = Left::default();
@@ -244,15 +244,22 @@ impl Partition {
         }
     }
 
-    /// The epoch in which this broker began to lead; -1 when it does not lead.
+    /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead. Waits for nobody.
     #[must_use]
     pub fn led_since(&self) -> LeaderEpoch {
-        self.lock().led_since
+        LeaderEpoch(self.led_since.load(Ordering::Acquire))
     }
 
-    /// Hands in what concerns neither the log nor the metadata of this partition: brokers have changed, or time has passed.
+    fn set_led_since(&self, epoch: LeaderEpoch) {
+        self.led_since.store(epoch.0, Ordering::Release);
+    }
+
+    /// Hands in what concerns neither the log nor the metadata of this partition: brokers have changed, or time has passed. Whoever holds the
+    /// partition's lock may be in a write that hangs, and here is the thread that would see that: it does not wait, and tries again soon.
     pub fn look_again(&self, input: Again) {
-        let mut state = self.lock();
+        let Some(mut state) = self.try_lock() else {
+            return self.surroundings.look_later(self.key, input);
+        };
         let left = self.step(
             &mut state,
             match input {
@@ -274,7 +281,7 @@ impl Partition {
 }
 
 /// Why a replica is to look at its surroundings again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Again {
     /// Brokers have come, gone, been fenced or let in.
     BrokersChanged,

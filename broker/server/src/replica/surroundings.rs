@@ -1,7 +1,7 @@
 //! What all partitions of a broker share: who it is, what the metadata says of the other brokers, and the places where partitions leave what
 //! they cannot do by themselves, fetching, asking the controller and telling it. Does nothing of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,6 +16,7 @@ use super::departures::Departures;
 use super::directory_reports::Places;
 use super::fetchers::{Fetchers, Following};
 use super::recorder::Recorders;
+use super::roles::Again;
 use crate::bug::Bug;
 use crate::recordings::LeftRecordings;
 
@@ -37,6 +38,9 @@ pub struct Surroundings {
     /// The newest of each partition.
     proposals: Mutex<BTreeMap<TopicIdPartition, Proposal>>,
     proposed: Notify,
+    /// Those that could not look, and why they should.
+    missed_looks: Mutex<BTreeSet<(TopicIdPartition, Again)>>,
+    missed_look: Notify,
     /// In which directories replicas lie, as far as the controller is to be told.
     pub(super) places: Places,
     /// What has come of them.
@@ -88,6 +92,8 @@ impl Surroundings {
             recorders: Arc::default(),
             proposals: Mutex::default(),
             proposed: Notify::new(),
+            missed_looks: Mutex::default(),
+            missed_look: Notify::new(),
             places: Places::new(own),
             isr_changes: IsrChanges::default(),
             #[cfg(feature = "simulated")]
@@ -219,6 +225,27 @@ impl Surroundings {
     pub(super) fn propose(&self, partition: TopicIdPartition, proposal: Proposal) {
         self.waiting_proposals().insert(partition, proposal);
         self.proposed.notify_one();
+    }
+
+    /// A partition could not look at its surroundings for the reason of `again`, because somebody holds its lock: it is to try later.
+    pub(super) fn look_later(&self, partition: TopicIdPartition, again: Again) {
+        self.waiting_looks().insert((partition, again));
+        self.missed_look.notify_one();
+    }
+
+    /// Which partitions have not looked, and for which reason, once there are any.
+    pub(crate) async fn missed_looks(&self) -> BTreeSet<(TopicIdPartition, Again)> {
+        loop {
+            let missed = std::mem::take(&mut *self.waiting_looks());
+            if !missed.is_empty() {
+                return missed;
+            }
+            self.missed_look.notified().await;
+        }
+    }
+
+    fn waiting_looks(&self) -> MutexGuard<'_, BTreeSet<(TopicIdPartition, Again)>> {
+        self.missed_looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What partitions ask the controller, once there is anything.

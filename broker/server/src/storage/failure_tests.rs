@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use super::space::{Reserve, SpaceWatch};
 use super::tests::coming;
 use super::*;
-use crate::replica::{Acks, AppendError, Appended, Durability, FetchFrom, Isolation, Partition, PartitionConfig};
+use crate::replica::{
+    Acks, Again, AppendError, Appended, Durability, FetchFrom, Isolation, Partition, PartitionConfig,
+};
 use crate::runtime::Runtime;
 
 const NODE: BrokerId = BrokerId(1);
@@ -365,6 +367,22 @@ async fn a_write_that_hangs_gives_up_the_leaderships_and_holds_up_nobody_but_who
     let written = Arc::clone(&partitions[0]);
     let writing = std::thread::spawn(move || append(&written));
     until("it writes", || partitions[0].condition().writes().are_under_way()).await;
+    // The thread that looks at the disks carries metadata, too: it does not wait, even before anybody knows that the write hangs.
+    let held = Arc::clone(&partitions[0]);
+    let carrying = std::thread::spawn(move || {
+        held.look_again(Again::BrokersChanged);
+        held.look_again(Again::TimePassed);
+        held.led_since()
+    });
+    until("a replica that cannot look is left alone", || carrying.is_finished()).await;
+    assert_eq!(carrying.join().unwrap(), LeaderEpoch(0));
+    let missed = run.hosting.replicas.surroundings().missed_looks().await;
+    let key = partitions[0].key;
+    assert_eq!(Vec::from_iter(missed), [(key, Again::BrokersChanged), (key, Again::TimePassed)], "it looks later");
+    let (changed, changing) = (Arc::clone(&partitions[0]), run.hosting.clone());
+    let changing = tokio::spawn(async move { changing.change(&changed, |partition| _ = partition.marks()).await });
+    tokio::task::yield_now().await;
+    assert!(!changing.is_finished());
     run.look_after(Duration::ZERO);
     run.look_after(TIMEOUT / 2);
     append(&partitions[2]).unwrap();
@@ -384,6 +402,7 @@ async fn a_write_that_hangs_gives_up_the_leaderships_and_holds_up_nobody_but_who
     produce(&partitions[1]).await;
     context.fs.release();
     let appended = writing.join().unwrap().unwrap();
+    changing.await.unwrap();
     run.look_after(Duration::ZERO);
     kept(&partitions[0], appended.end_offset).await.unwrap();
     produce(&partitions[2]).await;

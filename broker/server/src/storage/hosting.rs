@@ -110,10 +110,10 @@ impl Hosting {
         Ok(partition)
     }
 
-    /// Changes a partition's role or settings: at once or, while its disk does not answer, on a thread that may wait for a write
-    /// that hangs.
+    /// Changes a partition's role or settings: at once or, while its disk does not answer or somebody else is at it, on a thread that may wait
+    /// for a write that hangs. Who calls this may be the thread that would see that one hangs.
     pub async fn change(&self, partition: &Arc<Partition>, change: impl FnOnce(&Partition) + Send + 'static) {
-        if !partition.condition().is_stalled() {
+        if !partition.condition().is_stalled() && !partition.is_held() {
             return change(partition);
         }
         let changed = Arc::clone(partition);
