@@ -221,9 +221,14 @@ impl Surroundings {
         self.places.reports().len()
     }
 
-    /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more.
+    /// A partition has something to ask the controller; what it asked before and nobody has taken is worth nothing any more. That may come
+    /// later than what it asked after it, because the partition's lock is not held here.
     pub(super) fn propose(&self, partition: TopicIdPartition, proposal: Proposal) {
-        self.waiting_proposals().insert(partition, proposal);
+        let mut waiting = self.waiting_proposals();
+        if waiting.get(&partition).is_none_or(|known| known.number <= proposal.number) {
+            waiting.insert(partition, proposal);
+        }
+        drop(waiting);
         self.proposed.notify_one();
     }
 

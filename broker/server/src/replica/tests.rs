@@ -312,6 +312,24 @@ fn a_thousand_leaderships_that_begin_write_no_file() {
     }
 }
 
+#[test]
+fn a_proposal_that_comes_after_a_newer_one_does_not_take_its_place() {
+    let (surroundings, key) = (surroundings(), TopicIdPartition { topic_id: Uuid::from_u128(7), partition: 0 });
+    let propose = |number| {
+        let (leader_epoch, recovery) = (LeaderEpoch(1), barnabas_replica::LeaderRecoveryState::Recovered);
+        let proposal = surroundings::Proposal { number, leader_epoch, partition_epoch: 4, isr: Vec::new(), recovery };
+        surroundings.propose(key, proposal);
+    };
+    let asked = || {
+        let proposals = futures::FutureExt::now_or_never(surroundings.proposals()).unwrap();
+        proposals.into_values().map(|proposal| proposal.number).collect::<Vec<_>>()
+    };
+    [6, 5].into_iter().for_each(propose);
+    assert_eq!(asked(), [6]);
+    [7, 8].into_iter().for_each(propose);
+    assert_eq!(asked(), [8]);
+}
+
 /// A partition whose records replication keeps, with settings of its own; nobody syncs before the flusher is run.
 fn replicated(config: PartitionConfig) -> (TempDir, Arc<Partition>, Arc<Flusher>) {
     let flusher = Arc::new(Flusher::default());
