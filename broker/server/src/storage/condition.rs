@@ -140,7 +140,7 @@ impl Condition {
         self.flags() & SLOW != 0
     }
 
-    /// True while a write may hang, long before that gives up the leaderships.
+    /// True while a write may hang, long before no records are taken for that.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.flags() & (STALLED | SLOW) != 0
@@ -215,10 +215,11 @@ impl Condition {
             self.times_slow.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 %directory, seconds,
-                "a sync or a write does not finish: the directory's leaderships are given up until it does; look at the volume (iostat, dmesg)"
+                "a sync or a write does not finish: the directory's partitions take no records until it does, and no other broker leads them meanwhile; \
+                 look at the volume (iostat, dmesg), or stop the broker for others to lead"
             );
         } else if !self.is_offline() {
-            tracing::info!(%directory, "the disk answers again: the directory's partitions are led again");
+            tracing::info!(%directory, "the disk answers again: the directory's partitions take records again");
         }
         true
     }

@@ -1,5 +1,5 @@
-//! Sees that a disk hangs, and carries out that one has failed: a sync or a write that has not finished in time gives up its
-//! directory's leaderships, a directory that has failed takes its partitions with it. The first part runs beside the quorum and
+//! Sees that a disk hangs, and carries out that one has failed: while a sync or a write has not finished in time its
+//! directory takes no records, a directory that has failed takes its partitions with it. The first part runs beside the quorum and
 //! touches neither a disk nor a partition's lock, which a hung write holds.
 
 use std::sync::Arc;
@@ -19,10 +19,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 /// A write that takes longer is not waited for by others.
 const STALL: Duration = Duration::from_secs(1);
 
-/// Looks at the syncs and writes of every directory. One that takes too long gives up the directory's leaderships: no record is
-/// taken, and who waits for records to be kept is answered. They come back with the disk.
+/// Looks at the syncs and writes of every directory. While one takes too long no record is taken, and who waits for records to be kept is
+/// answered.
 ///
-/// With a single broker nobody else can lead, so that metadata stays as it is; clients are told to try again.
+/// The controller is not told, so that nobody else leads meanwhile: metadata stays as it is, and clients are told to try again.
 #[derive(Debug)]
 pub struct Watchdog {
     directories: Arc<LogDirectories>,
