@@ -6,6 +6,7 @@ use std::time::Duration;
 use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::Records;
+use barnabas_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use barnabas_protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -137,6 +138,31 @@ async fn what_is_acknowledged_is_on_every_replica_and_outlives_its_leader() {
     assert_eq!(hosted.marks().log_end, Offset(7));
     for index in 0..3 {
         nodes.assert_recordings_replay(index, key).await;
+    }
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn records_that_are_deleted_are_deleted_on_every_replica_when_that_is_answered() {
+    let nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "deleted", 3).await, ErrorCode::NONE);
+    let topic_id = nodes.in_sync("deleted", 3).await;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    for number in 0..5 {
+        assert_eq!(nodes.produce(leader, key, "value").await, (ErrorCode::NONE, number));
+    }
+    for (offset, first) in [(2, 2), (4, 4), (3, 4), (-1, 5)] {
+        let partition = DeleteRecordsPartition { partition_index: 0, offset, ..Default::default() };
+        let topic = DeleteRecordsTopic { name: "deleted".into(), partitions: vec![partition], ..Default::default() };
+        let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
+        let response = nodes.client(leader).await.call(2, &request).await;
+        let answer = &response.topics[0].partitions[0];
+        assert_eq!((answer.error_code, answer.low_watermark), (ErrorCode::NONE, first));
+        for index in 0..3 {
+            let hosted = nodes.node(index).node.replicas.get(key).unwrap();
+            assert_eq!(hosted.marks().log_start, Offset(first), "node {}", index + 1);
+        }
     }
     nodes.stop().await;
 }

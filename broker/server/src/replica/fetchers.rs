@@ -126,6 +126,14 @@ impl Fetchers {
         }
     }
 
+    /// A log begins later than before.
+    pub(super) fn log_start_moved(&self, partition: TopicIdPartition, log_start: Offset) {
+        let state = self.state();
+        if let Some(inbox) = state.followed.get(&partition) {
+            inbox.push(Input::LogStartMoved { partition, log_start });
+        }
+    }
+
     /// Fetchers that are to be run, once there are any.
     pub(super) async fn begun(&self) -> Vec<(FetcherKey, Arc<Inbox>)> {
         loop {

@@ -94,6 +94,8 @@ pub struct Partition {
     pub(super) flusher: Arc<Flusher>,
     /// Made when somebody waits for the first time.
     past_watermark: OnceLock<Arc<WaitList>>,
+    /// Those who wait for deleted records to be deleted everywhere. Made when somebody does for the first time.
+    deletions: OnceLock<Arc<WaitList>>,
     /// Fetch sessions. Made when one watches for the first time.
     watchers: OnceLock<Arc<Watchers>>,
     /// The sync that is asked for and has not begun.
@@ -184,6 +186,7 @@ impl Partition {
             config: ArcSwap::new(config.into()),
             flusher,
             past_watermark: OnceLock::new(),
+            deletions: OnceLock::new(),
             watchers: OnceLock::new(),
             sync_asked: SyncAsked::default(),
             surroundings,
@@ -290,6 +293,16 @@ impl Partition {
         self.past_watermark.get_or_init(Arc::default)
     }
 
+    /// Those who wait for the other replicas to delete what was deleted here.
+    pub(super) fn deletions(&self) -> &Arc<WaitList> {
+        self.deletions.get_or_init(Arc::default)
+    }
+
+    /// Another replica may begin later than before, or need not be waited for any more.
+    pub(super) fn low_watermark_moved(&self) {
+        self.deletions.get().inspect(|list| list.wake_all());
+    }
+
     /// A producer or a consumer waits for the high watermark.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.past_watermark.get().is_some_and(|list| !list.is_empty())
@@ -316,6 +329,7 @@ impl Partition {
 
     pub(crate) fn wake_all(&self) {
         self.past_watermark.get().inspect(|list| list.wake_all());
+        self.low_watermark_moved();
         self.note(Moved::All);
     }
 

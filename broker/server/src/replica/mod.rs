@@ -36,7 +36,7 @@ pub use isr_updates::{carry as carry_isr_updates, look_for_lag};
 #[cfg(test)]
 pub use news::Moved;
 pub use news::{News, Watch, Watchers};
-pub use read::{EpochEnd, FetchFrom, Fetched, Isolation, Reader, Sought};
+pub use read::{Deletion, EpochEnd, FetchFrom, Fetched, Isolation, Reader, Sought};
 pub use roles::Again;
 pub use standing::Standing;
 pub use surroundings::{IsrChanges, Surroundings};

@@ -9,6 +9,8 @@ use barnabas_log::{
 use barnabas_protocol::ErrorCode;
 use barnabas_replica::{Around, Fetched as FollowerFetched, Input};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::hosted::{State, error_code};
 use super::{Marks, Partition};
@@ -228,6 +230,7 @@ impl Partition {
         let marks = state.marks();
         drop(state);
         self.settle(left);
+        self.low_watermark_moved();
         Ok(Prepared::Read(marks, ticket))
     }
 
@@ -302,24 +305,66 @@ impl Partition {
         }
     }
 
-    /// Raises the first offset that may be read (DeleteRecords); -1 means the high watermark. Returns the new one.
+    /// Raises the first offset that may be read (DeleteRecords); -1 means the high watermark.
     ///
     /// # Errors
-    /// Not leading, or an offset beyond the high watermark.
-    pub fn delete_records(self: &Arc<Self>, before: Offset) -> Result<Offset, ErrorCode> {
+    /// Not leading, a topic whose records stay until they are compacted away (no `cleanup.policy` delete), or an offset beyond the high
+    /// watermark.
+    pub fn delete_records(self: &Arc<Self>, before: Offset) -> Result<Deletion, ErrorCode> {
         let mut state = self.lock_unless_hanging()?;
         state.leading()?;
+        if !self.config.load().log.delete {
+            return Err(ErrorCode::POLICY_VIOLATION);
+        }
         let high_watermark = state.marks().high_watermark;
         let before = if before.0 == -1 { high_watermark } else { before };
         if before.0 < 0 || before > high_watermark {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
         state.log.raise_log_start(before);
-        let log_start = state.log.log_start();
+        let led_since = self.led_since();
         drop(state);
         self.log_start_moved();
-        Ok(log_start)
+        Ok(Deletion { before, led_since })
     }
+
+    /// Waits until no replica that is alive begins below what was deleted: who leads next would show it again. Returns where the first of them
+    /// begins.
+    ///
+    /// # Errors
+    /// `REQUEST_TIMED_OUT` at the deadline, or that this broker has not led all the time.
+    pub async fn deleted(self: Arc<Self>, deletion: Deletion, deadline: Instant) -> Result<Offset, ErrorCode> {
+        let waiter = Arc::new(Notify::new());
+        loop {
+            let _parked = self.deletions().park(deletion.before, &waiter);
+            let low_watermark = self.low_watermark(deletion.led_since)?;
+            if low_watermark >= deletion.before {
+                return Ok(low_watermark);
+            }
+            if tokio::time::timeout_at(deadline, waiter.notified()).await.is_err() {
+                return Err(ErrorCode::REQUEST_TIMED_OUT);
+            }
+        }
+    }
+
+    fn low_watermark(&self, led_since: LeaderEpoch) -> Result<Offset, ErrorCode> {
+        let state = self.lock_unless_hanging()?;
+        state.leading()?;
+        if self.led_since() != led_since {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let log_start = state.log.log_start();
+        Ok(self.look(&self.config.load(), false, |around| state.replica.low_watermark(log_start, around)))
+    }
+}
+
+/// Records that this broker has deleted as a leader, and the others perhaps not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Those below.
+    pub before: Offset,
+    /// The epoch since which this broker had led without anybody in between.
+    led_since: LeaderEpoch,
 }
 
 /// Where the reader's log and this one part, if they do.

@@ -28,6 +28,8 @@ pub(super) struct Left {
 struct Seldom {
     fetch: Option<Fetch>,
     proposal: Option<Proposal>,
+    /// At a follower: where its log begins now.
+    log_start: Option<Offset>,
 }
 
 /// From whom the partition is fetched.
@@ -43,10 +45,11 @@ impl Left {
         self.watermark = later.watermark.or(self.watermark);
         self.lost |= later.lost;
         if let Some(later) = later.seldom {
-            let Seldom { fetch, proposal } = *later;
+            let Seldom { fetch, proposal, log_start } = *later;
             let seldom = self.seldom();
             seldom.fetch = fetch.or(seldom.fetch.take());
             seldom.proposal = proposal.or(seldom.proposal.take());
+            seldom.log_start = log_start.or(seldom.log_start);
         }
         self
     }
@@ -130,7 +133,12 @@ impl Partition {
             Effect::CommittedRecordsCut { from, to } => {
                 tracing::error!(partition = %self.name, %from, %to, "committed records are lost: a leader was elected that did not have them");
             }
-            Effect::RaiseLogStart { to } => _ = state.log.raise_log_start(to),
+            // The next Fetch says so: until then the leader counts on the older one (DeleteRecords).
+            Effect::RaiseLogStart { to } => {
+                if state.log.raise_log_start(to) {
+                    left.seldom().log_start = Some(state.log.log_start());
+                }
+            }
             Effect::AlterPartition { number, leader_epoch, partition_epoch, isr, recovery } => {
                 let proposal = Proposal { number, leader_epoch, partition_epoch, isr, recovery };
                 left.seldom().proposal = Some(proposal);
@@ -175,7 +183,10 @@ impl Partition {
     }
 
     #[cold]
-    fn settle_seldom(&self, Seldom { fetch, proposal }: Seldom) {
+    fn settle_seldom(&self, Seldom { fetch, proposal, log_start }: Seldom) {
+        if let Some(log_start) = log_start {
+            self.surroundings.fetchers.log_start_moved(self.key, log_start);
+        }
         match fetch {
             Some(Fetch::From { leader, leader_epoch, log }) => {
                 let durability = self.config.load().kept_before_fetching_on();
@@ -238,6 +249,8 @@ impl Partition {
         let is_new_epoch = state.replica.leader_epoch() != epoch_before;
         drop(state);
         self.settle(left);
+        // Perhaps with fewer replicas.
+        self.low_watermark_moved();
         if is_new_epoch {
             // Who fetches in the epoch before has to be told, news or not.
             self.wake_all();
@@ -269,6 +282,7 @@ impl Partition {
         );
         drop(state);
         self.settle(left);
+        self.low_watermark_moved();
     }
 
     /// The controller has answered proposal `number`.

@@ -190,9 +190,58 @@ async fn deleted_records_are_out_of_range() {
     context.produce(&["a"]).unwrap();
     context.produce(&["b"]).unwrap();
     assert_eq!(context.partition.delete_records(Offset(3)), Err(ErrorCode::OFFSET_OUT_OF_RANGE));
-    assert_eq!(context.partition.delete_records(Offset(1)), Ok(Offset(1)));
+    assert_eq!(context.partition.delete_records(Offset(1)).map(|deletion| deletion.before), Ok(Offset(1)));
     assert_eq!(context.fetch(0, 3).unwrap_err(), ErrorCode::OFFSET_OUT_OF_RANGE);
-    assert_eq!(context.partition.delete_records(Offset(-1)), Ok(Offset(2)));
+    assert_eq!(context.partition.delete_records(Offset(-1)).map(|deletion| deletion.before), Ok(Offset(2)));
+}
+
+#[test]
+fn records_that_stay_until_they_are_compacted_away_are_not_deleted() {
+    let log = Arc::new(barnabas_log::LogConfig { delete: false, ..Default::default() });
+    let config = PartitionConfig { log, ..PartitionConfig::default() };
+    let (_directory, partition) = partition(Arc::default(), config);
+    append_one(&partition);
+    assert_eq!(partition.delete_records(Offset(0)), Err(ErrorCode::POLICY_VIOLATION));
+}
+
+#[tokio::test]
+async fn a_deletion_is_done_when_every_replica_that_is_alive_has_deleted_as_much_or_this_broker_leads_no_longer() {
+    let context = PartitionContext::new(Durability::Replicated);
+    let (partition, [own, other]) = (&context.partition, [1, 2].map(BrokerId));
+    let brokers = |is_fenced| {
+        let state = |is_fenced| barnabas_replica::BrokerState { epoch: 9, is_fenced, is_shutting_down: false };
+        partition.surroundings.set_brokers([(own, state(false)), (other, state(is_fenced))].into_iter());
+        partition.look_again(Again::BrokersChanged);
+    };
+    brokers(false);
+    partition.assign_to(LeaderEpoch(4), own, &[own, other]);
+    for _ in 0..3 {
+        context.produce(&["a"]).unwrap();
+    }
+    let fetch = |log_start| {
+        let reader = Reader::Follower { broker: other, broker_epoch: 9, log_start: Offset(log_start) };
+        let from = FetchFrom::batches(Offset(3), 1 << 20, Isolation::ReadUncommitted);
+        partition.fetch(FetchFrom { reader, ..from }).unwrap();
+    };
+    fetch(0);
+    let delete = |before| partition.delete_records(Offset(before)).unwrap();
+    let waits = |deletion| {
+        let mut waits = Box::pin(Arc::clone(partition).deleted(deletion, soon()));
+        assert!(futures::FutureExt::now_or_never(&mut waits).is_none());
+        waits
+    };
+    let late = Arc::clone(partition).deleted(delete(1), Instant::now()).await;
+    assert_eq!(late, Err(ErrorCode::REQUEST_TIMED_OUT));
+    let waiting = waits(delete(1));
+    fetch(1);
+    assert_eq!(waiting.await, Ok(Offset(1)));
+    let waiting = waits(delete(2));
+    brokers(true);
+    assert_eq!(waiting.await, Ok(Offset(2)), "who is fenced is not waited for");
+    brokers(false);
+    let waiting = waits(delete(3));
+    partition.follow(LeaderEpoch(5), other);
+    assert_eq!(waiting.await, Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
 }
 
 #[tokio::test]
