@@ -90,6 +90,10 @@ struct FormatArguments {
     #[arg(short = 'g', long)]
     ignore_formatted: bool,
 
+    /// Do nothing unless this node is one of these: for a command line that several nodes share, some of which must not be formatted.
+    #[arg(long, env = "BARNABAS_FORMAT_NODE_IDS", value_name = "ID,…", value_delimiter = ',')]
+    only_node_ids: Option<Vec<i32>>,
+
     /// A user's credential that the cluster starts with:
     /// 'SCRAM-SHA-256=[name=alice,password=…]' or
     /// 'SCRAM-SHA-512=[name=alice,iterations=8192,salt="N3E=",saltedpassword="YCE="]'. May be repeated.
@@ -168,6 +172,15 @@ fn execute(command: &StorageCommand) -> anyhow::Result<bool> {
 
 fn format(arguments: &FormatArguments) -> anyhow::Result<()> {
     let boot = configure(&arguments.config)?;
+    let node = NodeToFormat::of(&boot.config);
+    if let Some(only) = &arguments.only_node_ids
+        && !node.id.is_some_and(|id| only.contains(&id.0))
+    {
+        println!(
+            "This node is none of those that are to be formatted ({only:?}): its log directories are left as they are."
+        );
+        return Ok(());
+    }
     let request = FormatRequest {
         cluster_id: arguments.cluster_id.clone(),
         first_voters: arguments.first_voters.first_voters(),
@@ -176,7 +189,7 @@ fn format(arguments: &FormatArguments) -> anyhow::Result<()> {
         scram: arguments.scram.clone(),
         ignore_formatted: arguments.ignore_formatted,
     };
-    format::format(&RealFs, &NodeToFormat::of(&boot.config), &request, &mut |line| println!("{line}")).map_err(in_full)
+    format::format(&RealFs, &node, &request, &mut |line| println!("{line}")).map_err(in_full)
 }
 
 /// An error that already says its cause.
@@ -187,4 +200,41 @@ fn in_full(error: impl std::fmt::Display) -> anyhow::Error {
 /// The node's configuration. Its warnings are the server's to give.
 fn configure(arguments: &ConfigArguments) -> anyhow::Result<Boot> {
     host::configure(Some(&arguments.config), &arguments.layers, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        format: FormatArguments,
+    }
+
+    #[test]
+    fn a_node_that_is_none_of_those_that_are_meant_is_left_as_it_is() {
+        let directory = std::env::temp_dir().join(format!("barnabas-storage-{}", std::process::id()));
+        let log = directory.join("log");
+        std::fs::create_dir_all(&log).unwrap();
+        let config = directory.join("server.properties");
+        let text = format!(
+            "process.roles=broker\nnode.id=1\nlog.dirs={}\ncontroller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=h:1\n",
+            log.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let config = config.display().to_string();
+        let run = |only: &[&str]| {
+            let fixed = ["format", "--config", &config, "--cluster-id", "ASNFZ4mrze8BI0VniavN7w", "-N", "-g"];
+            format(&Line::try_parse_from(fixed.iter().chain(only)).unwrap().format).unwrap();
+            log.join("meta.properties").exists()
+        };
+        assert!(!run(&["--only-node-ids", "3,4"]));
+        assert!(run(&["--only-node-ids", "4,1"]));
+        std::fs::remove_dir_all(&log).unwrap();
+        std::fs::create_dir(&log).unwrap();
+        assert!(run(&[]), "without a list every node is meant");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -104,7 +104,10 @@ fn outdated(
     if requested.is_some() && requested != annotation(labels::RESTARTED_AT) {
         return Some(Restart::Requested);
     }
-    let waits = annotation(labels::FORMAT).is_some_and(|format| format == "never") && !is_ready(pod);
+    let never = annotation(labels::FORMAT).is_some_and(|format| format == Format::Never.name());
+    let meant = |nodes: &String| nodes.split(',').any(|node| node == id.to_string());
+    let of_others = annotation(labels::FORMAT_NODES).is_some_and(|nodes| !meant(nodes));
+    let waits = (never || of_others) && !is_ready(pod);
     let allowed = built.formats.get(&set.name_any()).is_some_and(|format| *format != Format::Never);
     (waits && allowed && !cluster.formed.contains(&id)).then_some(Restart::FormatAllowed)
 }

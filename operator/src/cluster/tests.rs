@@ -50,6 +50,19 @@ fn arguments(fixture: &Fixture, set: &str, container: &str) -> Option<Vec<String
     all.into_iter().find(|found| found.name == container)?.args
 }
 
+/// Whether the formatter of this pod would make an empty volume that of its node.
+fn would_format(fixture: &Fixture, pod: &str) -> bool {
+    let spec = fixture.observed.pods[pod].spec.clone().unwrap();
+    let Some(formatter) = spec.init_containers.unwrap_or_default().into_iter().find(|found| found.name == "format")
+    else {
+        return false;
+    };
+    let only =
+        formatter.env.unwrap_or_default().into_iter().find(|variable| variable.name == "BARNABAS_FORMAT_NODE_IDS");
+    let id = pod.rsplit('-').next().unwrap();
+    only.is_none_or(|only| only.value.unwrap().split(',').any(|allowed| allowed == id))
+}
+
 fn voters(fixture: &Fixture) -> Vec<i32> {
     let quorum = fixture.cluster.status.as_ref().unwrap().quorum.clone().unwrap_or_default();
     quorum.voters.iter().map(|voter| voter.id).collect()
@@ -218,6 +231,34 @@ fn a_lost_volume_that_alone_held_partitions_waits_for_the_users_word() {
     let told = story(&mut fixture);
     assert_eq!(told, ["restart demo-broker-2: FormatAllowed", "remove 2", "add 2"]);
     assert_eq!((fixture.ready().0.as_str(), voters(&fixture)), ("True", vec![0, 1, 2]));
+}
+
+#[test]
+fn a_node_that_is_new_opens_no_other_volume_of_its_pool() {
+    let mut fixture =
+        Fixture::running("{replicas: 3, pools: [{name: more, replicas: 2, roles: [Broker], firstNodeId: 10}]}");
+    fixture.spec(|spec| spec.pools[0].replicas = 3);
+    fixture.hosts(11, 4, 4);
+    for _ in 0..3 {
+        fixture.pass();
+        fixture.kubernetes_moves(false);
+    }
+    fixture.lose_volume("demo-more-11");
+    crash(fixture.pod("demo-more-11"), "CrashLoopBackOff", "data is missing: no meta.properties");
+    fixture.pass();
+    assert!(would_format(&fixture, "demo-more-12"), "it is new");
+    assert!(!would_format(&fixture, "demo-more-11"), "it alone held partitions");
+    assert_eq!(fixture.ready(), ("False".to_owned(), "DataMissing".to_owned()));
+    let uid = fixture.observed.claims["data-demo-more-11"].uid().unwrap();
+    fixture.annotate(ALLOW_FORMAT, &uid);
+    fixture.pass();
+    fixture.kubernetes_moves(false);
+    assert_eq!(acts(&fixture.pass()), ["restart demo-more-11: FormatAllowed"]);
+    fixture.kubernetes_moves(false);
+    assert!(would_format(&fixture, "demo-more-11"), "the user has said so");
+    fixture.observed.pods.remove("demo-more-10");
+    fixture.kubernetes_moves(false);
+    assert!(!would_format(&fixture, "demo-more-10"));
 }
 
 #[test]

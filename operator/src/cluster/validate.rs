@@ -87,6 +87,11 @@ impl ResolvedPool {
         self.first_node_id..self.first_node_id.saturating_add(self.replicas)
     }
 
+    /// Its nodes whose volume may be formatted when it is empty: those that are new, and those whose volume was given up.
+    pub fn unformed(&self, formed: &BTreeSet<i32>) -> BTreeSet<i32> {
+        self.node_ids().filter(|id| !formed.contains(id)).collect()
+    }
+
     /// The pod of one of its nodes.
     pub fn pod(&self, node_id: i32) -> String {
         names::pod(&self.stateful_set, node_id)

@@ -22,6 +22,8 @@ pub const APPLIED: &str = "barnabas.dev/applied";
 pub const POD_DIGEST: &str = "barnabas.dev/pod-digest";
 /// How the pod may format an empty volume: `if-empty`, `initial-controllers`, `no-initial-controllers` or `never`.
 pub const FORMAT: &str = "barnabas.dev/format";
+/// Beside [`FORMAT`]: the nodes that may do so, by id. A pod of an earlier release has none, and any of its pool may.
+pub const FORMAT_NODES: &str = "barnabas.dev/format-nodes";
 /// On a claim: the id of the cluster whose data it holds.
 pub const CLUSTER_ID: &str = "barnabas.dev/cluster-id";
 /// On a claim: `true` once a node was ready on it.

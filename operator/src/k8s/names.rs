@@ -15,6 +15,8 @@ pub const DATA_VOLUME: &str = "data";
 pub const BROKER_CONTAINER: &str = "broker";
 /// The container that formats the volume of a node of a larger quorum before the broker starts.
 pub const FORMAT_CONTAINER: &str = "format";
+/// The variable that tells it which nodes it may format. It is part of the contract with the broker.
+pub const FORMAT_NODES_VARIABLE: &str = "BARNABAS_FORMAT_NODE_IDS";
 
 /// The StatefulSet of a pool; its pods are called `CLUSTER-POOL-ID`.
 pub fn stateful_set(cluster: &str, pool: &str) -> String {

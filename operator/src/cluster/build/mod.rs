@@ -127,12 +127,11 @@ fn format(cluster: &Resolved, pool: &ResolvedPool) -> Format {
     } else {
         !cluster.formed.is_empty()
     };
-    let is_new = |id: i32| !cluster.formed.contains(&id);
     match (is_formed, pool.is_controller) {
         (false, _) if cluster.is_lone() => Format::IfEmpty,
         (false, true) => Format::InitialControllers,
         (false, false) => Format::NoInitialControllers,
-        (true, _) if pool.node_ids().any(is_new) => Format::NoInitialControllers,
+        (true, _) if !pool.unformed(&cluster.formed).is_empty() => Format::NoInitialControllers,
         (true, _) => Format::Never,
     }
 }

@@ -65,6 +65,9 @@ pub fn template(
     let annotations = metadata.annotations.get_or_insert_default();
     annotations.insert(labels::POD_DIGEST.to_owned(), digest.clone());
     annotations.insert(labels::FORMAT.to_owned(), format.name().to_owned());
+    if formats_others(format) {
+        annotations.insert(labels::FORMAT_NODES.to_owned(), ids_to_format(cluster, pool));
+    }
     Ok((template, digest))
 }
 
@@ -131,7 +134,18 @@ fn pod_labels(cluster: &Resolved, pool: &ResolvedPool) -> BTreeMap<String, Strin
     labels
 }
 
-/// Formats an empty volume before the broker starts, and leaves any other as it is. A lone node does so by itself.
+/// Whether a container of its own formats volumes.
+fn formats_others(format: Format) -> bool {
+    matches!(format, Format::InitialControllers | Format::NoInitialControllers)
+}
+
+/// All pods of a pool share their template: one that is new must not open the volumes of the others.
+fn ids_to_format(cluster: &Resolved, pool: &ResolvedPool) -> String {
+    pool.unformed(&cluster.formed).iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Formats an empty volume before the broker starts, that of a node that may begin with one, and leaves any other as it is. A lone node does
+/// so by itself. The nodes are named in a variable, not in an argument, of which a broker of an earlier release would not start.
 fn formatter(cluster: &Resolved, pool: &ResolvedPool, format: Format) -> Option<Container> {
     let how = match format {
         Format::IfEmpty | Format::Never => return None,
@@ -151,10 +165,16 @@ fn formatter(cluster: &Resolved, pool: &ResolvedPool, format: Format) -> Option<
         &cluster_id,
         &how,
     ];
+    let mut container = container(cluster, pool);
+    container.env.get_or_insert_default().push(EnvVar {
+        name: names::FORMAT_NODES_VARIABLE.to_owned(),
+        value: Some(ids_to_format(cluster, pool)),
+        ..EnvVar::default()
+    });
     Some(Container {
         name: names::FORMAT_CONTAINER.to_owned(),
         args: Some(args.iter().map(|arg| (*arg).to_owned()).collect()),
-        ..container(cluster, pool)
+        ..container
     })
 }
 
