@@ -67,22 +67,29 @@ fn is_running_controller(pod: &Pod) -> bool {
     is_controller && status.is_some_and(|status| status.phase.as_deref() == Some("Running") && status.pod_ip.is_some())
 }
 
-/// Asks brokers for what a decision hangs on: what they hold, when one is to leave or has lost its volume; what is set on all of them at
-/// run time, when the resource says something of it; which of them are known, when one has left.
+/// Asks brokers for what a decision hangs on: which of them are known, when one has left; what they hold, when one is to leave or to be
+/// forgotten, has lost its volume or fills a new one; what is set on all of them at run time, when the resource says something of it.
 pub async fn brokers(brokers: &dyn Brokers, cluster: &KafkaCluster, resolved: &Resolved, observed: &mut Observed) {
     let Some(bootstrap) = cluster.status.as_ref().and_then(|status| status.bootstrap.as_ref()) else { return };
     let Ok(client) = brokers.client(bootstrap) else { return };
-    if is_any_lost(cluster, resolved, observed) || !resolved.leaving().is_empty() {
+    if !resolved.departed().is_empty() {
+        let registered = tokio::time::timeout(PATIENCE, client.registered_brokers()).await;
+        observed.answers.registered = registered.ok().and_then(Result::ok).unwrap_or_default();
+    }
+    let is_to_be_forgotten = |id: &i32| observed.answers.registered.contains(id);
+    let is_being_filled =
+        roll::is_any_broker_ready(resolved, observed) && roll::being_filled(resolved, observed).next().is_some();
+    if is_being_filled
+        || is_any_lost(cluster, resolved, observed)
+        || !resolved.leaving().is_empty()
+        || resolved.departed().iter().any(is_to_be_forgotten)
+    {
         let hosted = tokio::time::timeout(LONG_PATIENCE, client.hosted()).await;
         observed.answers.hosted = hosted.ok().and_then(Result::ok);
     }
     if dynamic_config::is_to_be_asked(resolved, observed) {
         let told = tokio::time::timeout(PATIENCE, client.dynamic_configs()).await;
         observed.answers.dynamic = told.ok().and_then(Result::ok);
-    }
-    if !resolved.departed().is_empty() {
-        let registered = tokio::time::timeout(PATIENCE, client.registered_brokers()).await;
-        observed.answers.registered = registered.ok().and_then(Result::ok).unwrap_or_default();
     }
 }
 

@@ -4,7 +4,8 @@
 
 use crate::broker_client::ConfigChanges;
 use crate::cluster::build::{CONFIG_VOLUME, SERVER_FILE};
-use crate::cluster::observe::{Observed, config_map_of, is_ready};
+use crate::cluster::observe::{Observed, config_map_of};
+use crate::cluster::roll::is_any_broker_ready;
 use crate::cluster::validate::{MIN_IN_SYNC_REPLICAS, Resolved, ResolvedPool};
 use k8s_openapi::api::core::v1::ConfigMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +65,7 @@ fn default_minimum(cluster: &Resolved) -> String {
 
 /// Whether anything hangs on what is set at run time, and somebody is there who could tell.
 pub fn is_to_be_asked(cluster: &Resolved, observed: &Observed) -> bool {
-    let mut brokers = cluster.brokers().filter_map(|(id, pool)| observed.pod(&pool.stateful_set, &pool.pod(id)));
-    (!said(cluster).is_empty() || !cluster.dynamic_config.is_empty()) && brokers.any(is_ready)
+    (!said(cluster).is_empty() || !cluster.dynamic_config.is_empty()) && is_any_broker_ready(cluster, observed)
 }
 
 /// What has to be set or taken away. Nothing while brokers do not tell what is set, or no quorum could write it down.

@@ -12,7 +12,7 @@ pub struct Answers {
     pub quorum: Option<LiveQuorum>,
     /// Why nobody described the quorum.
     pub silence: Option<String>,
-    /// What each broker holds; asked only when a volume was lost or a broker leaves.
+    /// What each broker holds; asked only when a volume was lost or is filled anew, or a broker leaves or has left.
     pub hosted: Option<BTreeMap<i32, Hosted>>,
     /// The brokers that the cluster knows; asked only when one has left.
     pub registered: BTreeSet<i32>,

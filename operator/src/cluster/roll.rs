@@ -123,26 +123,50 @@ fn facts_of<'a>(id: i32, pod: &Pod, observed: &'a Observed) -> Option<&'a String
 /// that partitions need.
 pub fn next(cluster: &Resolved, outdated: &[Outdated<'_>], observed: &Observed) -> Roll {
     let pod_of = |(id, pool): (i32, &ResolvedPool)| observed.pod(&pool.stateful_set, &pool.pod(id));
-    let terminating = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
-    if cluster.nodes().filter_map(pod_of).any(terminating) {
+    let terminating = |pod: &&Pod| pod.metadata.deletion_timestamp.is_some();
+    if outdated.is_empty() {
         return Roll::Nothing;
     }
+    if let Some(going) = cluster.nodes().filter_map(pod_of).find(terminating) {
+        return Roll::Wait(format!("restarts wait until {} is gone", going.name_any()));
+    }
     let quorum = observed.answers.quorum.as_ref().filter(|_| !cluster.is_lone());
-    // A pod that is not ready may be a voter that the others need.
-    let spare = |id: i32| quorum.is_none_or(|quorum| id != quorum.leader && quorum::can_spare(quorum, id));
-    let broken = outdated.iter().find(|candidate| !is_ready(candidate.pod) && spare(candidate.id));
+    // A pod that is not ready may be a voter that the others need. One that votes alone has no others.
+    let spare = |id: i32| quorum.is_none_or(|quorum| quorum.voters.len() == 1 || quorum::can_spare(quorum, id));
     let leads = |id: i32| quorum.is_some_and(|quorum| quorum.leader == id);
+    let broken = || outdated.iter().filter(|candidate| !is_ready(candidate.pod));
+    let spared = broken().filter(|candidate| spare(candidate.id)).min_by_key(|candidate| leads(candidate.id));
     let working = outdated.iter().filter(|candidate| is_ready(candidate.pod));
     let working = working.min_by_key(|candidate| (!candidate.is_controller, leads(candidate.id), -candidate.id));
-    let (chosen, hold) = match (broken, working) {
+    let (chosen, hold) = match (spared, working) {
         (Some(broken), _) => (broken, None),
         (None, Some(working)) => (working, hold(cluster, working, observed)),
-        (None, None) => return Roll::Nothing,
+        (None, None) => return broken().next().map_or(Roll::Nothing, |needed| Roll::Wait(no_majority(needed))),
     };
     match hold {
         Some(why) => Roll::Wait(why),
         None => permitted(cluster, chosen, observed),
     }
+}
+
+fn no_majority(candidate: &Outdated<'_>) -> String {
+    format!("the restart of {} waits: without it the voters that keep up are no majority", candidate.pod.name_any())
+}
+
+/// Brokers that are new, or whose lost volume was given up, and that are not ready. What they hold has to be asked: a partition that copies
+/// what it lost needs the others meanwhile.
+pub fn being_filled<'a>(
+    cluster: &'a Resolved,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (i32, &'a ResolvedPool)> {
+    let unready = |id: i32, pool: &ResolvedPool| !observed.pod(&pool.stateful_set, &pool.pod(id)).is_some_and(is_ready);
+    cluster.brokers().filter(move |(id, pool)| !cluster.formed.contains(id) && unready(*id, pool))
+}
+
+/// Whether anybody is there who could tell what brokers hold.
+pub fn is_any_broker_ready(cluster: &Resolved, observed: &Observed) -> bool {
+    let mut brokers = cluster.brokers().filter_map(|(id, pool)| observed.pod(&pool.stateful_set, &pool.pod(id)));
+    brokers.any(is_ready)
 }
 
 /// Nothing stands in the way but what the brokers have to say. A lone broker has no others who could.
@@ -168,7 +192,13 @@ fn hold(cluster: &Resolved, candidate: &Outdated<'_>, observed: &Observed) -> Op
         let ready = observed.pod(&pool.stateful_set, &pool.pod(id)).is_some_and(is_ready);
         (!ready).then(|| pool.pod(id))
     });
-    if let Some(unready) = unready {
+    // While nobody says what a new one holds, it may be much.
+    let holds = |id: i32| match &observed.answers.hosted {
+        Some(hosted) => hosted.get(&id).is_some_and(|held| held.replicas > 0),
+        None => is_any_broker_ready(cluster, observed),
+    };
+    let filled = || being_filled(cluster, observed).find(|(id, _)| holds(*id)).map(|(id, pool)| pool.pod(id));
+    if let Some(unready) = unready.or_else(filled) {
         return Some(format!("the restart of {pod} waits until {unready} is ready"));
     }
     // A value that brokers refuse must not reach their files.
@@ -184,7 +214,7 @@ fn hold(cluster: &Resolved, candidate: &Outdated<'_>, observed: &Observed) -> Op
             let behind = quorum.voters.iter().find(|voter| !voter.caught_up && voter.id != candidate.id);
             behind.map(|voter| format!("the restart of {pod} waits until voter {} keeps up with the leader", voter.id))
         }
-        Some(_) => Some(format!("the restart of {pod} waits: without it the voters that keep up are no majority")),
+        Some(_) => Some(no_majority(candidate)),
         None => Some(format!("the restart of {pod} waits until the quorum's leader answers")),
     }
 }

@@ -98,6 +98,33 @@ async fn what_brokers_hold_is_asked_only_when_something_hangs_on_it() {
 }
 
 #[tokio::test]
+async fn what_a_broker_holds_is_asked_while_it_is_new_and_before_it_is_forgotten() {
+    let pool = "{replicas: 3, pools: [{name: more, replicas: 1, roles: [Broker], firstNodeId: 10}]}";
+    let asked = async |fixture: &mut Fixture, registered: &[i32]| {
+        let bootstrap = fixture.cluster.status.as_ref().unwrap().bootstrap.clone().unwrap();
+        let known = node(None);
+        known.state.lock().unwrap().registered = registered.iter().copied().collect();
+        let nodes = FakeNodes { nodes: [(bootstrap, known)].into(), ..FakeNodes::default() };
+        let resolved = fixture.resolve().unwrap();
+        brokers(&nodes, &fixture.cluster, &resolved, &mut fixture.observed).await;
+        fixture.observed.answers.hosted.take().is_some()
+    };
+    let mut grown = Fixture::running(pool);
+    grown.spec(|spec| spec.pools[0].replicas = 2);
+    grown.pass();
+    grown.kubernetes_moves(false);
+    assert!(asked(&mut grown, &[]).await, "a new one that is not ready may be filled");
+    set_ready(grown.pod("demo-more-11"), true);
+    assert!(!asked(&mut grown, &[]).await);
+    let mut removed = Fixture::running(pool);
+    removed.spec(|spec| spec.pools[0].replicas = 0);
+    removed.settle();
+    removed.spec(|spec| spec.pools.clear());
+    assert!(asked(&mut removed, &[0, 1, 2, 10]).await);
+    assert!(!asked(&mut removed, &[0, 1, 2]).await, "it is forgotten already");
+}
+
+#[tokio::test]
 async fn what_is_set_at_run_time_is_asked_while_the_resource_says_something_and_a_broker_is_ready() {
     for (spec, ready, expected) in [("{replicas: 3}", true, true), ("{replicas: 3}", false, false), ("{}", true, false)]
     {

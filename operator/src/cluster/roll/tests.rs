@@ -3,6 +3,8 @@
 use super::*;
 use crate::cluster::fixture::{Fixture, crash, restarted, set_ready};
 use crate::crd::condition::{find, transitions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 
 fn outdated(spec: &str) -> Fixture {
     let mut fixture = Fixture::running(spec);
@@ -59,6 +61,80 @@ fn a_broken_pod_comes_first_unless_what_is_left_needs_it() {
     assert!(plan.waits[0].contains("demo-broker-1 waits: orders-0"), "{:?}", plan.waits);
     fixture.stays.clear();
     assert_eq!(restarted(&fixture.pass())[0].0, "demo-broker-1");
+}
+
+#[test]
+fn a_broken_pod_that_leads_the_quorum_is_restarted_after_the_other_broken_ones() {
+    let mut fixture = outdated("{replicas: 3}");
+    crash(fixture.pod("demo-broker-0"), "CrashLoopBackOff", "cannot start");
+    crash(fixture.pod("demo-broker-1"), "CrashLoopBackOff", "cannot start");
+    assert_eq!(fixture.observed.answers.quorum.as_ref().unwrap().leader, 0, "its controller works all the same");
+    assert_eq!(restarted(&fixture.pass())[0].0, "demo-broker-1");
+    fixture.kubernetes_moves(true);
+    assert_eq!(restarted(&fixture.pass())[0].0, "demo-broker-0");
+    let mut single = outdated(
+        "{replicas: 2, roles: [Broker], pools: [{name: c, replicas: 1, roles: [Controller], firstNodeId: 100}]}",
+    );
+    set_ready(single.pod("demo-c-100"), false);
+    assert_eq!(restarted(&single.pass())[0].0, "demo-c-100", "nobody votes but it");
+}
+
+#[test]
+fn a_broken_pod_that_is_needed_says_why_it_stays() {
+    let mut fixture = outdated("{replicas: 3}");
+    for pod in ["demo-broker-0", "demo-broker-1", "demo-broker-2"] {
+        set_ready(fixture.pod(pod), false);
+    }
+    fixture.observed.answers.quorum.as_mut().unwrap().voters[2].caught_up = false;
+    // Node 2 may go, its vote counts for nothing; then the others are all that is left.
+    assert_eq!(restarted(&fixture.pass())[0].0, "demo-broker-2");
+    fixture.kubernetes_moves(false);
+    let plan = fixture.pass();
+    assert_eq!(restarted(&plan), []);
+    assert!(plan.waits[0].contains("the restart of demo-broker-0 waits: without it the voters"), "{:?}", plan.waits);
+}
+
+#[test]
+fn a_pod_that_does_not_go_is_what_the_roll_waits_for_and_says_so() {
+    let mut fixture = outdated("{replicas: 3}");
+    fixture.pod("demo-broker-1").metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    for second in [0, 200] {
+        fixture.now_second = second;
+        assert_eq!(restarted(&fixture.pass()), []);
+    }
+    let (status, _, message) = fixture.condition("RollBlocked").unwrap();
+    assert!(status == "True" && message.contains("until demo-broker-1 is gone"), "{message}");
+    let mut current = Fixture::running("{replicas: 3}");
+    current.pod("demo-broker-1").metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    current.pass();
+    assert_eq!(current.condition("RollBlocked"), None, "no restart is due");
+}
+
+#[test]
+fn a_broker_whose_new_volume_is_being_filled_holds_the_roll() {
+    let mut fixture = Fixture::running(
+        "{replicas: 3, roles: [Broker], pools: [{name: c, replicas: 3, roles: [Controller], firstNodeId: 100}]}",
+    );
+    fixture.hosts(1, 4, 0);
+    fixture.lose_volume("demo-broker-1");
+    for _ in 0..4 {
+        fixture.pass();
+        fixture.kubernetes_moves(false);
+    }
+    assert_eq!(fixture.resolve().unwrap().formed, [0, 2, 100, 101, 102].into(), "its volume is given up");
+    fixture.spec(|spec| spec.image = Some("barnabas:2".to_owned()));
+    fixture.pass();
+    fixture.kubernetes_moves(false);
+    assert_eq!(restarted(&fixture.pass())[0].0, "demo-broker-1", "the change may be its cure");
+    fixture.kubernetes_moves(false);
+    let plan = fixture.pass();
+    assert_eq!(restarted(&plan), []);
+    assert!(plan.waits[0].contains("waits until demo-broker-1 is ready"), "{:?}", plan.waits);
+    fixture.observed.answers.hosted = None;
+    assert_eq!(restarted(&fixture.pass()), [], "nobody says that it holds nothing");
+    fixture.hosts(1, 0, 0);
+    assert_eq!(restarted(&fixture.pass())[0].0, "demo-c-102", "a new one that holds nothing keeps nobody");
+    fixture.kubernetes_moves(true);
 }
 
 #[test]
