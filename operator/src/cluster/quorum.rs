@@ -86,7 +86,8 @@ pub fn next(quorum: &LiveQuorum, wanted: &BTreeMap<i32, String>) -> Next {
 fn replace(quorum: &LiveQuorum, dead: &LiveReplica, successor: &LiveReplica) -> Next {
     let id = dead.id;
     if !successor.caught_up {
-        return Next::Wait(format!("node {id} has a new volume and is {} records behind the leader", successor.lag));
+        let lag = rough_lag(successor.lag);
+        return Next::Wait(format!("node {id} has a new volume and is up to {lag} records behind the leader"));
     }
     if !can_spare(quorum, id) {
         return Next::Wait(format!(
@@ -102,7 +103,8 @@ fn add(quorum: &LiveQuorum, observer: Option<&LiveReplica>, id: i32, host: &str)
         return Next::Wait(format!("node {id} is to vote and does not follow the leader yet"));
     };
     if !observer.caught_up {
-        return Next::Wait(format!("node {id} is to vote and is {} records behind the leader", observer.lag));
+        let lag = rough_lag(observer.lag);
+        return Next::Wait(format!("node {id} is to vote and is up to {lag} records behind the leader"));
     }
     // The new one counts from the moment that the leader writes the change down.
     let caught_up = others_caught_up(quorum, id) + 1;
@@ -135,11 +137,23 @@ pub fn may_start_over(answers: &Answers, id: i32, is_broker: bool) -> bool {
 pub fn may_leave(answers: &Answers, id: i32, is_broker: bool) -> bool {
     let votes = |quorum: &LiveQuorum| quorum.voters.iter().any(|voter| voter.id == id);
     let voteless = answers.quorum.as_ref().is_some_and(|quorum| !votes(quorum));
-    let hosts_nothing = || {
-        let hosted = answers.hosted.as_ref();
-        hosted.is_some_and(|hosted| hosted.get(&id).is_none_or(|held| held.replicas == 0))
-    };
-    voteless && (!is_broker || hosts_nothing())
+    voteless && (!is_broker || hosts_nothing(answers, id))
+}
+
+/// True when brokers said that no partition has a replica on this one.
+pub fn hosts_nothing(answers: &Answers, id: i32) -> bool {
+    let hosted = answers.hosted.as_ref();
+    hosted.is_some_and(|hosted| hosted.get(&id).is_none_or(|held| held.replicas == 0))
+}
+
+/// How far a replica is behind, as a power of two that is not less: the number itself changes with every record, and a status that tells it
+/// would be written, and wake us, as often.
+pub fn rough_lag(lag: i64) -> i64 {
+    let lag = u64::try_from(lag).unwrap_or_default();
+    lag.checked_next_power_of_two()
+        .and_then(|rounded| i64::try_from(rounded).ok())
+        .filter(|_| lag > 0)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ fn quorum_status(previous: Option<QuorumStatus>, observed: &Observed) -> Option<
         directory_id: voter.directory_id.to_string(),
         caught_up: voter.caught_up,
         // The number of a voter that keeps up changes with every record and says nothing.
-        lag: if voter.caught_up { 0 } else { voter.lag },
+        lag: if voter.caught_up { 0 } else { quorum::rough_lag(voter.lag) },
     };
     let mut voters: Vec<VoterStatus> = live.voters.iter().map(voter).collect();
     voters.sort_by_key(|voter| voter.id);

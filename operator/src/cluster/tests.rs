@@ -1,9 +1,10 @@
 //! Whole stories of a quorum: formed, restarted, short of a volume, grown and shrunk.
 
-use crate::broker_client::VoterChange;
+use crate::broker_client::{LiveReplica, VoterChange};
 use crate::cluster::fixture::{ALLOW_FORMAT, Fixture, crash, restarted, set_ready};
 use crate::cluster::plan::{Plan, Step};
 use crate::k8s::labels;
+use barnabas_types::Uuid;
 use kube::ResourceExt as _;
 
 const DEDICATED: &str =
@@ -115,6 +116,46 @@ fn a_steady_quorum_is_not_written_to() {
         assert_eq!(fixture.pass().steps, [], "{spec}");
         assert_eq!(fixture.cluster.status, status, "{spec}");
     }
+}
+
+#[test]
+fn a_voter_that_is_dead_falls_back_further_and_the_status_is_not_written_for_each_record() {
+    let mut fixture = Fixture::running("{replicas: 3}");
+    set_ready(fixture.pod("demo-broker-2"), false);
+    fixture.quorum_moves();
+    let mut written = Vec::new();
+    for lag in 1000..1100 {
+        fixture.observed.answers.quorum.as_mut().unwrap().voters[2].lag = lag;
+        let before = fixture.cluster.status.clone();
+        fixture.pass();
+        written.extend((fixture.cluster.status != before).then_some(lag));
+    }
+    assert_eq!(written, [1000, 1025], "once that it is behind, once that it is twice as much");
+}
+
+#[test]
+fn a_new_volume_that_catches_up_is_not_written_down_record_by_record() {
+    let mut fixture = Fixture::running(DEDICATED);
+    fixture.lose_volume("demo-quorum-102");
+    fixture.quorum_moves();
+    for _ in 0..4 {
+        fixture.pass();
+        fixture.kubernetes_moves(false);
+    }
+    let observer = LiveReplica { id: 102, directory_id: Uuid::from_u128(7), caught_up: false, lag: 0 };
+    let mut written = 0;
+    for lag in (900..1000).rev() {
+        fixture.observed.answers.quorum.as_mut().unwrap().observers = vec![LiveReplica { lag, ..observer.clone() }];
+        let before = fixture.cluster.status.clone();
+        fixture.pass();
+        written += i32::from(fixture.cluster.status != before);
+    }
+    assert!(
+        fixture.condition("QuorumReady").unwrap().2.contains("up to 1024 records behind"),
+        "{:?}",
+        fixture.condition("QuorumReady")
+    );
+    assert_eq!(written, 1);
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub struct VoterStatus {
     pub directory_id: String,
     /// Whether it had everything that the leader had within the last 10 seconds.
     pub caught_up: bool,
-    /// Records that it lacks; 0 while it is caught up.
+    /// Records that it lacks at most, a power of two; 0 while it is caught up.
     pub lag: i64,
 }
 
