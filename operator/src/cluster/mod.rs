@@ -103,7 +103,8 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
         Err(invalid) => {
             let status = status::compute(cluster, &observed, &Progress::Refused(&invalid), Timestamp::now());
             publish(cluster, &status, context).await?;
-            return Ok(Action::await_change());
+            let hangs = invalid.hangs_on_brokers();
+            return Ok(if hangs { Action::requeue(STEADY_QUORUM) } else { Action::await_change() });
         }
     };
     if cluster.annotations().get(labels::PAUSE).is_some_and(|value| value == "true") {

@@ -99,8 +99,9 @@ pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
             change_voters(cluster, observed, &mut plan);
         }
         let runs = |id: i32| observed.pods.keys().any(|pod| node_id_of(pod) == Some(id));
-        let departed =
-            cluster.departed().into_iter().filter(|id| observed.answers.registered.contains(id) && !runs(*id));
+        let departed = cluster.departed().into_iter().filter(|id| {
+            !runs(*id) && observed.answers.registered.contains(id) && quorum::hosts_nothing(&observed.answers, *id)
+        });
         plan.steps.extend(departed.map(|id| Step::UnregisterBroker { id }));
     }
     if settled && plan.outdated.is_empty() {

@@ -362,6 +362,27 @@ fn a_node_that_holds_partitions_stays_and_the_status_says_why() {
 }
 
 #[test]
+fn brokers_of_a_pool_that_was_stopped_are_not_forgotten_while_partitions_have_replicas_on_them() {
+    let mut fixture =
+        Fixture::running("{replicas: 3, pools: [{name: more, replicas: 1, roles: [Broker], firstNodeId: 10}]}");
+    fixture.observed.answers.registered = [0, 1, 2, 10].into();
+    fixture.hosts(10, 7, 7);
+    fixture.spec(|spec| spec.pools[0].replicas = 0);
+    assert_eq!(story(&mut fixture), ["demo-more-10 leaves"]);
+    let hosted = fixture.observed.answers.hosted.take();
+    fixture.spec(|spec| spec.pools.clear());
+    assert_eq!(story(&mut fixture), Vec::<String>::new(), "nobody says what it holds");
+    fixture.observed.answers.hosted = hosted;
+    assert_eq!(story(&mut fixture), Vec::<String>::new());
+    assert_eq!(fixture.ready(), ("False".to_owned(), "PoolHoldsPartitions".to_owned()));
+    let (_, _, message) = fixture.condition("Stalled").unwrap();
+    assert!(message.contains("pool more") && message.contains("7 partitions"), "{message}");
+    fixture.hosts(10, 0, 0);
+    assert_eq!(story(&mut fixture), ["forget 10"]);
+    assert_eq!(fixture.ready().0, "True");
+}
+
+#[test]
 fn controllers_move_to_a_pool_of_their_own_while_the_quorum_serves() {
     let mut fixture = Fixture::running("{replicas: 3}");
     for id in 0..3 {

@@ -174,10 +174,15 @@ pub enum Invalid {
     )]
     QuorumForming { forming: String },
     #[error(
-        "pool {pool} is gone from the spec while it has nodes: put it back with replicas: 0, and remove it when they have \
-         left"
+        "pool {pool} is gone from the spec while it has nodes: put it back. It can be removed when its replicas are 0 and no partition has \
+         replicas on its brokers, which replicas: 0 stops as they are and does not empty"
     )]
     PoolGone { pool: String },
+    #[error(
+        "pool {pool} is gone from the spec, and replicas of {partitions} partitions are on its broker {id}, which would be forgotten: put \
+         it back, and remove it when no partition has replicas on it: partitions cannot move to other brokers yet, their topics can be deleted"
+    )]
+    PoolHoldsPartitions { pool: String, id: i32, partitions: usize },
     #[error("pools {first} and {second} both have node id {id}: give one of them another firstNodeId")]
     NodeIdsOverlap { first: String, second: String, id: i32 },
     #[error(
@@ -204,12 +209,18 @@ pub enum Invalid {
 }
 
 impl Invalid {
+    /// Whether it may be over without any object having changed, when partitions are gone.
+    pub fn hangs_on_brokers(&self) -> bool {
+        matches!(self, Self::PoolHoldsPartitions { .. })
+    }
+
     /// A stable word for conditions, events and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::ControllerCount { .. } => "ControllerCount",
             Self::QuorumForming { .. } => "QuorumForming",
             Self::PoolGone { .. } => "PoolGone",
+            Self::PoolHoldsPartitions { .. } => "PoolHoldsPartitions",
             Self::NodeIdsOverlap { .. } => "NodeIdsOverlap",
             Self::NodeSetChanged { .. } => "NodeSetChanged",
             Self::ConfigKeyOwned { .. } => "ConfigKeyOwned",
@@ -378,10 +389,27 @@ fn runs(set: &StatefulSet) -> bool {
 fn check_pools(resolved: &Resolved, observed: &Observed) -> Result<(), Invalid> {
     let known = |name: &str| resolved.pools.iter().any(|pool| pool.stateful_set == name);
     let mut gone = observed.stateful_sets.iter().filter(|(name, set)| runs(set) && !known(name));
-    match gone.find_map(|(_, set)| set.labels().get(labels::POOL).cloned()) {
-        None => Ok(()),
-        Some(pool) => Err(Invalid::PoolGone { pool }),
+    if let Some(pool) = gone.find_map(|(_, set)| set.labels().get(labels::POOL).cloned()) {
+        return Err(Invalid::PoolGone { pool });
     }
+    // One that is stopped has no nodes, and its volumes may hold what nobody else does.
+    let stopped = observed.stateful_sets.iter().filter(|(name, _)| !known(name));
+    let holding = stopped.filter_map(|(_, set)| {
+        let (id, partitions) = forgotten_with_partitions(resolved, set, observed)?;
+        Some(Invalid::PoolHoldsPartitions { pool: set.labels().get(labels::POOL)?.clone(), id, partitions })
+    });
+    holding.min_by_key(|invalid| invalid.to_string()).map_or(Ok(()), Err)
+}
+
+/// A broker of this pool, which is gone, that would be forgotten, and of how many partitions it has replicas.
+fn forgotten_with_partitions(resolved: &Resolved, gone: &StatefulSet, observed: &Observed) -> Option<(i32, usize)> {
+    let first = gone.spec.as_ref()?.ordinals.as_ref()?.start?;
+    let others = resolved.pools.iter().map(|pool| pool.first_node_id);
+    let next = others.filter(|other| *other > first).min().unwrap_or(i32::MAX);
+    let hosted = observed.answers.hosted.as_ref()?;
+    let of_pool = resolved.departed().into_iter().filter(|id| (first..next).contains(id));
+    let registered = of_pool.filter(|id| observed.answers.registered.contains(id));
+    registered.filter_map(|id| Some((id, hosted.get(&id)?.replicas))).find(|(_, partitions)| *partitions > 0)
 }
 
 /// Until a node was ready, nobody knows how far the others have come with what they were told.
