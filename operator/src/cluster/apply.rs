@@ -2,6 +2,7 @@
 //! nothing but whether an object may be touched at all.
 
 use crate::broker_client::{Brokers, ConfigChanges, VoterChange};
+use crate::cluster::build::SERVER_FILE;
 use crate::cluster::dynamic_config;
 use crate::cluster::error::ClusterError;
 use crate::cluster::observe::Observed;
@@ -13,6 +14,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// The field manager of all that this operator applies. It never changes: fields would be left with their old owner.
@@ -35,8 +38,81 @@ pub struct Outcome {
     pub quorum_failures: Vec<ClusterError>,
     /// Configurations of all brokers that could not be set because nobody answered; the rest went on.
     pub config_failures: Vec<ClusterError>,
-    /// The step that ended the pass.
+    /// Some claim that differs was not tried, because a step before it ended the pass.
+    pub claims_untried: bool,
+    /// What keeps the cluster from being as it should: the step that ended the pass, or a configuration that brokers refuse.
     pub failure: Option<ClusterError>,
+}
+
+/// Who carries out one step.
+pub trait Acts {
+    /// Does it, and writes down what was done.
+    fn act(
+        &self,
+        step: &Step,
+        observed: &Observed,
+        outcome: &mut Outcome,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+}
+
+/// Executes the steps in order. What brokers refuse to be set must not reach their files; everything else goes on.
+pub async fn run(acts: &impl Acts, plan: &Plan, observed: &Observed) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut refused = Refused::default();
+    for (index, step) in plan.steps.iter().enumerate() {
+        if outcome.failure.is_some() && refused.holds_back(step, observed) {
+            continue;
+        }
+        let Err(error) = acts.act(step, observed, &mut outcome).await else { continue };
+        match step {
+            Step::ChangeVoter { .. } | Step::UnregisterBroker { .. } => outcome.quorum_failures.push(error),
+            Step::AlterConfigs { .. } if error.needs_a_person() => outcome.failure = Some(error),
+            Step::AlterConfigs { .. } => outcome.config_failures.push(error),
+            step if !step.is_essential() => outcome.claim_failures.push(error),
+            _ => {
+                let mut rest = plan.steps.iter().skip(index + 1);
+                outcome.claims_untried = rest.any(|step| matches!(step, Step::Apply { essential: false, .. }));
+                outcome.failure.get_or_insert(error);
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// The configuration that brokers refused: ConfigMaps with it that are not there yet.
+#[derive(Default)]
+struct Refused {
+    config_maps: BTreeSet<String>,
+}
+
+impl Refused {
+    /// Whether the step would bring it to a pod. Steps come in the order in which objects refer to each other.
+    fn holds_back(&mut self, step: &Step, observed: &Observed) -> bool {
+        match step {
+            Step::Apply { desired, .. } if desired.resource.kind == "ConfigMap" => {
+                let is_new = !observed.config_maps.contains_key(&desired.name);
+                let held = is_new && desired.value.pointer("/data").is_some_and(|data| data.get(SERVER_FILE).is_some());
+                if held {
+                    self.config_maps.insert(desired.name.clone());
+                }
+                held
+            }
+            Step::Apply { desired, .. } if desired.resource.kind == "StatefulSet" => {
+                let volumes = desired.value.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
+                let mut mounted =
+                    volumes.into_iter().flatten().filter_map(|volume| volume.pointer("/configMap/name")?.as_str());
+                mounted.any(|name| self.config_maps.contains(name))
+            }
+            // A pod would be made anew from a template that is on its way.
+            Step::RestartPod { .. } => true,
+            Step::Apply { .. }
+            | Step::AlterConfigs { .. }
+            | Step::ChangeVoter { .. }
+            | Step::UnregisterBroker { .. }
+            | Step::Prune { .. } => false,
+        }
+    }
 }
 
 /// What was done to the quorum: an event's reason and words.
@@ -58,27 +134,8 @@ pub struct Applier<'a> {
     pub uid: &'a str,
 }
 
-impl Applier<'_> {
-    /// Executes the steps in order.
-    pub async fn run(&self, plan: &Plan, observed: &Observed) -> Outcome {
-        let mut outcome = Outcome::default();
-        for step in &plan.steps {
-            let result = self.step(step, observed, &mut outcome).await;
-            let Err(error) = result else { continue };
-            match step {
-                Step::ChangeVoter { .. } | Step::UnregisterBroker { .. } => outcome.quorum_failures.push(error),
-                Step::AlterConfigs { .. } if !error.needs_a_person() => outcome.config_failures.push(error),
-                step if !step.is_essential() => outcome.claim_failures.push(error),
-                _ => {
-                    outcome.failure = Some(error);
-                    break;
-                }
-            }
-        }
-        outcome
-    }
-
-    async fn step(&self, step: &Step, observed: &Observed, outcome: &mut Outcome) -> Result<(), ClusterError> {
+impl Acts for Applier<'_> {
+    async fn act(&self, step: &Step, observed: &Observed, outcome: &mut Outcome) -> Result<(), ClusterError> {
         match step {
             Step::Apply { desired, .. } => {
                 self.apply(desired, observed).await?;
@@ -103,7 +160,9 @@ impl Applier<'_> {
         }
         Ok(())
     }
+}
 
+impl Applier<'_> {
     async fn apply(&self, desired: &Desired, observed: &Observed) -> Result<(), ClusterError> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace, &desired.resource);
         let kind = || desired.resource.kind.clone();
@@ -190,3 +249,6 @@ impl Applier<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,7 +127,7 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
         cluster: &resolved.name,
         uid: &resolved.uid,
     };
-    let outcome = applier.run(&plan, &observed).await;
+    let outcome = apply::run(&applier, &plan, &observed).await;
     report(cluster, &outcome, context).await;
     // What was set is in force: the status tells of it, and its change brings the next pass.
     if let (Some(dynamic), Some(changes)) = (&mut observed.answers.dynamic, &outcome.configs_altered) {

@@ -18,7 +18,7 @@ use kube::{Resource, ResourceExt as _};
 pub enum Step {
     /// Write an object. When an essential one cannot be written, nothing after it is tried.
     Apply { desired: Box<Desired>, essential: bool },
-    /// Set configurations of all brokers at run time. While they are refused no object and no pod gets the configuration that says the same.
+    /// Set configurations of all brokers at run time. While they are refused no file and no pod gets the configuration that says the same.
     AlterConfigs { changes: ConfigChanges },
     /// Delete a pod, so that its StatefulSet makes it anew.
     RestartPod { pod: String, uid: String, reason: Restart },
@@ -84,6 +84,11 @@ pub fn plan(cluster: &Resolved, built: &Built, observed: &Observed) -> Plan {
     let settled = cluster.initial_recorded
         && !plan.steps.iter().any(Step::is_essential)
         && cluster.pools.iter().all(|pool| has_settled(pool, observed));
+    // What is to be set may be refused, in every pass; that keeps no restart from waiting, and no vote from being changed.
+    let configuring = plan.steps.iter().any(|step| matches!(step, Step::AlterConfigs { .. }));
+    if configuring && cluster.initial_recorded {
+        change_voters(cluster, observed, &mut plan);
+    }
     if settled {
         match roll::next(cluster, &outdated, observed) {
             Roll::Nothing => {}

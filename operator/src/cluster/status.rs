@@ -247,9 +247,15 @@ fn done(
         all.push(Observation::holds(kind::DATA_MISSING, "EmptyVolume", message));
     }
     all.extend(quorum);
-    all.push(match outcome.claim_failures.first() {
-        Some(error) => Observation::fails(kind::STORAGE_READY, "ClaimRefused", error.to_string()),
-        None => Observation::holds(kind::STORAGE_READY, "ClaimsApplied", "volumes are as the spec asks for"),
+    all.extend(match outcome.claim_failures.first() {
+        Some(error) => Some(Observation::fails(kind::STORAGE_READY, "ClaimRefused", error.to_string())),
+        None if outcome.claims_untried => find(&status.conditions, kind::STORAGE_READY).map(|before| Observation {
+            kind: kind::STORAGE_READY,
+            status: before.status,
+            reason: before.reason.clone(),
+            message: before.message.clone(),
+        }),
+        None => Some(Observation::holds(kind::STORAGE_READY, "ClaimsApplied", "volumes are as the spec asks for")),
     });
     all.insert(0, ready);
     all
