@@ -25,6 +25,7 @@ pub const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Waits after failures: the first, and the longest.
 const FIRST_RETRY_MS: u64 = 500;
 const LONGEST_RETRY_MS: u64 = 300_000;
+pub const LONGEST_RETRY: Duration = Duration::from_millis(LONGEST_RETRY_MS);
 /// Failing resources that are remembered.
 const MAX_FAILURES: usize = 10_000;
 
@@ -108,6 +109,17 @@ impl Context {
 
     /// How long to wait after a failure of this object: twice as long each time.
     pub fn retry_after<K: Resource>(&self, controller: &'static str, object: &K, error: &dyn fmt::Display) -> Action {
+        self.retry_within(controller, object, error, LONGEST_RETRY)
+    }
+
+    /// The same, and never longer than `longest`: for a pass that did the rest of what was due.
+    pub fn retry_within<K: Resource>(
+        &self,
+        controller: &'static str,
+        object: &K,
+        error: &dyn fmt::Display,
+        longest: Duration,
+    ) -> Action {
         let key = key(controller, object);
         let attempt = {
             let mut failures = self.failures();
@@ -119,7 +131,7 @@ impl Context {
             *attempt = attempt.saturating_add(1);
             *attempt
         };
-        let wait = backoff(attempt, &key);
+        let wait = backoff(attempt, &key).min(longest);
         tracing::warn!(%error, object = key, attempt, wait_ms = wait.as_millis(), "reconcile failed, will try again");
         Action::requeue(wait)
     }

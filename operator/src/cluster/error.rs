@@ -2,6 +2,7 @@
 
 use crate::broker_client::BrokerError;
 use crate::k8s::words::words;
+use std::time::Duration;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,14 @@ pub enum ClusterError {
         #[source]
         source: BrokerError,
     },
+    /// The rest of the pass was done.
+    #[error("{first}")]
+    NotAll {
+        #[source]
+        first: Box<ClusterError>,
+        /// When the cluster is looked at again at the latest.
+        again: Duration,
+    },
     #[error("write the status: {}", words(.source))]
     Status {
         #[source]
@@ -59,6 +68,14 @@ impl ClusterError {
         matches!(self, Self::AlterConfigs { source } if source.needs_a_person())
     }
 
+    /// How long to wait at most until it is tried again; nothing where only the number of failures counts.
+    pub fn longest_wait(&self) -> Option<Duration> {
+        match self {
+            Self::NotAll { again, .. } => Some(*again),
+            _ => None,
+        }
+    }
+
     /// The step that failed: a metric label and an event reason.
     pub fn step(&self) -> &'static str {
         match self {
@@ -70,6 +87,7 @@ impl ClusterError {
             Self::Quorum { .. } => "QuorumChangeFailed",
             Self::AlterConfigs { source } if source.needs_a_person() => "ConfigRefused",
             Self::AlterConfigs { .. } => "AlterConfigsFailed",
+            Self::NotAll { first, .. } => first.step(),
             Self::Status { .. } => "StatusFailed",
         }
     }

@@ -23,7 +23,7 @@ mod tests;
 pub use error::ClusterError;
 pub use validate::Settings;
 
-use crate::context::{Context, PASS_TIMEOUT, Retry};
+use crate::context::{Context, LONGEST_RETRY, PASS_TIMEOUT, Retry};
 use crate::crd::condition::{ConditionStatus, find, kind, transitions};
 use crate::crd::kafka_cluster::{KafkaCluster, KafkaClusterStatus};
 use crate::k8s::labels;
@@ -89,7 +89,11 @@ async fn reconcile(cluster: Arc<KafkaCluster>, context: Arc<Context>) -> Result<
 }
 
 fn on_error(cluster: Arc<KafkaCluster>, error: &Retry<ClusterError>, context: Arc<Context>) -> Action {
-    context.retry_after(CONTROLLER, &*cluster, error)
+    let longest = match error {
+        Retry::Failed(error) => error.longest_wait(),
+        Retry::TimedOut(_) => None,
+    };
+    context.retry_within(CONTROLLER, &*cluster, error, longest.unwrap_or(LONGEST_RETRY))
 }
 
 async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, ClusterError> {
@@ -138,20 +142,27 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
     finish(&status, &plan, outcome, resolved.is_lone())
 }
 
+/// How the pass ended. What could not be done beside the rest is a failure that is counted and tried again, and lengthens no other wait.
 fn finish(status: &KafkaClusterStatus, plan: &Plan, outcome: Outcome, is_lone: bool) -> Result<Action, ClusterError> {
-    let not_done =
-        outcome.claim_failures.into_iter().chain(outcome.quorum_failures).chain(outcome.config_failures).next();
-    let refused = outcome.failure.or(not_done);
-    if let Some(failure) = refused {
+    let (refused, ended) = match outcome.failure {
+        Some(failure) if failure.needs_a_person() => (Some(failure), None),
+        other => (None, other),
+    };
+    if let Some(failure) = ended {
         return Err(failure);
     }
     let ready = find(&status.conditions, kind::READY).is_some_and(|ready| ready.status == ConditionStatus::True);
-    Ok(Action::requeue(match (ready && plan.steps.is_empty(), is_lone) {
+    let again = match (ready && plan.steps.is_empty(), is_lone) {
         _ if !plan.waits.is_empty() => CATCHING_UP,
         (true, true) => STEADY,
         (true, false) => STEADY_QUORUM,
         (false, _) => MOVING,
-    }))
+    };
+    let not_done = outcome.claim_failures.into_iter().chain(outcome.quorum_failures).chain(outcome.config_failures);
+    match refused.into_iter().chain(not_done).next() {
+        None => Ok(Action::requeue(again)),
+        Some(first) => Err(ClusterError::NotAll { first: Box::new(first), again }),
+    }
 }
 
 async fn report(cluster: &KafkaCluster, outcome: &Outcome, context: &Context) {

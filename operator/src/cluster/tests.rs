@@ -401,3 +401,29 @@ fn controllers_move_to_a_pool_of_their_own_while_the_quorum_serves() {
     assert_eq!((fixture.ready().0.as_str(), voters(&fixture)), ("True", vec![10, 11, 12]));
     assert!(restarted(&fixture.pass()).is_empty());
 }
+
+#[test]
+fn a_claim_that_cannot_grow_is_told_and_lengthens_no_wait() {
+    use crate::cluster::apply::Outcome;
+    use crate::cluster::{CATCHING_UP, ClusterError, STEADY_QUORUM, finish};
+    use kube::runtime::controller::Action;
+    let fixture = Fixture::running("{replicas: 3}");
+    let status = fixture.cluster.status.unwrap();
+    let refused = || ClusterError::NameTaken { kind: "PersistentVolumeClaim".to_owned(), name: "data".to_owned() };
+    let claims = || Outcome { claim_failures: vec![refused()], ..Outcome::default() };
+    let votes = || Outcome { quorum_failures: vec![refused()], ..Outcome::default() };
+    let catching_up = Plan { waits: vec!["node 2 is to vote".to_owned()], ..Plan::default() };
+    for (plan, wait) in [(Plan::default(), STEADY_QUORUM), (catching_up, CATCHING_UP)] {
+        for outcome in [claims(), votes()] {
+            let error = finish(&status, &plan, outcome, false).unwrap_err();
+            assert_eq!((error.step(), error.longest_wait()), ("NameTaken", Some(wait)), "it is counted as what it is");
+        }
+        assert_eq!(finish(&status, &plan, Outcome::default(), false).unwrap(), Action::requeue(wait));
+    }
+    let ended = Outcome { failure: Some(refused()), ..claims() };
+    assert_eq!(
+        finish(&status, &Plan::default(), ended, false).unwrap_err().longest_wait(),
+        None,
+        "it waits twice as long each time"
+    );
+}
