@@ -111,7 +111,7 @@ async fn pass(cluster: &KafkaCluster, context: &Context) -> Result<Action, Clust
             return Ok(if hangs { Action::requeue(STEADY_QUORUM) } else { Action::await_change() });
         }
     };
-    if cluster.annotations().get(labels::PAUSE).is_some_and(|value| value == "true") {
+    if labels::is_paused(cluster) {
         let status = status::compute(cluster, &observed, &Progress::Paused(&resolved), Timestamp::now());
         publish(cluster, &status, context).await?;
         return Ok(Action::requeue(STEADY));

@@ -1,6 +1,7 @@
 //! Labels and annotations of this operator. `app.kubernetes.io/instance` is not among them: deployment tools track their own
 //! objects by it and would prune ours.
 
+use kube::ResourceExt;
 use std::collections::BTreeMap;
 
 /// Says that this operator looks after the object.
@@ -30,12 +31,18 @@ pub const CLUSTER_ID: &str = "barnabas.dev/cluster-id";
 pub const FORMED: &str = "barnabas.dev/formed";
 /// On a KafkaCluster: the uid of an empty claim that may be formatted though the node had been formed.
 pub const ALLOW_FORMAT: &str = "barnabas.dev/allow-format";
-/// On any resource of this group: `true` stops all changes; the status is still refreshed.
+/// On any resource of this group: `true` stops all changes; the status is still refreshed. A Topic that is deleted meanwhile keeps its topic,
+/// and stays until it is paused no more.
 pub const PAUSE: &str = "barnabas.dev/pause-reconciliation";
 /// What `kubectl rollout restart` writes into a pod template.
 pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// On a Topic with deletionPolicy Delete.
 pub const TOPIC_FINALIZER: &str = "barnabas.dev/delete-topic";
+
+/// Whether the user has said that nothing is to be changed.
+pub fn is_paused<K: ResourceExt>(resource: &K) -> bool {
+    resource.annotations().get(PAUSE).is_some_and(|value| value == "true")
+}
 
 /// The labels of everything that belongs to a cluster.
 pub fn of_cluster(cluster: &str) -> BTreeMap<String, String> {

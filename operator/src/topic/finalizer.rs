@@ -23,6 +23,8 @@ pub enum Finalizer {
     DeleteTopic { bootstrap: String },
     /// The brokers have to be asked, and cannot be now.
     Wait,
+    /// The topic would have to be deleted, and the user has said that nothing is to be changed.
+    Paused,
 }
 
 /// Decides.
@@ -50,6 +52,7 @@ pub fn decide(topic: &Topic, cluster: &Cluster, taken_by_another: bool) -> Final
         Cluster::Terminating => Finalizer::Remove { reason: "the cluster is being deleted" },
         Cluster::NotReady { formed: false } => Finalizer::Remove { reason: "the cluster never held the topic" },
         Cluster::NotReady { formed: true } => Finalizer::Wait,
+        Cluster::Ready { .. } if labels::is_paused(topic) => Finalizer::Paused,
         Cluster::Ready { bootstrap, .. } => Finalizer::DeleteTopic { bootstrap: bootstrap.clone() },
     }
 }
@@ -107,6 +110,20 @@ mod tests {
         assert_eq!(decide(&topic("Delete", true), &ready, false), delete);
         assert!(matches!(decide(&topic("Delete", true), &ready, true), Finalizer::Remove { .. }));
         assert!(matches!(decide(&topic("Retain", true), &ready, false), Finalizer::Remove { .. }));
+    }
+
+    #[test]
+    fn a_paused_resource_that_is_deleted_keeps_its_topic_and_waits() {
+        let mut paused = topic("Delete", true);
+        paused.annotations_mut().insert(labels::PAUSE.to_owned(), "true".to_owned());
+        let ready = Cluster::Ready { bootstrap: "b:1".to_owned(), brokers: 1 };
+        let decision = decide(&paused, &ready, false);
+        assert!(!matches!(decision, Finalizer::DeleteTopic { .. } | Finalizer::Remove { .. }), "{decision:?}");
+        for gone in [Cluster::Missing, Cluster::Terminating, Cluster::NotReady { formed: false }] {
+            assert!(matches!(decide(&paused, &gone, false), Finalizer::Remove { .. }), "it outlives no cluster");
+        }
+        paused.annotations_mut().insert(labels::PAUSE.to_owned(), "false".to_owned());
+        assert_eq!(decide(&paused, &ready, false), Finalizer::DeleteTopic { bootstrap: "b:1".to_owned() });
     }
 
     #[test]

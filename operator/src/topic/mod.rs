@@ -95,7 +95,7 @@ async fn pass(topic: &Topic, taken: Option<&Conflict>, context: &Context) -> Res
         return publish(topic, &Progress::Refused(conflict), context).await;
     }
     let brokers = context.brokers.client(&bootstrap)?;
-    if topic.annotations().get(labels::PAUSE).is_some_and(|value| value == "true") {
+    if labels::is_paused(topic) {
         let live = brokers.describe_topic(topic.topic_name()).await?;
         return publish(topic, &Progress::Paused(live.as_ref()), context).await;
     }
@@ -117,7 +117,8 @@ async fn pass(topic: &Topic, taken: Option<&Conflict>, context: &Context) -> Res
 /// Carries out what was decided about the finalizer. With an action the pass is over.
 async fn finalize(topic: &Topic, decision: Finalizer, context: &Context) -> Result<Option<Action>, TopicError> {
     match decision {
-        Finalizer::Keep => Ok(None),
+        // What it looks like is told below.
+        Finalizer::Keep | Finalizer::Paused => Ok(None),
         Finalizer::Add => {
             finalizer::write(topic, true, context).await?;
             // The write wakes us again.

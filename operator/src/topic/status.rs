@@ -59,7 +59,14 @@ fn observations(topic: &Topic, progress: &Progress<'_>) -> Vec<Observation> {
                 }
                 None => Observation::fails(kind::READY, "TopicMissing", "the topic does not exist"),
             };
-            let message = format!("remove the annotation {} to go on", labels::PAUSE);
+            let message = if topic.metadata.deletion_timestamp.is_some() {
+                let pause = labels::PAUSE;
+                format!(
+                    "the deletion waits: remove the annotation {pause} to delete the topic, or set deletionPolicy: Retain to keep it"
+                )
+            } else {
+                format!("remove the annotation {} to go on", labels::PAUSE)
+            };
             vec![ready, Observation::holds(kind::PAUSED, "PausedByAnnotation", message)]
         }
         Progress::Done(_, Some(conflict)) => stalled(conflict.reason(), conflict.to_string()),
