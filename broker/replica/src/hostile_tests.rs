@@ -88,10 +88,11 @@ impl Random {
     }
 
     fn error(&mut self) -> PartitionError {
-        match self.below(4) {
+        match self.below(5) {
             0 => PartitionError::OffsetOutOfRange,
             1 => PartitionError::FencedLeaderEpoch,
             2 => PartitionError::NotLeaderOrFollower,
+            3 => PartitionError::UnknownTopic,
             _ => PartitionError::Other(-1),
         }
     }

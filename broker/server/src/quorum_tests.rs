@@ -39,9 +39,9 @@ async fn start_on(runtime: Runtime, boot: Boot) -> anyhow::Result<Running> {
 
 pub(crate) struct Nodes {
     pub(crate) directories: Vec<tempfile::TempDir>,
-    ports: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
     /// Further lines in the properties of each.
-    properties: String,
+    pub(crate) properties: String,
     pub(crate) running: Vec<Option<Running>>,
 }
 

@@ -9,6 +9,7 @@ use barnabas_protocol::Records;
 use barnabas_protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use barnabas_protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use barnabas_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use barnabas_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use barnabas_protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use barnabas_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use barnabas_recording::{read, replay};
@@ -282,5 +283,47 @@ async fn the_first_replica_leads_again_when_a_user_asks_and_a_consumer_that_wait
     }
     let (code, base_offset) = nodes.produce(preferred, key, "to whom the hint says").await;
     assert_eq!((code, base_offset), (ErrorCode::NONE, 0));
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_an_answer_to_a_follower_should_be_is_replicated_like_any_other() {
+    let nodes = Nodes::start_with("replica.fetch.response.max.bytes=1\nmessage.max.bytes=30000000\n").await;
+    assert_eq!(create(&mut nodes.client(0).await, "large", 3).await, ErrorCode::NONE);
+    let key = TopicIdPartition { topic_id: nodes.in_sync("large", 3).await, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    let value = "v".repeat(20_000_000);
+    assert_eq!(nodes.produce(leader, key, &value).await, (ErrorCode::NONE, 0));
+    nodes.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_leader_that_has_not_the_listener_by_which_he_came() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "led", 3).await, ErrorCode::NONE);
+    let key = TopicIdPartition { topic_id: nodes.in_sync("led", 3).await, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    let other = (leader + 1) % 3;
+    nodes.running[other].take().unwrap().stop().await.unwrap();
+    nodes.properties = format!(
+        "listeners=PLAINTEXT://127.0.0.1:0,NEW://127.0.0.1:0,CONTROLLER://127.0.0.1:{}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:0,NEW://127.0.0.1:0\ninter.broker.listener.name=PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,NEW:PLAINTEXT,CONTROLLER:PLAINTEXT\n",
+        nodes.ports[other]
+    );
+    nodes.running[other] = Some(nodes.start_one(other).await);
+    nodes.in_sync("led", 3).await;
+    let addresses = nodes.node(other).advertised();
+    let (_, address) = addresses.iter().find(|address| address.starts_with("NEW:")).unwrap().split_once("://").unwrap();
+    let mut client = Client::to(address).await;
+    let topic = MetadataRequestTopic { name: Some("led".into()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
+    for (version, code) in [(5, ErrorCode::LEADER_NOT_AVAILABLE), (12, ErrorCode::LISTENER_NOT_FOUND)] {
+        let answered = client.call(version, &request).await;
+        assert_eq!(answered.brokers.iter().map(|broker| broker.node_id).collect::<Vec<_>>(), [other as i32 + 1]);
+        let partition = &answered.topics[0].partitions[0];
+        assert_eq!((partition.error_code, partition.leader_id), (code, -1), "version {version}");
+        assert_eq!(partition.offline_replicas.iter().count(), 2);
+    }
     nodes.stop().await;
 }

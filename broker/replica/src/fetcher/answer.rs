@@ -144,7 +144,7 @@ impl Fetcher {
                 out.push(Effect::SetAside { partition, reason: SetAsideReason::Fenced });
             }
             // One of the two does not know the newest metadata yet, which is a matter of milliseconds.
-            PartitionError::UnknownLeaderEpoch | PartitionError::NotLeaderOrFollower => {
+            PartitionError::UnknownLeaderEpoch | PartitionError::NotLeaderOrFollower | PartitionError::UnknownTopic => {
                 let Some(slot) = self.slots.get_mut(&partition) else { return };
                 slot.premature = slot.premature.saturating_add(1);
                 let premature = slot.premature;

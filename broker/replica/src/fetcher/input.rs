@@ -48,6 +48,8 @@ pub enum PartitionError {
     UnknownLeaderEpoch,
     /// `NOT_LEADER_OR_FOLLOWER`.
     NotLeaderOrFollower,
+    /// `UNKNOWN_TOPIC_ID`, `UNKNOWN_TOPIC_OR_PARTITION`: the leader does not know the topic yet, or not any more.
+    UnknownTopic,
     /// Any other code.
     Other(i16),
 }

@@ -41,6 +41,7 @@ fn error(text: &str) -> PartitionError {
         "FENCED_LEADER_EPOCH" => PartitionError::FencedLeaderEpoch,
         "UNKNOWN_LEADER_EPOCH" => PartitionError::UnknownLeaderEpoch,
         "NOT_LEADER_OR_FOLLOWER" => PartitionError::NotLeaderOrFollower,
+        "UNKNOWN_TOPIC" => PartitionError::UnknownTopic,
         other => PartitionError::Other(other.parse().expect(other)),
     }
 }

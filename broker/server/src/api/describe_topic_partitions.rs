@@ -41,7 +41,7 @@ pub async fn handle(
         let partitions: Vec<_> = topic.partitions.range(first..).take(left).collect();
         left -= partitions.len();
         let next = partitions.last().map_or(first, |(id, _)| **id + 1);
-        response.topics.push(describe(&image, topic, &partitions));
+        response.topics.push(describe(&image, &context.connection.listener, topic, &partitions));
         if topic.partitions.range(next..).next().is_some() {
             response.next_cursor = Some(cursor(&name, next));
             break;
@@ -78,12 +78,14 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic<'static> {
 
 fn describe(
     image: &Image,
+    listener: &str,
     topic: &Topic,
     partitions: &[(&PartitionId, &Arc<Partition>)],
 ) -> DescribeTopicPartitionsResponseTopic<'static> {
     let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Int32List<'static>>();
     let partition = |id: PartitionId, partition: &Partition| {
-        let has_leader = image.brokers.is_active(partition.leader);
+        let leader = image.brokers.get(partition.leader).filter(|broker| broker.is_active());
+        let has_leader = leader.is_some_and(|broker| broker.endpoint(listener).is_some());
         let unusual = partition.unusual();
         DescribeTopicPartitionsResponsePartition {
             error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
@@ -94,7 +96,7 @@ fn describe(
             isr_nodes: ids(&partition.isr),
             eligible_leader_replicas: Some(ids(&unusual.eligible_leaders)),
             last_known_elr: Some(ids(&unusual.last_known_eligible_leaders)),
-            offline_replicas: offline_replicas(image, partition),
+            offline_replicas: offline_replicas(image, listener, partition),
             ..Default::default()
         }
     };

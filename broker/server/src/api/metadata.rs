@@ -21,6 +21,8 @@ use crate::replica::Surroundings;
 const ELECTION_PATIENCE: Duration = Duration::from_millis(300);
 /// How much later than a client this broker may hear that another's process has ended.
 const NEWS_DELAY: Duration = Duration::from_millis(10);
+/// Clients of older versions know no such error.
+const FIRST_VERSION_OF_LISTENER_NOT_FOUND: i16 = 6;
 /// A client that came sooner than this asks because it knows nothing yet, not because a leader has left it.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 
@@ -34,9 +36,7 @@ pub async fn handle(context: &RequestContext, request: MetadataRequest<'_>) -> M
     let image = context.node.image();
     let everything =
         request.topics.is_none() || (context.api_version == 0 && request.topics.as_ref().is_some_and(Vec::is_empty));
-    let surroundings = context.node.replicas.surroundings();
-    let describe =
-        Describe { image: &image, surroundings, operations_asked: request.include_topic_authorized_operations };
+    let describe = Describe { context, image: &image, operations_asked: request.include_topic_authorized_operations };
     let topics = if everything {
         image.topics.by_name().map(|topic| describe.topic(topic)).collect()
     } else {
@@ -137,8 +137,8 @@ fn brokers(context: &RequestContext, image: &Image) -> Vec<MetadataResponseBroke
 }
 
 struct Describe<'a> {
+    context: &'a RequestContext,
     image: &'a Image,
-    surroundings: &'a Surroundings,
     operations_asked: bool,
 }
 
@@ -173,26 +173,43 @@ impl Describe<'_> {
     }
 
     fn partition(&self, id: PartitionId, partition: &Partition) -> MetadataResponsePartition<'static> {
-        // Who hears now that there is none asks again soon; who is sent to one that is gone may take seconds to find out.
-        let has_leader = self.image.brokers.is_active(partition.leader) && !self.surroundings.leaves(partition.leader);
+        let leader = self.leader(partition);
         MetadataResponsePartition {
-            error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+            error_code: leader.err().unwrap_or(ErrorCode::NONE),
             partition_index: id,
-            leader_id: if has_leader { partition.leader.0 } else { BrokerId::NONE.0 },
+            leader_id: leader.unwrap_or(BrokerId::NONE).0,
             leader_epoch: partition.leader_epoch.0,
             replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
             isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
-            offline_replicas: offline_replicas(self.image, partition),
+            offline_replicas: offline_replicas(self.image, &self.context.connection.listener, partition),
             ..Default::default()
+        }
+    }
+
+    /// Who leads, where clients of this listener reach it; else why nobody does.
+    fn leader(&self, partition: &Partition) -> Result<BrokerId, ErrorCode> {
+        // Who hears now that there is none asks again soon; who is sent to one that is gone may take seconds to find out.
+        let is_left = self.context.node.replicas.surroundings().leaves(partition.leader);
+        let registered = self.image.brokers.get(partition.leader).filter(|broker| broker.is_active() && !is_left);
+        match registered {
+            None => Err(ErrorCode::LEADER_NOT_AVAILABLE),
+            Some(broker) if broker.endpoint(&self.context.connection.listener).is_some() => Ok(broker.id),
+            Some(_) if self.context.api_version < FIRST_VERSION_OF_LISTENER_NOT_FOUND => {
+                Err(ErrorCode::LEADER_NOT_AVAILABLE)
+            }
+            Some(_) => Err(ErrorCode::LISTENER_NOT_FOUND),
         }
     }
 }
 
-/// Replicas on brokers that are fenced or gone, or in directories that are offline.
-pub fn offline_replicas(image: &Image, partition: &Partition) -> Int32List<'static> {
+/// Replicas that clients of `listener` do not reach: on brokers that are fenced, gone or without that listener, or in directories that are
+/// offline.
+pub fn offline_replicas(image: &Image, listener: &str, partition: &Partition) -> Int32List<'static> {
     let is_online = |broker: BrokerId| {
         let registered = image.brokers.get(broker).filter(|registered| registered.is_active());
-        registered.is_some_and(|registered| registered.has_online(partition.noted_directory(broker)))
+        registered.is_some_and(|registered| {
+            registered.has_online(partition.noted_directory(broker)) && registered.endpoint(listener).is_some()
+        })
     };
     partition.replicas.iter().filter(|broker| !is_online(**broker)).map(|broker| broker.0).collect()
 }

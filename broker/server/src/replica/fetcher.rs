@@ -420,8 +420,10 @@ fn request(node: &Node, wanted: &fetcher::FetchRequest) -> FetchRequest<'static>
 /// Connects to the listener of `leader` that is for brokers.
 async fn connect(node: &Node, leader: BrokerId) -> Result<Connection, ClientError> {
     let to = address_of(node, leader).ok_or(ClientError::NoSuchNode { node_id: leader.0 })?;
+    // The first batch comes whole, whatever was asked for, and may be as large as a request.
     let response_bytes = usize::try_from(node.config.replication.fetch_response_max_bytes).unwrap_or(0);
-    let max_response_bytes = response_bytes.saturating_mul(2).saturating_add(ENVELOPE_BYTES);
+    let largest = response_bytes.saturating_mul(2).max(node.config.network.socket_request_max_bytes);
+    let max_response_bytes = largest.saturating_add(ENVELOPE_BYTES);
     let client_id = format!("broker-{}-fetcher", node.broker_id);
     let opened = Connection::open(&to, &Settings { max_response_bytes, ..Settings::new(Vec::new(), &client_id) }).await;
     let departures = node.replicas.surroundings().departures();
@@ -492,6 +494,7 @@ const fn partition_error(code: ErrorCode) -> PartitionError {
         ErrorCode::FENCED_LEADER_EPOCH => PartitionError::FencedLeaderEpoch,
         ErrorCode::UNKNOWN_LEADER_EPOCH => PartitionError::UnknownLeaderEpoch,
         ErrorCode::NOT_LEADER_OR_FOLLOWER => PartitionError::NotLeaderOrFollower,
+        ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => PartitionError::UnknownTopic,
         code => PartitionError::Other(code.0),
     }
 }
