@@ -147,7 +147,9 @@ def main():
                 count, well = under_cuts(kind, cuts, work, moments, options.seed, report)
                 acknowledged += count
     except NotAllowed as error:
-        return skip(error)
+        if not acknowledged:
+            return skip(error)
+        report.add("FAIL", "power", "broke-off", 0.0, str(error))
     except (RuntimeError, KafkaException) as error:
         report.add("FAIL", "power", "broke-off", 0.0, str(error))
     finally:

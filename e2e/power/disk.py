@@ -5,6 +5,7 @@ its own cache as well is not played. Needs loop devices and mounts, and says so 
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -19,6 +20,7 @@ FICLONE = 0x40049409  # what `cp --reflink=always` calls
 SECTOR_BYTES = 4096  # a copied image can be written directly in such pieces only
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-s", f"size={SECTOR_BYTES}"]}
 DEADLINE_SECONDS = 30
+CANNOT = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENODEV}  # the machine will not; anything else is a failure
 
 
 class NotAllowed(Exception):
@@ -35,13 +37,16 @@ def run(*command):
 
 def mount(image, place, direct=False, options="defaults"):
     """Mounts the file system in `image`; its loop device goes away with the mount."""
-    device = run("losetup", "--find", "--show", *(["--direct-io=on", "--sector-size", SECTOR_BYTES] if direct else []), image)
     try:
-        if direct and run("losetup", "--list", "--noheadings", "--output", "DIO", device).strip() != "1":
-            raise NotAllowed(f"{device} does not write to {image} directly, so that a copy would hold what no disk had")
-        run("mount", "-o", options, device, place)
-    finally:
-        run("losetup", "--detach", device)
+        device = run("losetup", "--find", "--show", *(["--direct-io=on", "--sector-size", SECTOR_BYTES] if direct else []), image)
+        try:
+            if direct and run("losetup", "--list", "--noheadings", "--output", "DIO", device).strip() != "1":
+                raise NotAllowed(f"{device} does not write to {image} directly, so that a copy would hold what no disk had")
+            run("mount", "-o", options, device, place)
+        finally:
+            run("losetup", "--detach", device)
+    except RuntimeError as error:
+        raise NotAllowed(str(error)) from error
 
 
 def unmount(place):
@@ -83,10 +88,12 @@ class Disk:
     def __enter__(self):
         try:
             self.build()
-        except (RuntimeError, OSError) as error:
+        except OSError as error:
             self.__exit__()
-            raise NotAllowed(str(error)) from error
-        except NotAllowed:
+            if error.errno in CANNOT:
+                raise NotAllowed(str(error)) from error
+            raise
+        except (RuntimeError, NotAllowed):
             self.__exit__()
             raise
         return self
@@ -122,7 +129,10 @@ class Disk:
         unmount(self.place)
         self.mounted.remove(self.place)
         os.replace(self.copy, self.image)
-        mount(self.image, self.place, direct=True)
+        try:
+            mount(self.image, self.place, direct=True)
+        except NotAllowed as error:
+            raise RuntimeError(f"the disk of before the cut cannot be mounted again: {error}") from error
         self.mounted.append(self.place)
 
     def __exit__(self, *_):

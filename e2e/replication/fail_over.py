@@ -2,8 +2,8 @@
 
 Struck are the node that leads most partitions, the one that leads fewest, the active controller and the coordinator of a group. After each fault
 everything acknowledged is there once, in the order of its producer and partition; groups go on, and no application saw an error. Told is the
-time from the fault until every partition had acknowledged a record that was sent after it: to a probe that asks anew where to go, and to librdkafka
-and the Java client with their own defaults. librdkafka puts off its next connection to a broker, twice as long each time and up to 10 s, where the one
+time from the fault until every partition had acknowledged a record that was sent after it: to a probe that asks anew where to go (of a node that ends
+in good order: the longest that any of its records waited until the node had gone), and to librdkafka and the Java client with their own defaults. librdkafka puts off its next connection to a broker, twice as long each time and up to 10 s, where the one
 before was tried less than 10 s ago (reconnect.backoff.max.ms), and begins anew where it loses its only connection: what comes of one kill by itself
 is seen after a rest of as long, in which leaders are balanced. The same script runs Apache Kafka (--kind apache, or both beside each other). Needs
 root for the name spaces; SKIPPED without.
@@ -14,6 +14,8 @@ import contextlib
 import json
 import os
 import random
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ import figures
 import partitions
 import stage
 from client import JAVA, LIBRDKAFKA, commands
-from nodes import Cluster
+from nodes import STOP_DEADLINE_SECONDS, Cluster
 from partitions import Probe
 from under_load import GO_ON_SECONDS, OVERRIDES, UnderLoad, panics, replicas_differ
 
@@ -37,6 +39,8 @@ NAMES = {"apache": "Apache Kafka", "barnabas": "Barnabas"}
 PROBE = "probe"
 SERVED_SECONDS = 120
 HOLD_SECONDS = 1
+# The exit code of a server that ended in good order: a JVM has none of its own for that.
+ENDED = {"barnabas": 0, "apache": 128 + signal.SIGTERM}
 
 
 def unplug(cluster, node):
@@ -46,13 +50,18 @@ def unplug(cluster, node):
 
 
 def terminate(cluster, node):
-    """The node is told to end in good order (SIGTERM), and started again afterwards. It serves until it is gone."""
+    """The node is told once to end in good order (SIGTERM), and started again when it has. It serves until it is gone."""
     struck = cluster.nodes[node]
     struck.process.terminate()
 
     def end():
-        if not struck.stop():
-            raise RuntimeError(f"node {node} was still there long after SIGTERM, and was killed\n{struck.log_tail()}")
+        try:
+            code = struck.process.wait(STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            struck.kill()
+            raise RuntimeError(f"node {node} was still there {STOP_DEADLINE_SECONDS} s after SIGTERM\n{struck.log_tail()}") from late
+        if code != ENDED[struck.kind]:
+            raise RuntimeError(f"node {node} was told to end in good order and exited {code}\n{struck.log_tail()}")
         struck.launch()
         struck.await_answer()
 
@@ -126,7 +135,10 @@ def strike(cluster, load, probe, kind, role):
     struck, end = inflict(cluster, node)
     since = time.monotonic()
     try:
-        probed = probe.await_served(began, struck, SERVED_SECONDS)
+        if kind == "stop":
+            probed = probe.await_gone(cluster.nodes[node].alive, SERVED_SECONDS)
+        else:
+            probed = probe.await_served(began, struck, SERVED_SECONDS)
         if is_heard:
             load.first_after(since, marks, GO_ON_SECONDS)
         time.sleep(HOLD_SECONDS)

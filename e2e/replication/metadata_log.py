@@ -46,8 +46,10 @@ def since(tools, node, offset):
         text = tools.call("dump", ["dump-log", "--files", ",".join(files), "--deep-iteration", "--cluster-metadata-decoder"])
     if not text.endswith("--- exit 0\n"):
         raise RuntimeError(f"the dump tool complains of the metadata log of node {node.node}:\n{text[-2000:]}")
-    happened = Happened()
-    for at, payload in re.findall(r"offset: (\d+) .* payload: (\{.*\})$", text, re.MULTILINE):
+    happened, found = Happened(), re.findall(r"offset: (\d+) .* payload: (\{.*\})$", text, re.MULTILINE)
+    if not found:
+        raise RuntimeError(f"the dump tool printed no record of the metadata log of node {node.node}:\n{text[:2000]}")
+    for at, payload in found:
         if int(at) >= offset:
             take(happened, json.loads(payload))
     return happened

@@ -122,23 +122,43 @@ class Probe:
 
     def await_served(self, began, struck, seconds):
         """Seconds from `began` until a record sent now was acknowledged by every partition."""
-        served, deadline = {}, time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
+        return self.longest(lambda partition: self.produce(partition, struck, deadline) - began)
+
+    def await_gone(self, is_there, seconds):
+        """Sends one record after the other to every partition until a node that is ending has gone, and one more: the longest that any waited, in seconds."""
+        deadline = time.monotonic() + seconds
+
+        def waits(partition):
+            longest, is_last = 0, False
+            while not is_last:
+                is_last, sent = not is_there(), time.monotonic()
+                longest = max(longest, self.produce(partition, set(), deadline) - sent)
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the node was still there after {seconds} s\n{self.cluster.log_tails()}")
+            return longest
+
+        return self.longest(waits)
+
+    def longest(self, seconds_of):
+        """The most of what `seconds_of` says of any partition; it is asked of all at once."""
+        told = {}
 
         def one(partition):
             try:
-                served[partition] = self.produce(partition, struck, deadline) - began
+                told[partition] = seconds_of(partition)
             except TimeoutError as late:
-                served[partition] = late
+                told[partition] = late
 
         threads = [threading.Thread(target=one, args=[partition], daemon=True) for partition in range(self.count)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for late in served.values():
+        for late in told.values():
             if isinstance(late, TimeoutError):
                 raise late
-        return max(served.values())
+        return max(told.values())
 
     def produce(self, partition, struck, deadline):
         """When one record was acknowledged."""
