@@ -36,6 +36,13 @@ impl FlushTicket {
         self.end
     }
 
+    /// As if `log` had not been cut since: a bug, for a simulation to find.
+    #[cfg(feature = "seeded-bugs")]
+    pub fn ignore_cuts(mut self, log: &Log) -> Self {
+        self.cuts = log.cuts;
+        self
+    }
+
     /// Syncs; blocks for as long as the disk takes.
     pub fn run(mut self) -> Self {
         self.result = Some(self.sync());

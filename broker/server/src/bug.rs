@@ -20,6 +20,9 @@ pub enum Bug {
     FollowsOlderEpochs,
     /// A leader notes its epoch with the first record of it: one that gets none does not know where the epochs before it ended.
     LeaderForgetsItsEpoch,
+    /// A sync that began before the log was cut counts for what has come to the same offsets since.
+    #[cfg(feature = "simulated")]
+    CountsSyncsBeforeCuts,
 }
 
 /// A bug of any part of a node.

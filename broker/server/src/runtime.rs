@@ -301,6 +301,14 @@ impl Runtime {
             tokio::time::sleep(takes).await;
         }
     }
+
+    /// Waits as long as a thread that syncs may be late, before it does or afterwards.
+    #[cfg(feature = "simulated")]
+    pub async fn sync_lags(&self) {
+        if let Some(lags) = self.machine.as_ref().map(|machine| machine.sync_lags()).filter(|lags| !lags.is_zero()) {
+            tokio::time::sleep(lags).await;
+        }
+    }
 }
 
 impl barnabas_net::Blocking for Runtime {

@@ -84,6 +84,10 @@ pub const HIDDEN: &[(Seeded, &str)] = &[
         Seeded::Controller(ControllerBug::IgnoresMemberEpochs),
         "a process has to start anew, with less, between a Fetch and the proposal that follows it",
     ),
+    (
+        Seeded::Server(ServerBug::CountsSyncsBeforeCuts),
+        "a log has to be cut while one of its syncs is under way, and what comes to the same offsets has to be counted before the next sync ends",
+    ),
     (Seeded::Server(ServerBug::FollowsOlderEpochs), "an answer has to be taken over after its fetcher was told to end"),
     (
         Seeded::Server(ServerBug::LeaderForgetsItsEpoch),

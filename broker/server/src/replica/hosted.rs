@@ -426,6 +426,11 @@ impl Partition {
     /// Takes a sync's result: moves the marks and wakes who waited for them. A failed sync takes the directory offline.
     pub(crate) fn flushed(&self, ticket: FlushTicket) {
         let mut state = self.lock();
+        #[cfg(feature = "simulated")]
+        let ticket = match self.surroundings.has(crate::bug::Bug::CountsSyncsBeforeCuts) {
+            true => ticket.ignore_cuts(&state.log),
+            false => ticket,
+        };
         let result = state.log.flushed(ticket);
         let done = self.log_moved(&mut state, &self.config.load());
         drop(state);

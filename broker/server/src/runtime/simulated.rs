@@ -28,6 +28,8 @@ pub trait Machine: fmt::Debug + Send + Sync {
     fn fs(&self) -> Arc<dyn Fs>;
     /// What a sync takes.
     fn sync_takes(&self) -> Duration;
+    /// How late a thread goes on that syncs, before it does or afterwards: drawn anew each time.
+    fn sync_lags(&self) -> Duration;
     /// Its network.
     fn network(&self) -> Arc<dyn Network>;
     /// A bug that was put into its node on purpose.
@@ -55,26 +57,52 @@ impl Runtime {
 }
 
 /// The order in which tasks of one history are polled that were woken together. Who is woken first of those that wait for one thing is a
-/// matter of chance in tokio's channels; here it is who was spawned first.
-#[derive(Debug, Default)]
+/// matter of chance in tokio's channels, and of threads in a process; here it is the history's own, another one each time.
+#[derive(Debug)]
 pub struct Turns {
+    seed: u64,
     state: Mutex<Waiting>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     spawned: u64,
-    woken: BTreeMap<u64, Waker>,
+    /// How often turns were given.
+    round: u64,
+    woken: BTreeMap<Place, Waker>,
     giver: Option<Waker>,
 }
 
+/// A task's place in one round: what decides, and the number of the task, so that no two have the same.
+type Place = (u64, u64);
+
+/// Spreads what is mixed over all bits (the last steps of splitmix64).
+const fn mix(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+impl Waiting {
+    const fn place(&self, seed: u64, number: u64) -> Place {
+        (mix(mix(seed ^ self.round) ^ number), number)
+    }
+}
+
 impl Turns {
+    /// Those of the history that `seed` determines.
+    #[must_use]
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self { seed, state: Mutex::default() })
+    }
+
     /// Gives turns for ever. A task of the simulation, which has to run beside those that it gives turns.
     pub async fn give(self: Arc<Self>) {
         std::future::poll_fn(|context| {
             let mut state = self.lock();
             state.giver = Some(context.waker().clone());
             let woken = std::mem::take(&mut state.woken);
+            state.round += u64::from(!woken.is_empty());
             drop(state);
             woken.into_values().for_each(Waker::wake);
             Poll::Pending
@@ -104,7 +132,8 @@ impl Wake for Turn {
     fn wake(self: Arc<Self>) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut state = self.turns.lock();
-        state.woken.extend(task.map(|task| (self.number, task)));
+        let place = state.place(self.turns.seed, self.number);
+        state.woken.extend(task.map(|task| (place, task)));
         let giver = state.giver.clone();
         drop(state);
         giver.into_iter().for_each(Waker::wake);
@@ -141,5 +170,27 @@ impl<F: Future> Future for OnMachine<F> {
         *self.turn.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
         let waker = Waker::from(Arc::clone(&self.turn));
         self.task.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_that_are_woken_together_come_in_every_order_and_in_the_same_each_time() {
+        let orders = |seed| {
+            let in_round = |round| {
+                let waiting = Waiting { round, ..Waiting::default() };
+                let mut places = [1, 2, 3].map(|number| waiting.place(seed, number));
+                places.sort_unstable();
+                places.map(|(_, number)| number)
+            };
+            (0..100).map(in_round).collect::<Vec<_>>()
+        };
+        let distinct: std::collections::BTreeSet<_> = orders(7).into_iter().collect();
+        assert_eq!(distinct.len(), 6);
+        assert_eq!(orders(7), orders(7));
+        assert_ne!(orders(7), orders(8));
     }
 }

@@ -168,11 +168,20 @@ impl Flusher {
     /// Runs `sync`, for others to see how long that takes, and says how long it took.
     fn timed<T>(&self, monotonic: &impl Fn() -> Duration, sync: impl FnOnce() -> T) -> (T, Duration) {
         let began = monotonic();
-        let milliseconds = u64::try_from(began.as_millis()).unwrap_or(u64::MAX - 1);
-        self.syncing_since.store(milliseconds.saturating_add(1), Ordering::Release);
+        self.begins(began);
         let done = sync();
-        self.syncing_since.store(0, Ordering::Release);
+        self.ends();
         (done, monotonic().saturating_sub(began))
+    }
+
+    /// A sync begins, for others to see how long it takes.
+    fn begins(&self, time: Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1);
+        self.syncing_since.store(milliseconds.saturating_add(1), Ordering::Release);
+    }
+
+    fn ends(&self) {
+        self.syncing_since.store(0, Ordering::Release);
     }
 
     /// Asks for a sync of all that `partition` has appended so far, because somebody waits for it. Returns at once.
@@ -231,16 +240,18 @@ impl Flusher {
         self.sync_round(&round, together, pace, monotonic);
     }
 
-    /// As [`Flusher::run`], for a task of a simulated machine.
+    /// As [`Flusher::run`], for a task of a simulated machine: others run while a sync does, and before and after it.
     #[cfg(feature = "simulated")]
     pub async fn run_as_task(&self, runtime: &crate::runtime::Runtime) {
-        let (mut pace, monotonic) = (Pace::default(), || runtime.now().monotonic);
+        let monotonic = || runtime.now().monotonic;
         loop {
             let next = self.asked().next(monotonic());
             match next {
-                Next::Sync(round) if !self.condition.is_offline() => {
-                    runtime.sync_takes_its_time().await;
-                    self.sync_asked(round, &mut pace, &monotonic);
+                Next::Sync(mut round) if !self.condition.is_offline() => {
+                    round.retain(|partition| partition.sync_asked.begin());
+                    for partition in &round {
+                        self.sync_in_steps(partition, runtime).await;
+                    }
                 }
                 Next::Sync(_) | Next::End => return,
                 Next::Wait(due) => {
@@ -250,6 +261,25 @@ impl Flusher {
                 }
             }
         }
+    }
+
+    /// As [`Flusher::sync_one`], with time between what is noted, synced and told: each is one step of the machine.
+    #[cfg(feature = "simulated")]
+    async fn sync_in_steps(&self, partition: &Arc<Partition>, runtime: &crate::runtime::Runtime) {
+        if self.condition.is_offline() {
+            return;
+        }
+        let mut ticket = None;
+        guarded(partition, || ticket = partition.prepare_flush());
+        let Some(ticket) = ticket else { return };
+        runtime.sync_lags().await;
+        self.begins(runtime.now().monotonic);
+        runtime.sync_takes_its_time().await;
+        let mut synced = None;
+        guarded(partition, || synced = Some(ticket.run()));
+        runtime.sync_lags().await;
+        self.ends();
+        guarded(partition, || synced.into_iter().for_each(|ticket| partition.flushed(ticket)));
     }
 
     #[cfg(feature = "simulated")]

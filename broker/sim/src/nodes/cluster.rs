@@ -141,7 +141,7 @@ impl Cluster {
             )
         };
         let stands = (1..=NODES).map(&mut stand).collect();
-        let turns = Arc::<Turns>::default();
+        let turns = Turns::new(random.bits());
         drop(tokio::spawn(Arc::clone(&turns).give()));
         let (began, seen, newest, replicas) = (Instant::now(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { network, turns, began, stands, random, bug, scene, history, seen, newest, replicas }

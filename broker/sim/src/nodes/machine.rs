@@ -19,6 +19,9 @@ use crate::random::Random;
 /// The calendar when a history begins.
 const WALL_AT_FIRST_MS: i64 = 1_750_000_000_000;
 
+/// How late a thread may go on that syncs, where the disk is not slow.
+const LAGS: Duration = Duration::from_millis(3);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Runs,
@@ -138,6 +141,13 @@ impl simulated::Machine for Machine {
 
     fn sync_takes(&self) -> Duration {
         self.lock().sync_takes
+    }
+
+    fn sync_lags(&self) -> Duration {
+        let mut state = self.lock();
+        let longest = LAGS.max(state.sync_takes / 2);
+        let lags = state.random.below(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
+        if state.random.chance(500) { Duration::ZERO } else { Duration::from_millis(lags) }
     }
 
     fn network(&self) -> Arc<dyn barnabas_net::simulated::Network> {
