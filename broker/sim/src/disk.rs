@@ -194,12 +194,25 @@ impl VirtualDisk {
         found
     }
 
+    /// As [`VirtualDisk::peek`], what a power cut surely leaves of it: what was synced, under a name that was.
+    pub fn peek_durable<R>(&self, path: &Path, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let state = self.lock();
+        let inode = state.durable.get(path)?;
+        let mut found = None;
+        inode.with_durable(|bytes| found = Some(look(bytes)));
+        found
+    }
+
+    /// As [`VirtualDisk::names`], those that a power cut surely leaves.
+    #[must_use]
+    pub fn durable_names(&self, directory: &Path) -> Vec<String> {
+        names_in(&self.lock().durable, directory)
+    }
+
     /// The names in a directory, for who looks at the disk from outside.
     #[must_use]
     pub fn names(&self, directory: &Path) -> Vec<String> {
-        let state = self.lock();
-        let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
-        state.names.keys().filter(|path| path.parent() == Some(directory)).filter_map(name).collect()
+        names_in(&self.lock().names, directory)
     }
 
     /// Hands over all files by name, for a hash of all that is there.
@@ -248,6 +261,13 @@ impl VirtualDisk {
         state.played |= fails;
         Ok(!fails)
     }
+}
+
+fn names_in(names: &Names, directory: &Path) -> Vec<String> {
+    let below = (std::ops::Bound::Excluded(directory.to_path_buf()), std::ops::Bound::Unbounded);
+    let inside = names.range(below).map(|(path, _)| path).take_while(|path| path.starts_with(directory));
+    let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+    inside.filter(|path| path.parent() == Some(directory)).filter_map(name).collect()
 }
 
 fn failure(operation: Operation, path: &Path, error_number: i32) -> IoError {

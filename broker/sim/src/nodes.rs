@@ -6,6 +6,7 @@
 
 pub mod clients;
 mod cluster;
+mod disks;
 mod faults;
 pub mod history;
 mod invariants;
@@ -31,7 +32,7 @@ use crate::trace::digest_bytes;
 use clients::{Consumer, Link, Place, Producer};
 use cluster::{Cluster, NODES};
 use faults::{FAULTS_LAST, Fault};
-use history::{Acks, Ended, Event, History, NEEDED};
+use history::{Acks, COMPARED, Ended, Event, History, NEEDED};
 use invariants::LAST_READERS;
 use machine::Machine;
 use network::Network;
@@ -39,8 +40,12 @@ use scene::Scene;
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long everything may take to be well again once nothing fails any more.
+/// How long everything may take to be well again once nothing fails any more. The figure "milliseconds until well" says what it takes.
+const WELL_WITHIN: Duration = Duration::from_secs(30);
+/// How long clients may take to end what they have begun.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a node may take to stop in order where all is well: `barnabas.shutdown.grace.ms` and what closing takes.
+const STOPS_WITHIN: Duration = Duration::from_secs(40);
 
 /// Bugs that hundreds of these histories do not find, and why: what shows them comes together too seldom, or cannot come.
 pub const HIDDEN: &[(Seeded, &str)] = &[
@@ -131,6 +136,7 @@ struct World {
 #[derive(Debug)]
 enum Later {
     Start(usize),
+    AskAgain(usize),
     Restart(usize),
     GoOn(usize),
     Free(Vec<(usize, usize)>),
@@ -163,6 +169,9 @@ impl World {
             let consumers = self.consumers(&stop);
             self.faults().await;
             self.peace().await;
+            if self.scene.rolls {
+                self.roll().await;
+            }
             stopping.send_replace(true);
             if self.ended(producers, "a producer's last batch").await
                 && self.ended(consumers, "a consumer's last fetch").await
@@ -171,6 +180,7 @@ impl World {
                 let readers = self.last_readers();
                 self.ended(readers, "reading whole partitions").await;
                 self.cluster.tell_what_is_stored(&self.places);
+                self.compared();
                 for what in NEEDED.into_iter().filter(|what| self.history.count(what) == 0) {
                     self.history.violated("something happens", format!("{what} 0"));
                 }
@@ -186,6 +196,15 @@ impl World {
         ended
     }
 
+    /// Every replica there is was compared.
+    fn compared(&self) {
+        let replicas: i16 = self.scene.shapes.iter().map(|shape| shape.replicas).sum();
+        let compared = self.history.count(COMPARED);
+        if Ok(compared) != u64::try_from(replicas) {
+            self.history.violated("every log is compared", format!("{compared} of {replicas}"));
+        }
+    }
+
     /// Lets time pass, and looks at the nodes meanwhile.
     async fn pass(&mut self, time: Duration) {
         let until = Instant::now() + time;
@@ -199,9 +218,9 @@ impl World {
         }
     }
 
-    /// Lets time pass as long as something is `missing`, and no longer than [`PATIENCE`]: true once nothing is, and nothing was violated.
-    async fn until(&mut self, missing: impl Fn(&Self) -> Option<String>) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+    /// Lets time pass as long as something is `missing`, and no longer than `patience`: true once nothing is, and nothing was violated.
+    async fn until(&mut self, patience: Duration, missing: impl Fn(&Self) -> Option<String>) -> bool {
+        let deadline = Instant::now() + patience;
         while let Some(missing) = missing(self) {
             if Instant::now() > deadline {
                 self.history.violated("liveness", missing);
@@ -215,7 +234,34 @@ impl World {
     }
 
     async fn well_again(&mut self, what: &str) -> bool {
-        self.until(|world| Some(format!("{what}: {}", world.cluster.what_is_missing(&world.places)?))).await
+        let began = Instant::now();
+        let missing = |world: &Self| Some(format!("{what}: {}", world.cluster.what_is_missing(&world.places)?));
+        let is_well = self.until(WELL_WITHIN, missing).await;
+        self.history.took("milliseconds until well", began.elapsed());
+        is_well
+    }
+
+    /// Stops each node in order and starts it again, one after the other, as who brings a new version does. Clients go on.
+    async fn roll(&mut self) {
+        for place in 1..=NODES {
+            if !self.well_again("before an orderly stop").await {
+                return;
+            }
+            self.history.note(Event::Stops { place });
+            self.cluster.ask_to_stop(place);
+            let began = Instant::now();
+            let runs =
+                |world: &Self| (!world.cluster.has_stopped(place)).then(|| format!("node {place} does not stop"));
+            if !self.until(STOPS_WITHIN, runs).await {
+                return;
+            }
+            self.history.took("milliseconds for an orderly stop", began.elapsed());
+            self.restart(place).await;
+            if !self.well_again("after an orderly stop").await {
+                return;
+            }
+            self.history.note(Event::Rolled { place });
+        }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
@@ -256,7 +302,8 @@ impl World {
             for acks in [Acks::All, Acks::All, Acks::Leader, Acks::None] {
                 let link = self.link(&format!("producer-{number}"));
                 let (random, history) = (self.random.fork(), self.history.clone());
-                let producer = Producer { number, acks, place, link, random, history };
+                let disks = self.cluster.disks();
+                let producer = Producer { number, acks, place, link, random, history, disks };
                 tasks.push(self.spawn(clients::produce(producer, stop.clone())));
                 number += 1;
             }
@@ -291,7 +338,7 @@ impl World {
     async fn ended(&mut self, tasks: Vec<JoinHandle<()>>, what: &str) -> bool {
         let runs = |task: &JoinHandle<()>| !task.is_finished();
         let late = || format!("{what} has not ended {PATIENCE:?} after the last fault");
-        self.until(|_| tasks.iter().any(runs).then(late)).await
+        self.until(PATIENCE, |_| tasks.iter().any(runs).then(late)).await
     }
 
     async fn faults(&mut self) {
@@ -336,7 +383,7 @@ impl World {
                 fault
             }
             Fault::LoseDisk { place, back, .. } => Fault::Kill { place, back },
-            Fault::FailDisk { place, lasts, .. } => Fault::Stop { place, back: lasts },
+            Fault::FailDisk { place, lasts, .. } => Fault::Stop { place, twice: false, back: lasts },
             _ => Fault::Elect,
         }
     }
@@ -345,8 +392,11 @@ impl World {
         let now = Instant::now();
         match fault {
             Fault::Kill { place, back } => self.kill(place, back).await,
-            Fault::Stop { place, back } => {
+            Fault::Stop { place, twice, back } => {
                 self.cluster.ask_to_stop(place);
+                if twice {
+                    self.later.push((now + back / 2, Later::AskAgain(place)));
+                }
                 self.later.push((now + back, Later::Restart(place)));
             }
             Fault::PowerCut { places, back } => {
@@ -416,6 +466,7 @@ impl World {
             self.history.note(Event::Fault(format!("then: {later:?}")));
             match later {
                 Later::Start(place) => self.cluster.start(place),
+                Later::AskAgain(place) => self.cluster.ask_to_stop(place),
                 Later::Restart(place) => self.restart(place).await,
                 Later::GoOn(place) => self.cluster.set_paused(place, false),
                 Later::Free(ways) => ways.iter().for_each(|way| self.cluster.network().set_cut(*way, false)),

@@ -72,6 +72,10 @@ impl Inode {
         visit(&self.lock().cached);
     }
 
+    pub(super) fn with_durable(&self, visit: impl FnOnce(&[u8])) {
+        visit(&self.lock().durable);
+    }
+
     pub(super) fn length(&self) -> u64 {
         self.lock().cached.len() as u64
     }

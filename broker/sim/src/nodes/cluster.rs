@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use barnabas_records::batches;
 use barnabas_server::config::{Boot, BootInput, HostFacts, SourceFile, boot};
 use barnabas_server::logging::LogLevel;
 use barnabas_server::node::{Node, Running};
@@ -20,8 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::clients::{CLIENT_PORT, Place};
-use super::faults::DISKS;
-use super::history::{Assigned, Event, History, StoredBatch};
+use super::disks::{Disks, LOG_DIRECTORIES, METADATA_DIRECTORY};
+use super::history::{Assigned, Event, History};
 use super::machine::{Calendar, Hardware, Machine};
 use super::network::{Interface, Network};
 use super::scene::Scene;
@@ -32,12 +31,6 @@ use crate::random::Random;
 pub const NODES: usize = 3;
 const QUORUM_PORT: u16 = 9093;
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
-/// Where partitions lie, each on a disk of its own.
-const LOG_DIRECTORIES: [&str; 1 + DISKS] = [METADATA_DIRECTORY, "/data/a", "/data/b"];
-/// Whose disk never fails: a node does not go on without it.
-const METADATA_DIRECTORY: &str = "/data/metadata";
-/// A log that is not larger than a segment has one file.
-const SEGMENT: &str = "00000000000000000000.log";
 
 /// A partition's, and those of all brokers.
 type Epochs = (i32, Vec<(i32, i64)>);
@@ -254,6 +247,13 @@ impl Cluster {
         }
     }
 
+    /// Whether what runs at a place has stopped in order.
+    #[must_use]
+    pub fn has_stopped(&self, place: usize) -> bool {
+        let life = self.stands.get(&place).and_then(|stand| stand.life.as_ref());
+        life.is_some_and(|(_, slot)| slot.has_stopped.load(Ordering::Relaxed))
+    }
+
     /// A machine's disk fails every write and sync from now on, until the machine is started again.
     pub fn fail_disk(&self, place: usize, disk: usize) {
         if let (Some(stand), Some(directory)) = (self.stands.get(&place), LOG_DIRECTORIES.get(1 + disk)) {
@@ -399,33 +399,24 @@ impl Cluster {
 
     /// Tells what the logs of all replicas hold.
     pub fn tell_what_is_stored(&self, places: &[Place]) {
-        for place in places {
-            for (at, stand) in &self.stands {
-                let log = |directory: &&str| {
-                    let name = format!("{}-{}", Place::topic(place.number), Place::PARTITION);
-                    stand.disk.peek(&Path::new(directory).join(name).join(SEGMENT), stored)
-                };
-                if let Some(batches) = LOG_DIRECTORIES.iter().find_map(log) {
-                    self.history.note(Event::Stored { place: *at, partition: place.number, batches });
-                }
+        for partition in places.iter().map(|place| place.number) {
+            let stored = self.disks().stored(partition);
+            for (place, batches) in stored {
+                self.history.note(Event::Stored { place, partition, batches });
             }
         }
+    }
+
+    /// The disks of all machines.
+    #[must_use]
+    pub fn disks(&self) -> Disks {
+        Disks::new(self.stands.iter().map(|(place, stand)| (*place, stand.disk.clone())))
     }
 
     /// Hands over every file of every disk, for a hash.
     pub fn visit_disks(&self, mut file: impl FnMut(&Path, &[u8])) {
         self.stands.values().for_each(|stand| stand.disk.visit(&mut file));
     }
-}
-
-/// The batches of a segment, up to where there is none: zeros may be written ahead.
-fn stored(segment: &[u8]) -> Vec<StoredBatch> {
-    let found = batches(segment).map_while(Result::ok).take_while(|batch| batch.check_crc().is_ok());
-    let stored = found.map(|batch| {
-        let header = batch.header();
-        StoredBatch { offset: header.base_offset.0, leader_epoch: header.partition_leader_epoch.0, crc: header.crc }
-    });
-    stored.collect()
 }
 
 /// A node's life.
@@ -436,9 +427,18 @@ async fn run((booted, format): (Boot, FormatPolicy), runtime: Runtime, place: us
         Err(error) => return history.violated("a node starts", format!("node {place}: {error:#}")),
     };
     *slot.lock() = Some(Arc::clone(&running.node));
+    // As a process does with its signals (`run.rs`): a second one ends its waiting.
+    let told = async {
+        slot.asked.notified().await;
+        tokio::select! {
+            biased;
+            () = running.stay_while_needed() => {}
+            () = slot.asked.notified() => {}
+        }
+    };
     tokio::select! {
         biased;
-        () = slot.asked.notified() => {}
+        () = told => {}
         () = running.failed() => {
             return history.violated("a node goes on", format!("node {place} has stopped by itself"));
         }

@@ -10,8 +10,8 @@ use crate::random::Random;
 pub enum Fault {
     /// A process is killed, and started again after a while.
     Kill { place: usize, back: Duration },
-    /// A process is asked to stop, and started again after a while; killed if it has not stopped by then.
-    Stop { place: usize, back: Duration },
+    /// A process is asked to stop, once or twice, and started again after a while; killed if it has not stopped by then.
+    Stop { place: usize, twice: bool, back: Duration },
     /// Machines lose power together.
     PowerCut { places: Vec<usize>, back: Duration },
     /// A machine stands still for a while.
@@ -67,7 +67,7 @@ pub fn draw(random: &mut Random, nodes: usize, leaders: &[usize]) -> Fault {
     let disk = one_of(random, DISKS);
     match random.below(21) {
         0 | 1 => Fault::Kill { place, back },
-        2 => Fault::Stop { place, back },
+        2 => Fault::Stop { place, twice: random.chance(500), back },
         3 => Fault::PowerCut { places: vec![place], back },
         4 => Fault::PowerCut { places: vec![place, other], back },
         5 => Fault::PowerCut { places: (1..=nodes).collect(), back: back / 2 },

@@ -2,6 +2,7 @@
 //! nothing itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,10 +14,14 @@ use crate::trace::{Trace, digest};
 use crate::world::Violation;
 
 /// What has to happen in every history, or it shows nothing.
-pub const NEEDED: [&str; 3] = [KEPT_BY_ALL, KEPT_BY_LEADERS, READ];
+pub const NEEDED: [&str; 4] = [KEPT_BY_ALL, KEPT_BY_LEADERS, SENT_TO_NOBODY, READ];
 const KEPT_BY_ALL: &str = "kept by all";
 const KEPT_BY_LEADERS: &str = "kept by leaders";
 const READ: &str = "records read";
+/// One for each replica.
+pub const COMPARED: &str = "logs compared";
+/// Where nothing fails each of their records has to be read.
+const SENT_TO_NOBODY: &str = "batches sent that nobody is waited for";
 
 /// Whom a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +99,7 @@ pub enum Event {
     Sent {
         producer: u32,
         acks: Acks,
+        partition: i32,
         first: u64,
         count: u64,
     },
@@ -106,6 +112,8 @@ pub enum Event {
         leader_epoch: i32,
         first: u64,
         count: u64,
+        /// On so many disks it is durable, at this moment.
+        durable_on: usize,
     },
     /// A batch was kept before, where is not said.
     KeptSomewhere {
@@ -178,6 +186,14 @@ pub enum Event {
     },
     /// From here on nothing fails any more.
     Peace,
+    /// All is well, and a node is told to stop in order.
+    Stops {
+        place: usize,
+    },
+    /// It has, was started again, and all is well.
+    Rolled {
+        place: usize,
+    },
     /// After all faults a partition was read as a whole.
     Whole {
         partition: i32,
@@ -270,6 +286,11 @@ impl History {
         self.lock().violation.is_some()
     }
 
+    /// Something took so long.
+    pub fn took(&self, what: &'static str, time: Duration) {
+        self.lock().figures.most(what, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
     /// How often something happened.
     #[must_use]
     pub fn count(&self, what: &str) -> u64 {
@@ -312,6 +333,7 @@ pub struct Ended {
 impl Event {
     const fn name(&self) -> &'static str {
         match self {
+            Self::Sent { acks: Acks::None, .. } => SENT_TO_NOBODY,
             Self::Sent { .. } => "batches sent",
             Self::Kept { acks: Acks::All, .. } | Self::KeptSomewhere { .. } => KEPT_BY_ALL,
             Self::Kept { .. } => KEPT_BY_LEADERS,
@@ -327,8 +349,10 @@ impl Event {
             Self::Fault(_) => "faults and their ends",
             Self::LosesPower { .. } => "machines without power",
             Self::Peace => "histories in peace",
+            Self::Stops { .. } => "stops where all is well",
+            Self::Rolled { .. } => "nodes rolled",
             Self::Whole { .. } => "partitions read whole",
-            Self::Stored { .. } => "logs compared",
+            Self::Stored { .. } => COMPARED,
         }
     }
 }

@@ -6,7 +6,9 @@ mod eligible_replicas_are_accounted_for;
 mod idempotent_order;
 mod in_sync_replicas_are_valid;
 mod in_sync_replicas_have_what_is_committed;
+mod kept_by_all_is_durable;
 mod only_allowed_losses;
+mod orderly_stop_leaves_enough;
 mod reads_are_consistent;
 mod replicas_agree;
 mod watermark_only_grows;
@@ -41,8 +43,10 @@ pub fn all(scene: &Scene) -> Vec<Box<dyn Invariant>> {
         Box::new(in_sync_replicas_are_valid::InSyncReplicasAreValid::new(scene.shapes.clone())),
         Box::new(eligible_replicas_are_accounted_for::EligibleReplicasAreAccountedFor::new(scene.shapes.clone())),
         Box::new(in_sync_replicas_have_what_is_committed::InSyncReplicasHaveWhatIsCommitted::new(lossy.clone())),
+        Box::new(kept_by_all_is_durable::KeptByAllIsDurable::new(lossy.clone())),
         Box::new(idempotent_order::IdempotentOrder::new(lossy)),
         Box::<only_allowed_losses::OnlyAllowedLosses>::default(),
+        Box::new(orderly_stop_leaves_enough::OrderlyStopLeavesEnough::new(scene.shapes.clone())),
         Box::<replicas_agree::ReplicasAgree>::default(),
     ]
 }

@@ -53,6 +53,8 @@ pub struct Scene {
     pub shapes: Vec<Shape>,
     /// Whether nothing fails.
     pub is_quiet: bool,
+    /// Whether each node is stopped in order and started again after all faults.
+    pub rolls: bool,
     /// `replica.lag.time.max.ms`
     pub lag: Duration,
     /// `broker.session.timeout.ms`
@@ -72,13 +74,16 @@ impl Scene {
         };
         let lag = Duration::from_millis(random.pick(&[500, 1_000, 2_000]).unwrap_or(2_000));
         let session = Duration::from_millis(random.pick(&[1_500, 3_000]).unwrap_or(3_000));
-        Self { shapes: vec![Shape::SAFE, other], is_quiet: seed.is_multiple_of(QUIET), lag, session }
+        let is_quiet = seed.is_multiple_of(QUIET);
+        // Where nothing fails nobody else leads, and nothing at all may be lost.
+        let rolls = random.chance(200) && !is_quiet;
+        Self { shapes: vec![Shape::SAFE, other], is_quiet, rolls, lag, session }
     }
 
     /// One in which nothing fails.
     #[must_use]
     pub const fn quiet(shapes: Vec<Shape>) -> Self {
-        Self { shapes, is_quiet: true, lag: Duration::from_secs(2), session: Duration::from_secs(3) }
+        Self { shapes, is_quiet: true, rolls: false, lag: Duration::from_secs(2), session: Duration::from_secs(3) }
     }
 
     /// True where a machine that loses what it did not sync may take committed records with it, unless all others have them: some topic
@@ -108,6 +113,8 @@ mod tests {
         assert!(some(&|shape| shape.min_in_sync == 1 && shape.replicas == 3 && !shape.unclean));
         let quiet = scenes.iter().filter(|scene| scene.is_quiet).count();
         assert!((20..30).contains(&quiet), "{quiet}");
+        let rolled = scenes.iter().filter(|scene| scene.rolls).count();
+        assert!((20..60).contains(&rolled), "{rolled}");
         assert!(scenes.iter().all(|scene| !scene.is_fragile() || scene.has_spare_disks()));
     }
 }

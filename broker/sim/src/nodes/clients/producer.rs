@@ -10,6 +10,7 @@ use barnabas_records::{BatchBuilder, Compression};
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use tokio::sync::watch;
 
+use super::super::disks::Disks;
 use super::super::history::{Acks, Event, History, Record};
 use super::{Link, Place};
 use crate::random::Random;
@@ -47,6 +48,8 @@ pub struct Producer {
     pub random: Random,
     /// Who is told.
     pub history: History,
+    /// What becomes of what it sends.
+    pub disks: Disks,
 }
 
 /// Produces until `stop`, the batch that is under way included.
@@ -59,7 +62,9 @@ pub async fn run(mut producer: Producer, stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let count = 1 + producer.random.below(3);
         let batch = producer.batch(next, count, id);
-        producer.history.note(Event::Sent { producer: producer.number, acks: producer.acks, first: next, count });
+        let Producer { number, acks, place, .. } = producer;
+        let partition = place.number;
+        producer.history.note(Event::Sent { producer: number, acks, partition, first: next, count });
         let kept = producer.send(&batch).await;
         if !producer.told(kept, next, count) {
             return;
@@ -140,7 +145,9 @@ impl Producer {
         let (producer, acks, partition) = (self.number, self.acks, self.place.number);
         match said {
             Some(Said::Kept { offset, leader_epoch }) => {
-                self.history.note(Event::Kept { producer, acks, partition, offset, leader_epoch, first, count });
+                let durable_on = self.disks.durable_on(partition, offset, Record { producer, number: first });
+                let kept = Event::Kept { producer, acks, partition, offset, leader_epoch, first, count, durable_on };
+                self.history.note(kept);
             }
             Some(Said::KeptBefore) => self.history.note(Event::KeptSomewhere { producer, partition, first, count }),
             Some(Said::OutOfOrder) => {

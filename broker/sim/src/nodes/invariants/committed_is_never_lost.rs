@@ -24,6 +24,15 @@ impl CommittedIsNeverLost {
         Self { lossy, committed: BTreeMap::new(), somewhere: BTreeSet::new(), left: BTreeMap::new() }
     }
 
+    fn kept(&mut self, partition: i32, offset: i64, record: Record) -> Result<(), String> {
+        match self.committed.insert((partition, offset), record).filter(|before| *before != record) {
+            Some(before) => Err(format!(
+                "partition {partition}, offset {offset}: {before:?} was kept by all replicas in sync, and then {record:?} is"
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn read(&mut self, partition: i32, offset: i64, record: Record, is_last: bool) -> Result<(), String> {
         if is_last {
             self.left.insert((partition, offset), record);
@@ -70,8 +79,7 @@ impl Invariant for CommittedIsNeverLost {
             }
             Event::Kept { producer, acks: Acks::All, partition, offset, first, count, .. } => {
                 let records = (0..count).map(|place| Record { producer, number: first + place });
-                self.committed.extend((offset..).zip(records).map(|(offset, record)| ((partition, offset), record)));
-                Ok(())
+                (offset..).zip(records).try_for_each(|(offset, record)| self.kept(partition, offset, record))
             }
             Event::KeptSomewhere { producer, partition, first, count } => {
                 let numbers = first..first + count;

@@ -12,6 +12,8 @@ use super::{Invariant, LAST_READERS};
 pub struct OnlyAllowedLosses {
     /// By partition: the record, where it was kept, and in which epoch.
     kept: BTreeMap<i32, Vec<(Record, i64, i32)>>,
+    /// By partition: what nobody was waited for.
+    unwaited: BTreeMap<i32, Vec<Record>>,
     sent: BTreeMap<u32, Acks>,
     /// How many of a producer's records were sent.
     sent_up_to: BTreeMap<u32, u64>,
@@ -42,7 +44,13 @@ impl OnlyAllowedLosses {
                 ));
             }
         }
-        Ok(())
+        let unwaited = self.unwaited.get(&partition).into_iter().flatten();
+        match unwaited.filter(|_| !self.has_faults).find(|record| !left.contains(record)) {
+            Some(record) => Err(format!(
+                "partition {partition}: {record:?} was sent to who answers nothing, and is lost, though nothing ever failed"
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -53,7 +61,11 @@ impl Invariant for OnlyAllowedLosses {
 
     fn check(&mut self, event: &Event) -> Result<(), String> {
         match *event {
-            Event::Sent { producer, acks, first, count } => {
+            Event::Sent { producer, acks, partition, first, count } => {
+                if acks == Acks::None {
+                    let records = (first..first + count).map(|number| Record { producer, number });
+                    self.unwaited.entry(partition).or_default().extend(records);
+                }
                 self.sent.insert(producer, acks);
                 self.sent_up_to.insert(producer, first + count);
                 Ok(())
@@ -70,7 +82,8 @@ impl Invariant for OnlyAllowedLosses {
                 *newest = assigned.leader_epoch.max(*newest);
                 Ok(())
             }
-            Event::Fault(_) => {
+            // Who leads then hands over, and what its followers do not have yet is cut off.
+            Event::Fault(_) | Event::Stops { .. } => {
                 self.has_faults = true;
                 Ok(())
             }

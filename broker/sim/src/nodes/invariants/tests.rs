@@ -24,11 +24,11 @@ fn found_in(scene: &Scene, events: &[Event]) -> Vec<&'static str> {
 }
 
 fn sent(acks: Acks, count: u64) -> Event {
-    Event::Sent { producer: 7, acks, first: 0, count }
+    Event::Sent { producer: 7, acks, partition: 0, first: 0, count }
 }
 
 fn kept(acks: Acks, offset: i64, first: u64) -> Event {
-    Event::Kept { producer: 7, acks, partition: 0, offset, leader_epoch: 1, first, count: 1 }
+    Event::Kept { producer: 7, acks, partition: 0, offset, leader_epoch: 1, first, count: 1, durable_on: 2 }
 }
 
 fn read(consumer: u32, offset: i64, number: u64) -> Event {
@@ -94,6 +94,9 @@ fn a_committed_record_that_is_gone_or_another_is_found() {
     assert_eq!(found(&events), ["committed_is_never_lost", "idempotent_order"]);
     let somewhere = Event::KeptSomewhere { producer: 7, partition: 0, first: 0, count: 1 };
     assert_eq!(found(&[somewhere, WHOLE]), ["committed_is_never_lost"]);
+    let twice = [kept(Acks::All, 1, 0), kept(Acks::All, 1, 0)];
+    assert_eq!(found(&twice), [""; 0], "it was sent again");
+    assert_eq!(found(&[kept(Acks::All, 1, 0), kept(Acks::All, 1, 1)]), ["committed_is_never_lost"]);
     let out = Event::OutOfRange { consumer: 1, partition: 0, position: 4, leader_epoch: 2 };
     assert_eq!(found(&[out]), ["committed_is_never_lost"]);
 }
@@ -262,6 +265,46 @@ fn a_loss_without_another_leader_and_a_record_that_comes_twice_are_found() {
     assert_eq!(found(&[sent.clone(), led_by_another, kept, WHOLE]), ["only_allowed_losses"], "nothing failed");
     assert_eq!(found(&[sent.clone(), read(1, 0, 0), read(1, 1, 0)]), ["only_allowed_losses"]);
     assert_eq!(found(&[sent, read(1, 0, 2)]), ["only_allowed_losses"], "never sent");
+}
+
+#[test]
+fn what_nobody_was_waited_for_is_lost_only_where_something_failed() {
+    let sent = sent(Acks::None, 1);
+    let fault = Event::Fault("one".to_owned());
+    assert_eq!(found(&[sent.clone(), WHOLE]), ["only_allowed_losses"]);
+    assert_eq!(found(&[sent.clone(), read(1, 0, 0), WHOLE]), ["only_allowed_losses"], "not in the end");
+    assert_eq!(found(&[sent.clone(), read(LAST_READERS, 0, 0), WHOLE]), [""; 0]);
+    assert_eq!(found(&[sent, fault, WHOLE]), [""; 0]);
+}
+
+#[test]
+fn what_too_few_have_synced_when_it_is_kept_is_found() {
+    let on = |durable_on| {
+        let Event::Kept { producer, acks, partition, offset, leader_epoch, first, count, .. } = kept(Acks::All, 0, 0)
+        else {
+            unreachable!()
+        };
+        [Event::Kept { producer, acks, partition, offset, leader_epoch, first, count, durable_on }]
+    };
+    let name = ["kept_by_all_is_durable"];
+    assert_eq!(found(&on(1)), name);
+    let in_one = |shape| Scene::quiet(vec![shape]);
+    assert_eq!(found_in(&in_one(Shape { min_in_sync: 1, ..Shape::SAFE }), &on(1)), [""; 0]);
+    assert_eq!(found_in(&in_one(Shape { min_in_sync: 1, ..Shape::SAFE }), &on(0)), name);
+    assert_eq!(found_in(&in_one(Shape { kept: Kept::Replicated, ..Shape::SAFE }), &on(0)), [""; 0]);
+    assert_eq!(found_in(&in_one(Shape { unclean: true, ..Shape::SAFE }), &on(0)), [""; 0]);
+}
+
+#[test]
+fn a_stop_that_leaves_too_few_where_all_was_well_is_found() {
+    let (one, two) = (image(assigned(&[1], &[2], 3)), image(assigned(&[1, 2], &[], 2)));
+    let (stops, rolled) = (Event::Stops { place: 3 }, Event::Rolled { place: 3 });
+    assert_eq!(found(&[stops.clone(), two.clone(), one.clone()]), ["orderly_stop_leaves_enough"]);
+    assert_eq!(found(&[stops.clone(), two, rolled, one.clone()]), [""; 0], "another fault may follow");
+    let behind = [one.clone(), image(assigned(&[1, 2], &[], 4)), stops.clone(), one.clone()];
+    assert_eq!(found(&behind), [""; 0], "who starts again knows the newest later");
+    let all_needed = Scene::quiet(vec![Shape { min_in_sync: 3, ..Shape::SAFE }]);
+    assert_eq!(found_in(&all_needed, &[stops, one]), [""; 0], "nobody can be spared");
 }
 
 #[test]
