@@ -11,11 +11,12 @@ use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
 use barnabas_protocol::ErrorCode;
 use barnabas_recording::{Head, Kind, Seen, ShardRecorder};
 use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder};
-use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp, Uuid};
+use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::deletions::Deletions;
 use super::loader::load;
 use super::report::report;
 use super::{CoordinatorConfig, GROUP_METADATA_TOPIC, OffsetsPartition};
@@ -27,6 +28,8 @@ const QUEUE_LENGTH: usize = 1024;
 const ROUND_LENGTH: usize = 256;
 /// How long a shard that cannot be loaded waits before it tries again.
 const LOAD_RETRY: Duration = Duration::from_secs(1);
+/// Deleted topics whose offsets are looked for together: each is looked for in every group.
+const DELETIONS_LENGTH: usize = 64;
 /// What a record takes in a batch besides key and value, at most.
 const RECORD_OVERHEAD_BYTES: usize = 32;
 
@@ -41,8 +44,6 @@ pub enum Message {
         /// Where the answer goes; nobody may be there any more.
         reply: oneshot::Sender<Answer>,
     },
-    /// Topics are gone: name and id of each.
-    TopicsDeleted(Vec<(Box<str>, Uuid)>),
     /// Somebody wants to see what the shard was told last, as a file.
     Record(oneshot::Sender<Option<Vec<u8>>>),
 }
@@ -52,6 +53,8 @@ pub enum Message {
 pub enum Phase {
     /// It reads its partition.
     Loading,
+    /// Its partition could not be read; it tries again.
+    Retrying,
     /// It answers.
     Active,
 }
@@ -59,6 +62,7 @@ pub enum Phase {
 /// A running shard; dropping it ends the task, and whoever waits hears NOT_COORDINATOR.
 pub struct ShardHandle {
     queue: mpsc::Sender<Message>,
+    deletions: Arc<Deletions>,
     phase: watch::Receiver<Phase>,
     task: JoinHandle<()>,
 }
@@ -74,8 +78,17 @@ impl ShardHandle {
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE_LENGTH);
         let (phase, seen) = watch::channel(Phase::Loading);
-        let driver =
-            Driver { runtime: runtime.clone(), partition: Arc::new(partition), index, config, requests, phase };
+        // What the one before has not done is still to be done.
+        let deletions = before.as_ref().map(|before| Arc::clone(&before.deletions)).unwrap_or_default();
+        let driver = Driver {
+            runtime: runtime.clone(),
+            partition: Arc::new(partition),
+            index,
+            config,
+            requests,
+            deletions: Arc::clone(&deletions),
+            phase,
+        };
         let task = runtime.spawn_data(async move {
             if let Some(mut before) = before {
                 before.task.abort();
@@ -84,7 +97,7 @@ impl ShardHandle {
             }
             driver.run().await;
         });
-        Self { queue, phase: seen, task }
+        Self { queue, deletions, phase: seen, task }
     }
 
     pub fn phase(&self) -> Phase {
@@ -105,6 +118,11 @@ impl ShardHandle {
         let _ = (&mut self.task).await;
     }
 
+    /// The topics whose offsets it has still to forget.
+    pub fn deletions(&self) -> &Deletions {
+        &self.deletions
+    }
+
     pub fn queue(&self) -> mpsc::Sender<Message> {
         self.queue.clone()
     }
@@ -122,6 +140,7 @@ struct Driver<P> {
     index: i32,
     config: CoordinatorConfig,
     requests: mpsc::Receiver<Message>,
+    deletions: Arc<Deletions>,
     phase: watch::Sender<Phase>,
 }
 
@@ -171,6 +190,9 @@ impl<P: OffsetsPartition> Driver<P> {
                 }
                 Err(error) => {
                     tracing::warn!(partition = self.index, %error, "group coordinator cannot be loaded; trying again");
+                    self.phase.send_replace(Phase::Retrying);
+                    // Who asked just before it stopped answering.
+                    self.refuse_queued();
                     tokio::time::sleep(LOAD_RETRY).await;
                 }
             }
@@ -225,9 +247,14 @@ impl<P: OffsetsPartition> Driver<P> {
                     None => return End::Resigned,
                     Some(message) => self.round(serving, message),
                 },
+                () = self.deletions.any() => vec![Input::TopicsDeleted(self.deletions.first(DELETIONS_LENGTH))],
                 () = tick => vec![Input::Tick],
             };
-            if let Err(code) = self.take_in(serving, inputs) {
+            let deleted_topics = deleted_topics(&inputs);
+            let taken_in = self.take_in(serving, inputs);
+            // Also where they broke the shard: tried again, they would do so again.
+            self.deletions.done(deleted_topics);
+            if let Err(code) = taken_in {
                 return End::Failed(code);
             }
         }
@@ -257,7 +284,6 @@ impl<P: OffsetsPartition> Driver<P> {
     /// What `message` tells the shard; None where it is not for the shard itself.
     fn input(&self, serving: &mut Serving, message: Message) -> Option<Input<Request>> {
         match message {
-            Message::TopicsDeleted(topics) => Some(Input::TopicsDeleted(topics)),
             Message::Ask { request, reply } => Some(serving.request(*request, reply)),
             Message::Record(reply) => {
                 // Who no longer waits is gone.
@@ -402,6 +428,14 @@ impl Serving {
             let _ = reply.send(Err(code));
         }
     }
+}
+
+fn deleted_topics(inputs: &[Input<Request>]) -> usize {
+    let deleted = inputs.iter().map(|input| match input {
+        Input::TopicsDeleted(topics) => topics.len(),
+        _ => 0,
+    });
+    deleted.sum()
 }
 
 /// What a client is told when the log refuses its coordinator: to look for another one, or to try again.

@@ -1,6 +1,7 @@
 //! Group coordinators: a task for every partition of `__consumer_offsets` that this broker leads, and the way from a group's id
 //! to its task. What a request does to a group is decided in the coordinator crate, not here.
 
+mod deletions;
 mod driver;
 mod loader;
 #[cfg(test)]
@@ -21,9 +22,10 @@ use barnabas_protocol::ErrorCode;
 use barnabas_records::Compression;
 use barnabas_types::{BrokerId, LeaderEpoch, TopicIdPartition, Uuid};
 use futures::future::join_all;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use deletions::DeletedTopics;
 use driver::{Message, Phase, ShardHandle};
 pub use offsets_partition::{LedPartition, OffsetsPartition};
 
@@ -167,14 +169,14 @@ impl GroupCoordinators {
         self.shards.read().unwrap_or_else(PoisonError::into_inner).led.keys().copied().collect()
     }
 
-    /// Returns once the shard of partition `index` answers here, or at `deadline`: what a client does as soon as it has been sent
-    /// here must not fail because the partition is still being opened.
+    /// Returns once the shard of partition `index` answers here or has failed to load, or at `deadline`: what a client does as soon as it
+    /// has been sent here must not fail because the partition is still being opened. Who tries again and again is not waited for.
     pub async fn active(&self, index: i32, deadline: Instant) {
         let active = async {
             let mut published = self.published.subscribe();
             loop {
                 if let Some(mut phases) = self.phases(index)
-                    && phases.wait_for(|phase| *phase == Phase::Active).await.is_ok()
+                    && phases.wait_for(|phase| *phase != Phase::Loading).await.is_ok()
                 {
                     return;
                 }
@@ -209,7 +211,7 @@ impl GroupCoordinators {
         let queue = {
             let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
             let led = shards.led.get(&index).ok_or(ErrorCode::NOT_COORDINATOR)?;
-            if led.handle.phase() == Phase::Loading {
+            if led.handle.phase() != Phase::Active {
                 return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
             }
             led.handle.queue()
@@ -229,17 +231,20 @@ impl GroupCoordinators {
         join_all(led.into_values().map(|led| led.handle.resign())).await;
     }
 
-    /// Lets the shards forget offsets of topics that are gone: name and id of each.
-    pub async fn topics_deleted(&self, topics: Vec<(Box<str>, Uuid)>) {
-        for queue in self.queues() {
-            // A shard that has ended has nothing to forget.
-            let _ = queue.send(Message::TopicsDeleted(topics.clone())).await;
-        }
-    }
-
-    fn queues(&self) -> Vec<mpsc::Sender<Message>> {
+    /// Lets the shards forget offsets of topics that are gone: name and id of each. Waits for no shard, whatever it is doing.
+    pub fn topics_deleted(&self, topics: Vec<(Box<str>, Uuid)>) {
+        let topics = DeletedTopics::from(topics);
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        shards.led.values().map(|led| led.handle.queue()).collect()
+        for (partition, led) in &shards.led {
+            if led.handle.deletions().add(&topics).is_err() {
+                let count = topics.len();
+                tracing::warn!(
+                    partition,
+                    count,
+                    "a group coordinator lags behind: offsets of deleted topics stay until they expire"
+                );
+            }
+        }
     }
 }
 

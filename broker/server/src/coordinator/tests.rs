@@ -13,14 +13,14 @@ use barnabas_protocol::messages::offset_fetch::OffsetFetchRequestGroup;
 use barnabas_protocol::messages::{HeartbeatRequest, JoinGroupRequest, join_group::JoinGroupRequestProtocol};
 use barnabas_recording::{Kind, read, replay};
 use barnabas_records::batches;
-use barnabas_types::{BrokerId, Offset, Timestamp, Uuid};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Timestamp, Uuid};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::driver::{Message, Phase, ShardHandle};
-use super::{CoordinatorConfig, OffsetsPartition};
+use super::{CoordinatorConfig, GroupCoordinators, Led, OffsetsPartition};
 use crate::recordings::{LeftRecordings, RecordingFiles};
 use crate::runtime::Runtime;
 
@@ -109,9 +109,7 @@ fn start(partition: &MemoryPartition) -> ShardHandle {
 }
 
 async fn active(shard: &ShardHandle) {
-    while shard.phase() == Phase::Loading {
-        tokio::task::yield_now().await;
-    }
+    shard.phases().wait_for(|phase| *phase == Phase::Active).await.unwrap();
 }
 
 async fn ask(shard: &ShardHandle, request: Request) -> oneshot::Receiver<Result<Response, ErrorCode>> {
@@ -267,7 +265,7 @@ async fn a_shard_that_cannot_be_read_tries_again() {
     partition.change(|state| state.refuse_reads = Some(ErrorCode::KAFKA_STORAGE_ERROR));
     let next = ShardHandle::start(Runtime::current(), partition.clone(), 0, CoordinatorConfig::default(), Some(first));
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(next.phase(), Phase::Loading);
+    assert_eq!(next.phase(), Phase::Retrying);
     partition.change(|state| state.refuse_reads = None);
     tokio::time::sleep(Duration::from_secs(2)).await;
     active(&next).await;
@@ -334,4 +332,50 @@ async fn a_shard_that_is_stopped_leaves_nobody_waiting() {
     assert_eq!(committed(&shard).await, Vec::<i64>::new());
     drop(shard);
     assert!(parked.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_topics_wait_for_no_shard_and_are_forgotten_once_it_has_loaded() {
+    let partition = MemoryPartition::default();
+    let first = start(&partition);
+    active(&first).await;
+    assert!(ask(&first, commit(5)).await.await.unwrap().is_ok());
+    partition.change(|state| state.refuse_reads = Some(ErrorCode::KAFKA_STORAGE_ERROR));
+    let handle =
+        ShardHandle::start(Runtime::current(), partition.clone(), 0, CoordinatorConfig::default(), Some(first));
+    let groups = GroupCoordinators::new(Runtime::current(), CoordinatorConfig::default());
+    let led = Led { topic_id: Uuid::ZERO, epoch: LeaderEpoch(0), handle };
+    groups.shards.write().unwrap().led.insert(0, led);
+    for topic in 0..1_100 {
+        groups.topics_deleted(vec![(topic.to_string().into(), Uuid::from_u128(topic))]);
+    }
+    groups.topics_deleted(vec![("t".into(), Uuid::ZERO)]);
+    // FindCoordinator need not wait for a shard that cannot be read.
+    let begun = Instant::now();
+    groups.active(0, begun + Duration::from_secs(5)).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    partition.change(|state| state.refuse_reads = None);
+    let handle = groups.shards.write().unwrap().led.remove(&0).unwrap().handle;
+    let forgotten = async {
+        active(&handle).await;
+        while !committed(&handle).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), forgotten).await.expect("the offset goes with its topic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_topics_that_a_shard_did_not_get_to_are_forgotten_by_the_next() {
+    let partition = MemoryPartition::default();
+    let first = start(&partition);
+    active(&first).await;
+    assert!(ask(&first, commit(5)).await.await.unwrap().is_ok());
+    // The first one gets no turn between this and its end.
+    first.deletions().add(&[("t".into(), Uuid::ZERO)].into()).unwrap();
+    let next = ShardHandle::start(Runtime::current(), partition, 0, CoordinatorConfig::default(), Some(first));
+    active(&next).await;
+    while !committed(&next).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -401,11 +401,9 @@ impl Subscriber for Coordinators {
         self.groups.publish(&change.new, &self.replicas, self.broker);
         let removed = change.delta.removed_topics.iter();
         let removed: Vec<_> = removed.map(|topic| (Box::from(&*topic.name), topic.id)).collect();
-        async move {
-            if !removed.is_empty() {
-                self.groups.topics_deleted(removed).await;
-            }
+        if !removed.is_empty() {
+            self.groups.topics_deleted(removed);
         }
-        .boxed()
+        std::future::ready(()).boxed()
     }
 }
