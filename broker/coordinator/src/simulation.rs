@@ -151,8 +151,12 @@ impl World {
             self.shadow = Some(Shadow { shard: GroupShard::framed(self.shard.frame()), known: BTreeMap::new() });
         }
         let shadowed = self.shadow.as_mut().map(|shadow| shadow.handle(&self.shard, &input, now));
+        let is_request = matches!(input, Input::Request { .. });
+        let would_write = self.shard.would_write(&input, now);
         let mut effects: Effects<Response, Event> = Effects::default();
         self.shard.handle(input, now, &mut effects);
+        let writes = !effects.records.is_empty();
+        assert!(would_write == writes || would_write && !is_request, "a trial that said {would_write}: {effects:?}");
         assert!(
             shadowed.is_none_or(|shadowed| shadowed == format!("{effects:?}")),
             "parts of the shard decide otherwise"

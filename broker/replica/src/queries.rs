@@ -141,6 +141,16 @@ impl Replica {
         }
     }
 
+    /// True once everything below `end` is committed, by however few, or will not be for now: under min ISR the watermark stands still. For
+    /// who only tells of what is in the log and promises nothing about it.
+    ///
+    /// # Errors
+    /// This broker does not lead any more.
+    pub fn is_settled(&self, end: Offset, around: &Around<'_>) -> Result<bool, Refusal> {
+        self.leader()?;
+        Ok(self.high_watermark >= end || self.is_under_min_isr(around))
+    }
+
     /// Whether consumers may be told the watermark as the log's end: a new leader's may be older than what it has told others.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod event;
 mod list;
 mod part;
 mod request;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

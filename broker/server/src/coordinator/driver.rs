@@ -1,24 +1,26 @@
 //! The task of one shard: takes requests and time in, appends what the shard says, and sends each reply once everything before
 //! it is kept. An append that fails throws the shard away and reads it from the log again. Decides nothing about groups.
+//!
+//! While too few replicas are in sync nothing can be appended, and the shard goes on: what would write is refused before the shard has
+//! seen it, deadlines and deleted topics wait, the rest is answered.
 
-use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_coordinator::group::{GroupShard, Request, Response};
-use barnabas_coordinator::{Effects, Input, Record, ReplyToken, Shard, record};
+use barnabas_coordinator::group::{Request, Response};
+use barnabas_coordinator::{Effects, Input, Record, Shard, record};
 use barnabas_protocol::ErrorCode;
-use barnabas_recording::{Head, Kind, Seen, ShardRecorder};
+use barnabas_recording::{Head, Kind, Seen};
 use barnabas_records::{BATCH_HEADER_BYTES, BatchBuilder};
 use barnabas_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::deletions::Deletions;
 use super::loader::load;
 use super::report::report;
+use super::serving::{Held, Round, Serving, client_code};
 use super::{CoordinatorConfig, GROUP_METADATA_TOPIC, OffsetsPartition};
 use crate::runtime::Runtime;
 
@@ -28,12 +30,14 @@ const QUEUE_LENGTH: usize = 1024;
 const ROUND_LENGTH: usize = 256;
 /// How long a shard that cannot be loaded waits before it tries again.
 const LOAD_RETRY: Duration = Duration::from_secs(1);
+/// How often a shard that has something to write looks whether enough replicas are in sync again.
+const MIN_ISR_RETRY: Duration = Duration::from_secs(1);
 /// Deleted topics whose offsets are looked for together: each is looked for in every group.
 const DELETIONS_LENGTH: usize = 64;
 /// What a record takes in a batch besides key and value, at most.
 const RECORD_OVERHEAD_BYTES: usize = 32;
 
-type Answer = Result<Response, ErrorCode>;
+pub(super) type Answer = Result<Response, ErrorCode>;
 
 /// What a shard's task is told.
 pub enum Message {
@@ -152,25 +156,6 @@ enum End {
     Failed(ErrorCode),
 }
 
-/// Replies that wait until everything below `end` is kept.
-struct Held {
-    end: Offset,
-    deadline: Instant,
-    replies: Vec<(oneshot::Sender<Answer>, Response)>,
-}
-
-/// A loaded shard with what surrounds it.
-struct Serving {
-    shard: GroupShard,
-    log_end: Offset,
-    next_token: u64,
-    /// Requests that the shard has taken in and not answered.
-    parked: HashMap<ReplyToken, oneshot::Sender<Answer>>,
-    /// Answers in the order of the log.
-    held: VecDeque<Held>,
-    recorder: ShardRecorder,
-}
-
 impl<P: OffsetsPartition> Driver<P> {
     async fn run(mut self) {
         loop {
@@ -214,9 +199,15 @@ impl<P: OffsetsPartition> Driver<P> {
         for (_, reply) in serving.parked.drain() {
             let _ = reply.send(Err(ErrorCode::NOT_COORDINATOR));
         }
-        while let Some(front) = serving.held.front() {
+        while let Some(front) = serving.telling.front() {
+            let settled = self.partition.settled(front.end, front.deadline).await;
+            if let Err(code) = Held::release(&mut serving.telling, settled) {
+                return serving.fail(code);
+            }
+        }
+        while let Some(front) = serving.writing.front() {
             let kept = self.partition.replicated(front.end, front.deadline).await;
-            if let Err(code) = serving.release(kept) {
+            if let Err(code) = Held::release(&mut serving.writing, kept) {
                 return serving.fail(code);
             }
         }
@@ -228,46 +219,41 @@ impl<P: OffsetsPartition> Driver<P> {
         }
         self.phase.send_replace(Phase::Active);
         loop {
-            let tick = self.until_tick(serving);
-            let front = serving.held.front().map(|held| (held.end, held.deadline));
-            let partition = &self.partition;
-            let kept = async move {
-                match front {
-                    Some((end, deadline)) => partition.replicated(end, deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let inputs = tokio::select! {
+            let has_min_isr = self.partition.has_min_isr();
+            let tick = self.until_tick(serving, has_min_isr);
+            let kept = serving.writing.front().map(|held| self.partition.replicated(held.end, held.deadline));
+            let settled = serving.telling.front().map(|held| self.partition.settled(held.end, held.deadline));
+            let released = tokio::select! {
                 biased;
-                kept = kept => match serving.release(kept) {
-                    Ok(()) => continue,
-                    Err(code) => return End::Failed(code),
-                },
+                kept = if_any(kept) => Held::release(&mut serving.writing, kept),
+                settled = if_any(settled) => Held::release(&mut serving.telling, settled),
                 message = self.requests.recv() => match message {
                     None => return End::Resigned,
-                    Some(message) => self.round(serving, message),
+                    Some(message) => {
+                        let inputs = self.round(serving, message);
+                        self.take_in(serving, inputs)
+                    }
                 },
-                () = self.deletions.any() => vec![Input::TopicsDeleted(self.deletions.first(DELETIONS_LENGTH))],
-                () = tick => vec![Input::Tick],
+                () = self.deletions.any(), if has_min_isr => {
+                    let topics = self.deletions.first(DELETIONS_LENGTH);
+                    self.take_in(serving, vec![Input::TopicsDeleted(topics)])
+                }
+                () = tick => self.take_in(serving, vec![Input::Tick]),
             };
-            let deleted_topics = deleted_topics(&inputs);
-            let taken_in = self.take_in(serving, inputs);
-            // Also where they broke the shard: tried again, they would do so again.
-            self.deletions.done(deleted_topics);
-            if let Err(code) = taken_in {
+            if let Err(code) = released {
                 return End::Failed(code);
             }
         }
     }
 
-    fn until_tick(&self, serving: &Serving) -> impl Future<Output = ()> + use<P> {
-        let wait = serving.shard.next_deadline().map(|due| due.saturating_sub(self.runtime.now().monotonic));
-        async move {
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        }
+    /// Until a deadline is due, or until it is time to look whether deadlines may be kept again.
+    fn until_tick(&self, serving: &Serving, has_min_isr: bool) -> impl Future<Output = ()> + use<P> {
+        let until = |due: Duration| due.saturating_sub(self.runtime.now().monotonic);
+        let wait = match has_min_isr {
+            true => serving.shard.next_deadline().map(until),
+            false => Some(MIN_ISR_RETRY),
+        };
+        if_any(wait.map(tokio::time::sleep))
     }
 
     /// Everything that is asked by now, up to a bound: it is appended together.
@@ -303,17 +289,27 @@ impl<P: OffsetsPartition> Driver<P> {
     /// Lets the shard decide, appends what it says and holds back its replies until that is kept.
     fn take_in(&self, serving: &mut Serving, inputs: Vec<Input<Request>>) -> Result<(), ErrorCode> {
         let now = self.runtime.now();
-        let mut effects = Effects::default();
+        let mut round = Round::default();
+        // If the ISR falls between this look and the append, the append is refused and the shard starts over.
+        let has_min_isr = self.partition.has_min_isr();
         let Serving { shard, recorder, .. } = serving;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             for input in inputs {
-                let seen = Seen::of(&effects);
+                if !has_min_isr && shard.would_write(&input, now) {
+                    round.refuse(&input);
+                    continue;
+                }
+                round.begins(&input);
+                let seen = Seen::of(&round.effects);
                 recorder.note(&input, now, shard);
-                shard.handle(input, now, &mut effects);
-                recorder.came_back(&effects, seen);
+                shard.handle(input, now, &mut round.effects);
+                recorder.came_back(&round.effects, seen);
+                round.sort_replies();
             }
         }));
         if decided.is_err() {
+            // Tried again, they would break it again.
+            self.deletions.done(round.deleted_topics);
             let recording = self.recording(serving, "an invariant does not hold");
             if let (Some(recordings), Some((head, file))) = (&self.config.recordings, recording) {
                 recordings.leave(head, file);
@@ -321,16 +317,13 @@ impl<P: OffsetsPartition> Driver<P> {
             tracing::error!(partition = self.index, "a group coordinator's invariant does not hold");
             return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
-        for event in &effects.events {
-            report(event);
+        let Round { effects: Effects { records, events, .. }, .. } = &round;
+        events.iter().for_each(report);
+        if !records.is_empty() {
+            serving.log_end = self.append(records, now.wall)?;
         }
-        if !effects.records.is_empty() {
-            serving.log_end = self.append(&effects.records, now.wall)?;
-        } else if effects.replies.is_empty() {
-            return Ok(());
-        }
-        let deadline = self.runtime.deadline(self.config.commit_timeout);
-        serving.hold(effects.replies, deadline);
+        self.deletions.done(round.deleted_topics);
+        serving.hold(round, self.runtime.deadline(self.config.commit_timeout));
         Ok(())
     }
 
@@ -369,84 +362,10 @@ impl<P: OffsetsPartition> Driver<P> {
     }
 }
 
-impl Serving {
-    fn new(shard: GroupShard, log_end: Offset) -> Self {
-        Self {
-            shard,
-            log_end,
-            next_token: 0,
-            parked: HashMap::new(),
-            held: VecDeque::new(),
-            recorder: ShardRecorder::default(),
-        }
-    }
-
-    fn request(&mut self, request: Request, reply: oneshot::Sender<Answer>) -> Input<Request> {
-        let token = ReplyToken(self.next_token);
-        self.next_token += 1;
-        self.parked.insert(token, reply);
-        Input::Request { token, request }
-    }
-
-    /// Keeps the replies back until everything in the log by now is kept.
-    fn hold(&mut self, replies: Vec<(ReplyToken, Response)>, deadline: Instant) {
-        let replies: Vec<_> = replies
-            .into_iter()
-            .filter_map(|(token, response)| self.parked.remove(&token).map(|reply| (reply, response)))
-            .collect();
-        match self.held.back_mut() {
-            Some(last) if last.end == self.log_end => last.replies.extend(replies),
-            _ => self.held.push_back(Held { end: self.log_end, deadline, replies }),
-        }
-    }
-
-    /// What the front of the queue waited for has happened, or has not in time.
-    fn release(&mut self, kept: Result<(), ErrorCode>) -> Result<(), ErrorCode> {
-        match kept {
-            Ok(()) => {
-                let front = self.held.pop_front();
-                for (reply, response) in front.into_iter().flat_map(|held| held.replies) {
-                    let _ = reply.send(Ok(response));
-                }
-                Ok(())
-            }
-            // The records are in the log and may still be kept: the state stays, but nobody waits for ever.
-            Err(ErrorCode::REQUEST_TIMED_OUT) => {
-                let front = self.held.pop_front();
-                for (reply, _) in front.into_iter().flat_map(|held| held.replies) {
-                    let _ = reply.send(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
-                }
-                Ok(())
-            }
-            Err(code) => Err(client_code(code)),
-        }
-    }
-
-    fn fail(self, code: ErrorCode) {
-        let held = self.held.into_iter().flat_map(|held| held.replies).map(|(reply, _)| reply);
-        for reply in held.chain(self.parked.into_values()) {
-            let _ = reply.send(Err(code));
-        }
-    }
-}
-
-fn deleted_topics(inputs: &[Input<Request>]) -> usize {
-    let deleted = inputs.iter().map(|input| match input {
-        Input::TopicsDeleted(topics) => topics.len(),
-        _ => 0,
-    });
-    deleted.sum()
-}
-
-/// What a client is told when the log refuses its coordinator: to look for another one, or to try again.
-fn client_code(code: ErrorCode) -> ErrorCode {
-    match code {
-        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        | ErrorCode::NOT_ENOUGH_REPLICAS
-        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => ErrorCode::UNKNOWN_SERVER_ERROR,
-        other => other,
+/// What comes of `future`; never anything if there is none.
+async fn if_any<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,5 @@
 //! Reads a partition of `__consumer_offsets` back into a shard. Blocks on the disk, so it runs on a thread for that.
 
-use std::time::Duration;
-
 use barnabas_coordinator::group::GroupShard;
 use barnabas_coordinator::{Replayed, Shard, record};
 use barnabas_protocol::ErrorCode;
@@ -9,13 +7,9 @@ use barnabas_records::control::{ControlError, ControlRecord};
 use barnabas_records::{BatchError, BatchView, DecompressLimits, RecordError, Records, batches};
 use barnabas_types::{Offset, ProducerId};
 use thiserror::Error;
-use tokio::time::Instant;
 
 use super::{CoordinatorConfig, OffsetsPartition};
 use crate::runtime::Runtime;
-
-/// How long loading waits for what is already in the log to be kept.
-const REPLICATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a shard cannot be loaded.
 #[derive(Debug, Error)]
@@ -57,7 +51,10 @@ pub struct Loaded {
     pub refused: u64,
 }
 
-/// Replays the whole partition, once all of it is kept.
+/// Replays the whole partition, also what is above its watermark. That stands still while too few replicas are in sync, and groups have to be
+/// served then. It is safe: only a change of leadership cuts records off, and it ends the shard, whose every answer waits for a partition that
+/// this broker has led without a break. An offset that was told and is cut off comes back as an older one, from which a consumer reads again;
+/// a generation that is cut off is fenced, because its members have to join anew.
 ///
 /// # Errors
 /// All of [`LoadError`]; trying again may help.
@@ -67,8 +64,6 @@ pub async fn load<P: OffsetsPartition>(
     config: &CoordinatorConfig,
 ) -> Result<Loaded, LoadError> {
     let (start, end) = partition.ends().map_err(LoadError::Partition)?;
-    let deadline: Instant = runtime.deadline(REPLICATION_TIMEOUT);
-    partition.replicated(end, deadline).await.map_err(LoadError::Partition)?;
     let partition = std::sync::Arc::clone(partition);
     let (shard, max_bytes) = (GroupShard::new(config.group.clone()), config.load_buffer_bytes);
     let loading = runtime.spawn_blocking(move || {

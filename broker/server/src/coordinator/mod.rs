@@ -5,9 +5,12 @@ mod deletions;
 mod driver;
 mod loader;
 #[cfg(test)]
+mod min_isr_tests;
+#[cfg(test)]
 mod node_tests;
 mod offsets_partition;
 mod report;
+mod serving;
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,12 @@ pub trait OffsetsPartition: Send + Sync + 'static {
     /// Waits until everything below `end` is kept.
     fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>>;
 
+    /// Waits until everything below `end` is committed, by however few, or no longer can be: too few replicas are in sync.
+    fn settled(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>>;
+
+    /// Whether enough replicas are in sync for an append.
+    fn has_min_isr(&self) -> bool;
+
     /// The first offset, and the offset after the last.
     ///
     /// # Errors
@@ -71,6 +77,14 @@ impl OffsetsPartition for LedPartition {
 
     fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
         Arc::clone(&self.partition).replicated(end, self.since, deadline).boxed()
+    }
+
+    fn settled(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        Arc::clone(&self.partition).settled(end, self.since, deadline).boxed()
+    }
+
+    fn has_min_isr(&self) -> bool {
+        self.partition.has_min_isr()
     }
 
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode> {

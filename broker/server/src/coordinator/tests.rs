@@ -38,6 +38,8 @@ struct State {
     kept: i64,
     /// Appends are in the log but not kept until this is lifted.
     held_back: bool,
+    /// Too few replicas are in sync.
+    under_min_isr: bool,
     refuse_appends: Option<ErrorCode>,
     refuse_reads: Option<ErrorCode>,
 }
@@ -46,11 +48,31 @@ impl MemoryPartition {
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state.lock().unwrap();
         change(&mut state);
-        if !state.held_back {
+        if !state.held_back && !state.under_min_isr {
             state.kept = state.end;
         }
         drop(state);
         self.moved.notify_waiters();
+    }
+
+    fn waits(
+        &self,
+        is_reached: impl Fn(&State) -> Result<bool, ErrorCode> + Send + 'static,
+        deadline: Instant,
+    ) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        let this = self.clone();
+        async move {
+            loop {
+                let moved = this.moved.notified();
+                if is_reached(&this.state.lock().unwrap())? {
+                    return Ok(());
+                }
+                if tokio::time::timeout_at(deadline, moved).await.is_err() {
+                    return Err(ErrorCode::REQUEST_TIMED_OUT);
+                }
+            }
+        }
+        .boxed()
     }
 }
 
@@ -59,6 +81,9 @@ impl OffsetsPartition for MemoryPartition {
         let refusal = self.state.lock().unwrap().refuse_appends;
         if let Some(code) = refusal {
             return Err(code);
+        }
+        if !self.has_min_isr() {
+            return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         self.change(|state| {
             let mut batch = batch.to_vec();
@@ -70,19 +95,19 @@ impl OffsetsPartition for MemoryPartition {
     }
 
     fn replicated(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
-        let this = self.clone();
-        async move {
-            loop {
-                let moved = this.moved.notified();
-                if this.state.lock().unwrap().kept >= end.0 {
-                    return Ok(());
-                }
-                if tokio::time::timeout_at(deadline, moved).await.is_err() {
-                    return Err(ErrorCode::REQUEST_TIMED_OUT);
-                }
-            }
-        }
-        .boxed()
+        let is_kept = move |state: &State| match (state.kept >= end.0, state.under_min_isr) {
+            (true, true) => Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND),
+            (is_kept, _) => Ok(is_kept),
+        };
+        self.waits(is_kept, deadline)
+    }
+
+    fn settled(&self, end: Offset, deadline: Instant) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        self.waits(move |state| Ok(state.kept >= end.0 || state.under_min_isr), deadline)
+    }
+
+    fn has_min_isr(&self) -> bool {
+        !self.state.lock().unwrap().under_min_isr
     }
 
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode> {
@@ -332,6 +357,122 @@ async fn a_shard_that_is_stopped_leaves_nobody_waiting() {
     assert_eq!(committed(&shard).await, Vec::<i64>::new());
     drop(shard);
     assert!(parked.await.is_err());
+}
+
+fn heartbeat() -> Request {
+    Request::Heartbeat(HeartbeatRequest { group_id: "g".into(), member_id: "nobody".into(), ..Default::default() })
+}
+
+/// What is asked is answered without any time going by.
+async fn at_once(shard: &ShardHandle, request: Request) -> Result<Response, ErrorCode> {
+    let begun = Instant::now();
+    let answer = ask(shard, request).await.await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_min_isr_a_shard_stays_and_answers_what_writes_nothing() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    assert!(ask(&shard, commit(5)).await.await.unwrap().is_ok());
+    let mut parked = ask(&shard, join()).await;
+    assert_eq!(committed(&shard).await, [5]);
+    partition.change(|state| state.under_min_isr = true);
+    assert!(matches!(at_once(&shard, heartbeat()).await, Ok(Response::Heartbeat(_))));
+    assert!(matches!(at_once(&shard, fetch()).await, Ok(Response::OffsetFetch(_))));
+    // What would write is refused, again and again, and leaves no trace.
+    for _ in 0..2 {
+        assert_eq!(at_once(&shard, commit(6)).await.unwrap_err(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        assert_eq!(committed(&shard).await, [5]);
+    }
+    shard.deletions().add(&[("t".into(), Uuid::ZERO)].into()).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((shard.phase(), committed(&shard).await), (Phase::Active, vec![5]));
+    assert_pending(&mut parked);
+    partition.change(|state| state.under_min_isr = false);
+    // Who waited for the group has its answer, and the topic is gone.
+    assert!(matches!(parked.await.unwrap(), Ok(Response::JoinGroup(joined)) if joined.generation_id == 1));
+    while !committed(&shard).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(ask(&shard, commit(7)).await.await.unwrap().is_ok());
+    assert_eq!(committed(&shard).await, [7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_too_few_have_is_doubted_and_the_shard_stays() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    let mut parked = ask(&shard, join()).await;
+    partition.change(|state| state.held_back = true);
+    let under_way = ask(&shard, commit(5)).await;
+    let later = ask(&shard, fetch()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Everybody has it, but those are too few by now.
+    partition.change(|state| (state.kept, state.under_min_isr) = (state.end, true));
+    assert_eq!(under_way.await.unwrap().unwrap_err(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert!(later.await.unwrap().is_ok());
+    assert_pending(&mut parked);
+    assert_eq!(committed(&shard).await, [5]);
+    partition.change(|state| (state.held_back, state.under_min_isr) = (false, false));
+    assert!(parked.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_was_not_kept_when_the_isr_fell_holds_up_nobody_else() {
+    let partition = MemoryPartition::default();
+    let shard = start(&partition);
+    active(&shard).await;
+    partition.change(|state| state.held_back = true);
+    let begun = Instant::now();
+    let under_way = ask(&shard, commit(5)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    partition.change(|state| state.under_min_isr = true);
+    assert!(at_once(&shard, heartbeat()).await.is_ok());
+    assert_eq!(committed(&shard).await, [5]);
+    assert_eq!(under_way.await.unwrap().unwrap_err(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    assert_eq!((shard.phase(), committed(&shard).await), (Phase::Active, vec![5]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_loaded_above_a_watermark_that_stands_still() {
+    let partition = MemoryPartition::default();
+    let first = start(&partition);
+    active(&first).await;
+    assert!(ask(&first, commit(5)).await.await.unwrap().is_ok());
+    partition.change(|state| state.held_back = true);
+    let mut under_way = ask(&first, commit(6)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_pending(&mut under_way);
+    partition.change(|state| state.under_min_isr = true);
+    let begun = Instant::now();
+    let next = ShardHandle::start(Runtime::current(), partition.clone(), 0, CoordinatorConfig::default(), Some(first));
+    active(&next).await;
+    assert!(under_way.await.is_err());
+    assert_eq!(committed(&next).await, [6]);
+    assert!(at_once(&next, heartbeat()).await.is_ok());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_loaded_is_told_when_it_is_kept_where_that_can_still_happen() {
+    let partition = MemoryPartition::default();
+    let first = start(&partition);
+    active(&first).await;
+    partition.change(|state| state.held_back = true);
+    let _under_way = ask(&first, commit(6)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let next = ShardHandle::start(Runtime::current(), partition.clone(), 0, CoordinatorConfig::default(), Some(first));
+    active(&next).await;
+    let mut answer = ask(&next, fetch()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_pending(&mut answer);
+    partition.change(|state| state.held_back = false);
+    assert!(answer.await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

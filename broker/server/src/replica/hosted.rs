@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use barnabas_log::{FlushTicket, Log, LogConfig};
 use barnabas_protocol::ErrorCode;
 use barnabas_records::AppendRules;
-use barnabas_replica::{Durability, Effect, Input, Opened, Refusal, Replica};
+use barnabas_replica::{Around, Durability, Effect, Input, Opened, Refusal, Replica};
 use barnabas_types::{LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -21,6 +21,9 @@ use super::surroundings::Surroundings;
 use crate::bug::Bug;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
 use crate::waiting::WaitList;
+
+/// What somebody waits for, asked of the replica.
+type Reached = fn(&Replica, Offset, &Around<'_>) -> Result<bool, Refusal>;
 
 /// A topic's settings as its partitions need them.
 #[derive(Clone, Debug)]
@@ -328,9 +331,14 @@ impl Partition {
     }
 
     pub(crate) fn wake_all(&self) {
-        self.past_watermark.get().inspect(|list| list.wake_all());
+        self.isr_shrunk();
         self.low_watermark_moved();
         self.note(Moved::All);
+    }
+
+    /// Who waits for the watermark looks again: it may stand still from here on.
+    pub(super) fn isr_shrunk(&self) {
+        self.past_watermark.get().inspect(|list| list.wake_all());
     }
 
     /// Records have been deleted.
@@ -357,10 +365,29 @@ impl Partition {
         since: LeaderEpoch,
         deadline: Instant,
     ) -> Result<(), ErrorCode> {
+        self.reached(Replica::is_kept, end, since, deadline).await
+    }
+
+    /// As [`Partition::replicated`], for who tells of records and promises nothing about them: however few have them, and no longer than
+    /// the watermark can move.
+    ///
+    /// # Errors
+    /// As there; `NOT_ENOUGH_REPLICAS_AFTER_APPEND` only when the disk does not answer.
+    pub async fn settled(self: Arc<Self>, end: Offset, since: LeaderEpoch, deadline: Instant) -> Result<(), ErrorCode> {
+        self.reached(Replica::is_settled, end, since, deadline).await
+    }
+
+    async fn reached(
+        self: Arc<Self>,
+        is_reached: Reached,
+        end: Offset,
+        since: LeaderEpoch,
+        deadline: Instant,
+    ) -> Result<(), ErrorCode> {
         let waiter = Arc::new(Notify::new());
         loop {
             let _parked = self.watermark_list().park(Offset(end.0.saturating_sub(1)), &waiter);
-            if self.is_kept(end, since)? {
+            if self.has_reached(is_reached, end, since)? {
                 return Ok(());
             }
             self.hurry_sync();
@@ -370,7 +397,15 @@ impl Partition {
         }
     }
 
-    fn is_kept(&self, end: Offset, since: LeaderEpoch) -> Result<bool, ErrorCode> {
+    /// Whether records with acks=all are taken, as far as that hangs on how many replicas are in sync.
+    pub(crate) fn has_min_isr(&self) -> bool {
+        // Behind a write that hangs nobody waits to be told: the append says what is wrong.
+        let Ok(state) = self.lock_unless_hanging() else { return true };
+        !state.replica.has_others()
+            || !self.look(&self.config.load(), false, |around| state.replica.is_under_min_isr(around))
+    }
+
+    fn has_reached(&self, is_reached: Reached, end: Offset, since: LeaderEpoch) -> Result<bool, ErrorCode> {
         let Ok(state) = self.lock_unless_hanging() else {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
         };
@@ -382,11 +417,12 @@ impl Partition {
             return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
         let config = self.config.load();
-        let is_kept = self.look(&config, false, |around| state.replica.is_kept(end, around)).map_err(error_code)?;
-        if !is_kept && self.condition().is_slow() {
+        let reached =
+            self.look(&config, false, |around| is_reached(&state.replica, end, around)).map_err(error_code)?;
+        if !reached && self.condition().is_slow() {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND);
         }
-        Ok(is_kept)
+        Ok(reached)
     }
 
     /// The condition of its directory.

@@ -30,6 +30,7 @@ struct Seldom {
     proposal: Option<Proposal>,
     /// At a follower: where its log begins now.
     log_start: Option<Offset>,
+    isr_shrunk: bool,
 }
 
 /// From whom the partition is fetched.
@@ -45,11 +46,12 @@ impl Left {
         self.watermark = later.watermark.or(self.watermark);
         self.lost |= later.lost;
         if let Some(later) = later.seldom {
-            let Seldom { fetch, proposal, log_start } = *later;
+            let Seldom { fetch, proposal, log_start, isr_shrunk } = *later;
             let seldom = self.seldom();
             seldom.fetch = fetch.or(seldom.fetch.take());
             seldom.proposal = proposal.or(seldom.proposal.take());
             seldom.log_start = log_start.or(seldom.log_start);
+            seldom.isr_shrunk |= isr_shrunk;
         }
         self
     }
@@ -144,6 +146,7 @@ impl Partition {
                 left.seldom().proposal = Some(proposal);
             }
             Effect::IsrShrunk => {
+                left.seldom().isr_shrunk = true;
                 self.surroundings.isr_changes.shrunk.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(partition = %self.name, "the ISR has shrunk");
             }
@@ -183,7 +186,10 @@ impl Partition {
     }
 
     #[cold]
-    fn settle_seldom(&self, Seldom { fetch, proposal, log_start }: Seldom) {
+    fn settle_seldom(&self, Seldom { fetch, proposal, log_start, isr_shrunk }: Seldom) {
+        if isr_shrunk {
+            self.isr_shrunk();
+        }
         if let Some(log_start) = log_start {
             self.surroundings.fetchers.log_start_moved(self.key, log_start);
         }
@@ -245,7 +251,7 @@ impl Partition {
             durable_end: state.log.durable_end(),
         };
         let epoch_before = state.replica.leader_epoch();
-        let left = self.step(&mut state, Input::Assigned(assigned));
+        let left = self.assigned(&mut state, assigned);
         let is_new_epoch = state.replica.leader_epoch() != epoch_before;
         drop(state);
         self.settle(left);
@@ -255,6 +261,15 @@ impl Partition {
             // Who fetches in the epoch before has to be told, news or not.
             self.wake_all();
         }
+    }
+
+    fn assigned(&self, state: &mut State, assigned: Assigned<'_>) -> Left {
+        let isr_before = state.replica.isr_size();
+        let mut left = self.step(state, Input::Assigned(assigned));
+        if state.replica.isr_size() < isr_before {
+            left.seldom().isr_shrunk = true;
+        }
+        left
     }
 
     /// The epoch in which this broker began to lead, and has led since without anybody in between; -1 when it does not lead. Waits for nobody.
@@ -359,7 +374,7 @@ impl Partition {
             log_end: state.log.log_end(),
             durable_end: state.log.durable_end(),
         };
-        let left = self.step(&mut state, Input::Assigned(assigned));
+        let left = self.assigned(&mut state, assigned);
         drop(state);
         self.settle(left);
     }

@@ -536,3 +536,31 @@ async fn a_partition_that_breaks_off_leaves_what_its_replica_was_told_and_one_th
 fn a_partition_that_nobody_uses_is_one_small_allocation() {
     assert!((8 + 16 + size_of::<Partition>()).next_multiple_of(16) <= 832, "{}", size_of::<Partition>());
 }
+
+#[tokio::test]
+async fn who_promises_nothing_waits_for_a_watermark_only_as_long_as_it_can_move() {
+    let flusher = Arc::new(Flusher::default());
+    let config =
+        PartitionConfig { durability: Durability::Replicated, min_insync_replicas: 2, ..PartitionConfig::default() };
+    let (_directory, partition) = partition(flusher, config);
+    let replicas = [BrokerId(1), BrokerId(2)];
+    partition.assign_to(LeaderEpoch(4), BrokerId(1), &replicas);
+    append_one(&partition);
+    let end = Offset(1);
+    let since = partition.led_since();
+    assert!(partition.has_min_isr());
+    let waiting = tokio::spawn(Arc::clone(&partition).settled(end, since, soon()));
+    let at_once = Arc::clone(&partition).settled(end, since, Instant::now()).await;
+    assert_eq!(at_once.unwrap_err(), ErrorCode::REQUEST_TIMED_OUT);
+    let begun = Instant::now();
+    partition.shrink_to(LeaderEpoch(4), &replicas);
+    assert!(!partition.has_min_isr());
+    waiting.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "who waits is told that it stands still");
+    assert_eq!(Arc::clone(&partition).settled(end, since, Instant::now()).await, Ok(()));
+    let kept = Arc::clone(&partition).replicated(end, since, Instant::now()).await;
+    assert_eq!(kept.unwrap_err(), ErrorCode::REQUEST_TIMED_OUT);
+    partition.follow(LeaderEpoch(5), BrokerId(2));
+    let deposed = Arc::clone(&partition).settled(end, since, soon()).await;
+    assert_eq!(deposed.unwrap_err(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+}
