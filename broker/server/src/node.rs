@@ -226,7 +226,7 @@ impl Running {
         publisher.publish().await;
         let publishing = node.runtime.spawn_control(publisher.run());
 
-        register_own_controller(&node).await?;
+        register_own_controller(&node, &health).await?;
         let broker = start_broker(&node, sockets, &registered, &health).await?;
         health.serving();
         let running = Self { node, health, broker, quorum, publishing, admin };
@@ -443,11 +443,11 @@ fn metadata_directory(node: &Node) -> Option<&Arc<LogDirectory>> {
     node.directories.all().iter().find(|directory| directory.path == node.config.metadata_log_dir)
 }
 
-async fn register_own_controller(node: &Arc<Node>) -> Result<(), RegistrationFailed> {
-    match node.config.roles.controller {
-        true => register_controller(node, &registration::of_controller(node)).await,
-        false => Ok(()),
+async fn register_own_controller(node: &Arc<Node>, health: &NodeHealth) -> Result<(), RegistrationFailed> {
+    if node.config.roles.controller && register_controller(node, &registration::of_controller(node)).await? {
+        health.watch_controller(Arc::clone(node));
     }
+    Ok(())
 }
 
 /// The other nodes of the quorum ask before there is anything to serve to clients, and until the last decision is made. Returns the sockets of

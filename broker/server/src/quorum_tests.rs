@@ -321,6 +321,36 @@ async fn a_voter_that_comes_back_on_an_empty_disk_copies_everything_before_it_vo
     nodes.stop().await;
 }
 
+#[tokio::test]
+async fn a_controller_is_ready_once_it_has_what_was_committed_when_it_was_started_and_no_sooner() {
+    let nodes = Nodes::start().await;
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        assert_eq!(create(&mut nodes.client(0).await, name, 3).await, ErrorCode::NONE);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let controller = try_start(nodes.formatted(directory.path(), CLUSTER, FirstVoters::Elsewhere)).await.unwrap();
+    let mut applied = controller.node.controller.applied().watch();
+    loop {
+        // Asked in this order: in between it may have caught up.
+        let ready = controller.ready();
+        let image = controller.node.image();
+        let registered = image.controllers.get(controller.node.broker_id);
+        match ready {
+            Ok(()) => {
+                let own = registered.expect("its registration was committed after all that there was before");
+                assert_eq!(own.incarnation_id, controller.node.incarnation_id);
+                break assert!(image.topics.named("h").is_some());
+            }
+            Err(reason) => assert!(reason.starts_with("catching up: this controller lacks"), "{reason}"),
+        }
+        if registered.is_none() {
+            tokio::time::timeout(Duration::from_secs(30), applied.changed()).await.expect("in time").unwrap();
+        }
+    }
+    controller.stop().await.unwrap();
+    nodes.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_controller_by_itself_waits_for_the_others_of_its_quorum_however_long_it_takes() {
     const FIVE_MINUTES: Duration = Duration::from_secs(300);

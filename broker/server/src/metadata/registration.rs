@@ -86,28 +86,28 @@ pub struct DirectoryNews {
 pub type Directories = Arc<dyn Fn() -> DirectoryNews + Send + Sync>;
 
 /// Registers the controller of this node. A node that is nothing else goes on until some controller is active, which may hang on its own
-/// vote; a broker beside it could not register either.
+/// vote; a broker beside it could not register either. Returns whether it is registered: at a low metadata.version no controller is.
 ///
 /// # Errors
 /// The controller refuses; or this node is a broker too, and none gives an answer.
 pub async fn register_controller(
     node: &Arc<Node>,
     registration: &ControllerRegistrationRequest<'_>,
-) -> Result<(), RegistrationFailed> {
+) -> Result<bool, RegistrationFailed> {
     let is_broker = node.config.roles.broker;
     let end = node.runtime.deadline(STEP);
     loop {
         let deadline = if is_broker { end } else { node.runtime.deadline(STEP) };
         let asked = node.ask_controller(deadline, registration, |response| response.error_code).await;
         let failed = match asked {
-            Ok(response) if response.error_code == ErrorCode::NONE => return Ok(()),
+            Ok(response) if response.error_code == ErrorCode::NONE => return Ok(true),
             // The level of metadata.version has no such record: nobody misses it.
             Ok(response) if response.error_code == ErrorCode::UNSUPPORTED_VERSION => {
                 tracing::info!(
                     message = response.error_message.as_deref(),
                     "the controller of this node is not registered"
                 );
-                return Ok(());
+                return Ok(false);
             }
             Ok(response) => RegistrationFailed::Refused { code: response.error_code },
             Err(error) => error.into(),

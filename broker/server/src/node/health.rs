@@ -1,5 +1,6 @@
-//! What the probes answer: how far the start has come, and that the node is stopping. A broker that has just started is ready once it has
-//! caught up: whoever takes brokers away one at a time goes by that. From then on it stays ready, whatever becomes of its replicas.
+//! What the probes answer: how far the start has come, and that the node is stopping. A node that has just started is ready once it has
+//! caught up: a controller with what was committed when it was started, a broker with its leaders. Whoever takes nodes away one at a time
+//! goes by that. From then on it stays ready, whatever becomes of its log and its replicas.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,8 @@ const STOPPING: u8 = 3;
 pub struct NodeHealth {
     stage: AtomicU8,
     directories: OnceLock<Arc<LogDirectories>>,
+    /// The node, where it is a controller that has registered.
+    controller: OnceLock<Arc<Node>>,
     /// The node, where it is a broker.
     broker: OnceLock<Arc<Node>>,
     caught_up: AtomicBool,
@@ -29,6 +32,11 @@ impl NodeHealth {
     /// From here on remarks tell of these directories.
     pub fn watch_directories(&self, directories: Arc<LogDirectories>) {
         _ = self.directories.set(directories);
+    }
+
+    /// From here on it is ready only once this controller, which has registered, has caught up.
+    pub fn watch_controller(&self, node: Arc<Node>) {
+        _ = self.controller.set(node);
     }
 
     /// From here on it is ready only once this broker has caught up.
@@ -58,6 +66,16 @@ impl NodeHealth {
             RECOVERING => Err("starting: opening partitions".to_owned()),
             _ => Err("starting: reading metadata".to_owned()),
         }
+    }
+}
+
+/// Why a controller that has registered has not caught up since it was started. Its registration was committed behind everything that was
+/// committed when it was started: once that is in its own log, it has what the leader had, and its vote counts in the next election.
+fn lacks_metadata(image: &Image, node: &Node) -> Result<(), String> {
+    let own = image.controllers.get(node.broker_id).filter(|own| own.incarnation_id == node.incarnation_id);
+    match own {
+        Some(_) => Ok(()),
+        None => Err("catching up: this controller lacks metadata that were committed when it was started".to_owned()),
     }
 }
 
@@ -93,8 +111,15 @@ impl Health for NodeHealth {
 
     fn ready(&self) -> Result<(), String> {
         self.describe()?;
-        let Some(node) = self.broker.get().filter(|_| !self.caught_up.load(Ordering::Acquire)) else { return Ok(()) };
-        behind(&node.image(), node)?;
+        if self.caught_up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if let Some(node) = self.controller.get() {
+            lacks_metadata(&node.image(), node)?;
+        }
+        if let Some(node) = self.broker.get() {
+            behind(&node.image(), node)?;
+        }
         self.caught_up.store(true, Ordering::Release);
         Ok(())
     }
