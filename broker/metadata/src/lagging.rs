@@ -1,5 +1,5 @@
 //! Which replicas of a broker do not count yet, though somebody is there from whom they can copy. Says nothing of replicas that nobody
-//! waits for: those without a leader to copy from, those that a reassignment adds, those in a directory that has failed.
+//! waits for: those without a leader to copy from, those that a reassignment adds. Which directories have failed the broker itself knows.
 
 use std::sync::Arc;
 
@@ -30,25 +30,17 @@ pub(crate) fn out_of_sync(
     })
 }
 
-/// Every replica of `broker` that should be in sync and is not, ordered by topic and number.
+/// Every replica of `broker` that should be in sync and is not, ordered by topic and number, in whatever directory it is noted: on a new disk
+/// each is noted in one that is gone, until the controller has been told where it lies now.
 pub fn lagging_replicas(image: &Image, broker: BrokerId) -> impl Iterator<Item = LaggingReplica> {
-    let lags = move |partition: &Partition| {
-        image.brokers.is_active(partition.leader)
-            && !partition.adding().contains(&broker)
-            && is_online(image, partition, broker)
-    };
+    let lags =
+        move |partition: &Partition| image.brokers.is_active(partition.leader) && !partition.adding().contains(&broker);
     let lagging = out_of_sync(image, broker).filter(move |(_, _, partition)| lags(partition));
     lagging.map(|(topic, partition, state)| LaggingReplica {
         key: TopicIdPartition { topic_id: topic.id, partition },
         topic: Arc::clone(&topic.name),
         leader: state.leader,
     })
-}
-
-fn is_online(image: &Image, partition: &Partition, broker: BrokerId) -> bool {
-    let registration = image.brokers.get(broker);
-    // A replica without a directory is given one when it is opened.
-    registration.is_none_or(|registration| registration.has_online(partition.noted_directory(broker)))
 }
 
 #[cfg(test)]
@@ -115,13 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reassignment_adds_and_what_a_failed_disk_held_are_not_waited_for() {
+    fn what_a_reassignment_adds_is_not_waited_for() {
         assert_eq!(lagging(&image(|partition| partition.adding_replicas = vec![2]), 2), []);
+    }
+
+    #[test]
+    fn a_replica_is_waited_for_wherever_it_is_noted() {
         let other_disk = Uuid::from_u128(201 << 64 | 1);
-        assert_eq!(lagging(&image(|partition| partition.directories = vec![DISK, other_disk, DISK]), 2), []);
-        let assigned = image(|partition| partition.directories = vec![DISK, directory_id::UNASSIGNED, DISK]);
-        assert_eq!(lagging(&assigned, 2), [(0, 1)]);
-        let lost = image(|partition| partition.directories = vec![DISK, directory_id::LOST, DISK]);
-        assert_eq!(lagging(&lost, 2), []);
+        for noted in [other_disk, directory_id::UNASSIGNED, directory_id::LOST] {
+            let image = image(|partition| partition.directories = vec![DISK, noted, DISK]);
+            assert_eq!(lagging(&image, 2), [(0, 1)], "{noted}");
+        }
     }
 }

@@ -218,6 +218,41 @@ async fn a_broker_that_was_away_is_ready_once_it_is_in_sync_again_and_no_sooner(
     nodes.stop().await;
 }
 
+#[tokio::test]
+async fn a_broker_that_has_lost_its_disk_is_ready_once_it_has_copied_what_it_had() {
+    let mut nodes = Nodes::start().await;
+    assert_eq!(create(&mut nodes.client(0).await, "copied", 3).await, ErrorCode::NONE);
+    let topic_id = nodes.in_sync("copied", 3).await;
+    let key = TopicIdPartition { topic_id, partition: 0 };
+    let leader = nodes.leader(0, key).unwrap();
+    let lost = (leader + 1) % 3;
+    nodes.running[lost].take().unwrap().stop().await.unwrap();
+    nodes.directories[lost] = tempfile::tempdir().unwrap();
+    for number in 0..20 {
+        assert_eq!(nodes.produce(leader, key, &"record ".repeat(1000)).await, (ErrorCode::NONE, number));
+    }
+    let back = nodes.start_one(lost).await;
+    let mut applied = back.node.controller.applied().watch();
+    let id = BrokerId(i32::try_from(lost).unwrap() + 1);
+    loop {
+        // Asked in this order: in between it may have come into sync.
+        let ready = back.ready();
+        let image = back.node.image();
+        let in_sync =
+            |topic: &barnabas_metadata::Topic| topic.partitions.values().all(|partition| partition.isr.contains(&id));
+        let is_in_sync = image.topics.named("copied").is_some_and(|topic| in_sync(topic));
+        match ready {
+            Ok(()) => break assert!(is_in_sync, "ready before it is in sync"),
+            Err(reason) => assert!(reason.starts_with("catching up: "), "{reason}"),
+        }
+        if !is_in_sync {
+            tokio::time::timeout(Duration::from_secs(30), applied.changed()).await.expect("in time").unwrap();
+        }
+    }
+    nodes.running[lost] = Some(back);
+    nodes.stop().await;
+}
+
 impl Nodes {
     async fn elect(&self, index: usize, election_type: i8, name: &'static str, partition: i32) -> ErrorCode {
         let topic = TopicPartitions { topic: name.into(), partitions: vec![partition], ..Default::default() };
