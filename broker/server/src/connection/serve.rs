@@ -25,7 +25,10 @@ use crate::memory::{MemoryBudget, Reservation};
 use crate::node::Node;
 
 /// Replies that may be outstanding on one connection before its next request is left unread.
-const MAX_OUTSTANDING: usize = 64;
+pub(super) const MAX_OUTSTANDING: usize = 64;
+/// Bytes of replies that may wait for their turn on one connection before its next request is left unread. What a request held was given
+/// back when it had been executed, so this is all that bounds them.
+const MAX_OUTSTANDING_BYTES: usize = 1 << 20;
 /// What a connection is served before the others of its thread have their turn, in bytes of requests and replies.
 const TURN_BYTES: usize = 16 * 1024;
 /// What a request takes of a turn beside its bytes, in bytes.
@@ -122,6 +125,8 @@ struct Session {
     executing: Option<Executing>,
     /// Replies in the order of their requests.
     waiting: VecDeque<Waiting>,
+    /// Of those that are there and wait for their turn only.
+    waiting_bytes: usize,
     /// The name that the client gave itself last.
     client_id: Arc<str>,
     /// What is left of its turn, in bytes.
@@ -148,9 +153,19 @@ pub async fn serve(
     let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
     let runtime = node.runtime.clone();
     let patience = Patience::new(limits.max_idle, stopping.clone());
-    let (executing, waiting, turn_bytes, client_id) = (None, VecDeque::new(), TURN_BYTES, Arc::from(""));
-    let mut session =
-        Session { node, seat, connection, frames, out, patience, executing, waiting, client_id, turn_bytes };
+    let mut session = Session {
+        node,
+        seat,
+        connection,
+        frames,
+        out,
+        patience,
+        executing: None,
+        waiting: VecDeque::new(),
+        waiting_bytes: 0,
+        client_id: Arc::from(""),
+        turn_bytes: TURN_BYTES,
+    };
     // Both live as long as the connection: to register with a clock or a channel anew for each request would cost more than
     // many a request.
     let mut stop = pin!(stopping.wait_for(|stop| *stop));
@@ -210,14 +225,17 @@ impl Session {
             ListenerKind::Broker => &self.node.request_memory,
             ListenerKind::Controller => &self.node.control_memory,
         };
-        let read = read && self.executing.is_none() && self.waiting.len() < MAX_OUTSTANDING;
+        let has_room = self.waiting.len() < MAX_OUTSTANDING && self.waiting_bytes < MAX_OUTSTANDING_BYTES;
+        let read = read && self.executing.is_none() && has_room;
         tokio::select! {
             biased;
             reply = poll_fn(|context| front(&mut self.waiting, context)) => {
-                if let Some(Waiting::Reply(_, measured)) = self.waiting.pop_front() {
-                    self.finished(measured);
+                let segments = reply?;
+                match self.waiting.pop_front() {
+                    Some(Waiting::Reply(_, measured)) => self.finished(measured),
+                    _ => self.waiting_bytes = self.waiting_bytes.saturating_sub(segments.len()),
                 }
-                Ok(Event::Reply(reply?))
+                Ok(Event::Reply(segments))
             }
             executed = poll_fn(|context| running(&mut self.executing, context)) => {
                 self.executing = None;
@@ -286,6 +304,7 @@ impl Session {
                 if self.waiting.is_empty() {
                     return self.send(segments).await;
                 }
+                self.waiting_bytes += segments.len();
                 self.waiting.push_back(Waiting::Turn(segments));
             }
         }

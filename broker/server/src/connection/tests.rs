@@ -1,16 +1,20 @@
-//! Connections whose clients do not do their part, to a node in this process: they read no reply, or never cease
-//! to ask. How soon the node stops then.
+//! Connections whose clients do not do their part, to a node in this process: they read no reply, or ask for more
+//! than they read. How soon the node stops then, and how much waits for them.
 
 use std::future::Future;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use barnabas_protocol::messages::describe_configs::DescribeConfigsResource;
-use barnabas_protocol::messages::{ApiVersionsRequest, DescribeConfigsRequest};
-use barnabas_protocol::{ApiKey, encode_request};
+use barnabas_protocol::messages::join_group::JoinGroupRequestProtocol;
+use barnabas_protocol::messages::{
+    ApiVersionsRequest, DescribeConfigsRequest, FindCoordinatorRequest, JoinGroupRequest, JoinGroupResponse,
+};
+use barnabas_protocol::{ApiKey, ErrorCode, encode_request};
 use barnabas_types::Segment;
 use tokio::net::TcpStream;
 
+use super::serve::MAX_OUTSTANDING;
 use crate::metrics::ListenerMetrics;
 use crate::testing::{Broker, Client, served};
 
@@ -142,4 +146,66 @@ async fn a_client_that_always_has_asked_for_more_holds_up_no_stop() {
     in_time("it stops", broker.running.stop()).await.unwrap();
     writer.join().unwrap();
     _ = reader.join().unwrap();
+}
+
+async fn many_round_trips(client: &mut Client) {
+    for _ in 0..ROUND_TRIPS {
+        assert_eq!(client.call(2, &ApiVersionsRequest::default()).await.error_code, ErrorCode::NONE);
+    }
+}
+
+fn join(member_id: &str) -> JoinGroupRequest<'static> {
+    JoinGroupRequest {
+        group_id: "parked".into(),
+        session_timeout_ms: 300_000,
+        rebalance_timeout_ms: 600_000,
+        member_id: member_id.to_owned().into(),
+        protocol_type: "consumer".into(),
+        protocols: vec![JoinGroupRequestProtocol { name: "range".into(), ..Default::default() }],
+        ..Default::default()
+    }
+}
+
+/// The last version in which a member needs no id to join.
+const JOIN_VERSION: i16 = 3;
+
+impl Client {
+    async fn join_parked(&mut self, member_id: &str) -> JoinGroupResponse<'static> {
+        self.call(JOIN_VERSION, &join(member_id)).await
+    }
+}
+
+#[tokio::test]
+async fn replies_that_wait_for_their_turn_are_bounded_in_bytes() {
+    const ASKED: usize = MAX_OUTSTANDING - 1;
+    let broker = Broker::start().await;
+    let mut member = broker.connect().await;
+    let find = FindCoordinatorRequest { coordinator_keys: vec!["parked".into()], ..Default::default() };
+    in_time("the coordinator is there", async {
+        while !member.call(4, &find).await.coordinators[0].error_code.is_none() {}
+    })
+    .await;
+    let mut joined = in_time("it has loaded its groups", member.join_parked("")).await;
+    while !joined.error_code.is_none() {
+        joined = member.join_parked("").await;
+    }
+    // Parked until the member joins again.
+    let mut asking = broker.connect().await;
+    asking.send(JOIN_VERSION, &join("")).await.unwrap();
+    ask_for_all_settings(&mut asking, ASKED).await;
+    let begun = || broker.running.node.metrics.requests.begun(ApiKey::DescribeConfigs);
+    let mut before = u64::MAX;
+    while before != begun() {
+        before = begun();
+        many_round_trips(&mut member).await;
+    }
+    assert!((2..ASKED as u64).contains(&before), "{before} of {ASKED} were executed");
+    assert_eq!(member.join_parked(&joined.member_id).await.error_code, ErrorCode::NONE);
+    let mut sizes = Vec::new();
+    for _ in 0..=ASKED {
+        sizes.push(in_time("all are answered", asking.receive()).await.unwrap().len());
+    }
+    assert!(sizes[0] < sizes[1] && sizes[1..].iter().all(|size| *size == sizes[1]), "{sizes:?}");
+    assert!(sizes[1] * ASKED > 2 << 20, "large enough to tell: {sizes:?}");
+    in_time("it stops", broker.running.stop()).await.unwrap();
 }
