@@ -156,3 +156,6 @@ impl From<Told> for Input<'_> {
         Self::LeaderTold { leader_epoch, high_watermark, log_start }
     }
 }
+
+#[cfg(test)]
+mod tests;

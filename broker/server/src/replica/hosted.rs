@@ -499,10 +499,11 @@ impl Partition {
         }
     }
 
-    /// After a follower's append. Who waits for it waits at the leader, for all replicas in sync: its sync is never put off.
+    /// After a follower's append. Who waits for it waits at the leader, for all replicas in sync: its sync is never put off where nothing is
+    /// fetched before it.
     pub(super) fn appended_as_follower(self: &Arc<Self>) {
         let config = self.config.load();
-        match config.durability {
+        match config.kept_before_fetching_on() {
             Durability::Replicated => self.appended(&config, false),
             Durability::Fsync => self.flusher.ask(self),
         }

@@ -20,7 +20,7 @@ use crate::recordings::{LeftRecordings, RecordingFiles};
 use crate::runtime::Runtime;
 use crate::storage::Flusher;
 
-const NOW: Timestamp = Timestamp(1_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_000_000);
 
 struct PartitionContext {
     partition: Arc<Partition>,
@@ -440,24 +440,6 @@ async fn with_flush_ms_records_are_synced_when_that_has_passed_and_nobody_waits_
     }
     assert!(began.elapsed() >= Duration::from_millis(30));
     flusher.stop();
-    thread.join().unwrap();
-}
-
-#[tokio::test]
-async fn a_follower_under_fsync_syncs_at_once_for_producers_wait_at_its_leader() {
-    let context = PartitionContext::without_syncs(Durability::Fsync);
-    context.partition.follow(LeaderEpoch(4), BrokerId(9));
-    let told = follow::Told { leader_epoch: LeaderEpoch(4), high_watermark: Offset(0), log_start: Offset(0) };
-    context.partition.append_fetched(&one_record(), Offset(0), told, NOW).unwrap();
-    // On this clock nothing that may wait is ever due.
-    let flusher = Arc::clone(&context.flusher);
-    let thread = std::thread::spawn(move || flusher.run(|| Duration::ZERO));
-    let deadline = soon();
-    while context.partition.with_log(|log| log.durable_end()) < Offset(1) {
-        assert!(Instant::now() < deadline, "the sync is put off");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    context.flusher.stop();
     thread.join().unwrap();
 }
 

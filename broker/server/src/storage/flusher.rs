@@ -240,6 +240,13 @@ impl Flusher {
         self.sync_round(&round, together, pace, monotonic);
     }
 
+    /// Syncs on this thread what was asked for and may not wait.
+    #[cfg(test)]
+    pub(crate) fn sync_urgent(&self) {
+        let round = self.asked().take_round(Duration::ZERO);
+        self.sync_asked(round, &mut Pace::default(), &|| Duration::ZERO);
+    }
+
     /// As [`Flusher::run`], for a task of a simulated machine: others run while a sync does, and before and after it.
     #[cfg(feature = "simulated")]
     pub async fn run_as_task(&self, runtime: &crate::runtime::Runtime) {
