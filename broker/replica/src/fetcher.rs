@@ -32,7 +32,8 @@ use crate::time::{Millis, millis};
 pub struct Config {
     /// `replica.fetch.backoff.ms`: how long a partition, or all, wait after an error; at most, where time mends it soon.
     pub backoff_ms: u64,
-    /// How long a round waits for syncs. Then it begins without the partitions that are not synced, and does not wait for news.
+    /// How long a round waits for syncs. Then it begins without the partitions that are not synced, and does not wait for news for long; no
+    /// further round waits for them.
     pub sync_patience_ms: u64,
     /// Settings that all its partitions share: their durability, above all.
     pub settings: Settings,
@@ -54,10 +55,12 @@ pub struct Fetcher {
     delayed: BTreeSet<(Millis, TopicIdPartition)>,
     /// Partitions whose log does not yet have, or is not yet cut to, what the last round said.
     working: BTreeSet<TopicIdPartition>,
-    /// Partitions whose log is not synced to its end.
+    /// Partitions whose log is not synced to its end, for which the next round waits.
     syncing: BTreeSet<TopicIdPartition>,
     /// Since when there are such.
     syncing_since_ms: Millis,
+    /// Partitions whose log is not synced to its end, and for which a round has waited in vain.
+    late: BTreeSet<TopicIdPartition>,
     /// The request that is under way.
     outstanding: Option<u64>,
     /// The leader may keep it waiting.
@@ -88,6 +91,7 @@ impl Fetcher {
             working: BTreeSet::new(),
             syncing: BTreeSet::new(),
             syncing_since_ms: 0,
+            late: BTreeSet::new(),
             outstanding: None,
             is_waiting: false,
             overdue: BTreeSet::new(),

@@ -113,6 +113,7 @@ impl Fetcher {
     /// Moves a partition to `phase`, keeps the sets of those that wait, and lists it: the session may have to learn of it.
     pub(super) fn set_phase(&mut self, partition: TopicIdPartition, phase: Phase, now_ms: Millis) {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
+        let was_late = self.late.remove(&partition);
         match std::mem::replace(&mut slot.phase, phase) {
             Phase::Syncing => _ = self.syncing.remove(&partition),
             Phase::Working => _ = self.working.remove(&partition),
@@ -129,8 +130,9 @@ impl Fetcher {
             }
             Phase::Working => _ = self.working.insert(partition),
             Phase::Delayed(until_ms) => _ = self.delayed.insert((until_ms, partition)),
+            // The request that went without it does not wait for long.
             Phase::Ready => {
-                if self.outstanding.is_some() {
+                if self.outstanding.is_some() && !was_late {
                     self.overdue.insert(partition);
                 }
             }
@@ -171,11 +173,11 @@ impl Fetcher {
         }
     }
 
-    /// How long the leader may wait for news: not at all while partitions wait to be fetched again, and no longer than until one is asked for
-    /// again.
+    /// How long the leader may wait for news: no longer than until a partition that is left out is asked for again, and not for long where
+    /// that may be at any moment.
     fn may_wait_ms(&self, now_ms: Millis) -> Millis {
         match self.delayed.first() {
-            _ if !self.syncing.is_empty() => 0,
+            _ if !self.late.is_empty() => SHORTEST_WAIT_MS,
             Some((until_ms, _)) => until_ms.saturating_sub(now_ms).max(SHORTEST_WAIT_MS),
             None => Millis::MAX,
         }
@@ -189,6 +191,8 @@ impl Fetcher {
         if is_early || !self.working.is_empty() || waits_for_syncs {
             return;
         }
+        // No other round waits for them: a slow disk would hold up what lies on others, round after round.
+        self.late.append(&mut self.syncing);
         if self.outstanding.is_some() {
             self.gives_up_from_ms = now_ms.saturating_add(self.pause_ms());
             self.hang_up(out);
@@ -203,8 +207,6 @@ impl Fetcher {
         self.last_number = self.last_number.wrapping_add(1);
         self.outstanding = Some(self.last_number);
         self.overdue.clear();
-        // The next round waits for them anew, or a slow sync would be a reason to ask without a pause.
-        self.syncing_since_ms = now_ms;
         let request = FetchRequest {
             session_id: self.session.id,
             session_epoch: self.session.epoch,
