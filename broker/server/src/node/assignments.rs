@@ -254,7 +254,7 @@ impl Assignments {
                 let key = TopicIdPartition { topic_id: delta.topic.id, partition: *id };
                 if let Some(hosted) = self.assigner.hosting.replicas.get(key) {
                     let (config, partition) = (Arc::clone(&config), Arc::clone(partition));
-                    let change = move |hosted: &Hosted| {
+                    let change = move |hosted: &Arc<Hosted>| {
                         hosted.set_config(config);
                         hosted.assign(&partition);
                     };

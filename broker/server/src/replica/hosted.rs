@@ -16,7 +16,6 @@ use tokio::time::Instant;
 
 use super::news::{Moved, Watchers};
 use super::recorder::Recorder;
-use super::roles::Left;
 use super::surroundings::Surroundings;
 use crate::bug::Bug;
 use crate::storage::{Condition, Flusher, SyncAsked, UNHURRIED_MS};
@@ -250,19 +249,20 @@ impl Partition {
     }
 
     /// Puts other settings in force; the partitions of a topic share them.
-    pub fn set_config(&self, config: impl Into<Arc<PartitionConfig>>) {
+    pub fn set_config(self: &Arc<Self>, config: impl Into<Arc<PartitionConfig>>) {
         let config = config.into();
-        let before = self.config.swap(Arc::clone(&config));
+        self.config.store(Arc::clone(&config));
         let mut state = self.lock();
         state.log.set_config(Arc::clone(&config.log));
         let moved = self.log_moved(&mut state, &self.config.load());
         let changed = self.step(&mut state, Input::SettingsChanged);
-        let fetched = match before.kept_before_fetching_on() == config.kept_before_fetching_on() {
-            true => Left::default(),
-            false => self.fetched_anew(&state),
-        };
+        self.fetched_anew(&state);
+        let awaits_sync = self.awaits_sync(&state);
         drop(state);
-        self.settle(moved.and(changed).and(fetched));
+        self.settle(moved.and(changed));
+        if awaits_sync {
+            self.flusher.ask(self);
+        }
     }
 
     /// The settings in force.
@@ -469,12 +469,13 @@ impl Partition {
         };
         let result = state.log.flushed(ticket);
         let done = self.log_moved(&mut state, &self.config.load());
+        if let Ok(durable_end) = result {
+            // Under the lock: later the log may have been cut, and what was appended since is not synced.
+            self.surroundings.fetchers.synced(self.key, durable_end);
+        }
         drop(state);
         match result {
-            Ok(durable_end) => {
-                self.settle(done);
-                self.surroundings.fetchers.synced(self.key, durable_end);
-            }
+            Ok(_) => self.settle(done),
             Err(error) => {
                 self.condition().fail(&error);
                 self.wake_all();

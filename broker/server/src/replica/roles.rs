@@ -1,12 +1,13 @@
 //! A hosted partition's replica between its log and the rest of the node: inputs go in under the partition's lock, what it asks for is done
-//! there or, after the lock is released, left with those who fetch and those who ask the controller. Decides nothing.
+//! there or, after the lock is released, left with those who ask the controller. Decides nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use barnabas_log::Log;
 use barnabas_metadata::{Partition as Assignment, RecoveryState};
 use barnabas_replica::fetcher::LogPosition;
-use barnabas_replica::{AlterAnswer, Around, Assigned, Effect, Input, LeaderRecoveryState, Settings};
+use barnabas_replica::{AlterAnswer, Around, Assigned, Durability, Effect, Input, LeaderRecoveryState, Settings};
 use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
 
 use super::hosted::State;
@@ -20,24 +21,9 @@ use crate::bug::Bug;
 pub(super) struct Left {
     watermark: Option<Offset>,
     lost: bool,
-    /// What few inputs leave.
-    seldom: Option<Box<Seldom>>,
-}
-
-#[derive(Debug, Default)]
-struct Seldom {
-    fetch: Option<Fetch>,
-    proposal: Option<Proposal>,
-    /// At a follower: where its log begins now.
-    log_start: Option<Offset>,
     isr_shrunk: bool,
-}
-
-/// From whom the partition is fetched.
-#[derive(Clone, Copy, Debug)]
-enum Fetch {
-    From { leader: BrokerId, leader_epoch: LeaderEpoch, log: LogPosition },
-    FromNobody,
+    /// Few inputs leave one.
+    proposal: Option<Box<Proposal>>,
 }
 
 impl Left {
@@ -45,19 +31,9 @@ impl Left {
     pub(super) fn and(mut self, later: Self) -> Self {
         self.watermark = later.watermark.or(self.watermark);
         self.lost |= later.lost;
-        if let Some(later) = later.seldom {
-            let Seldom { fetch, proposal, log_start, isr_shrunk } = *later;
-            let seldom = self.seldom();
-            seldom.fetch = fetch.or(seldom.fetch.take());
-            seldom.proposal = proposal.or(seldom.proposal.take());
-            seldom.log_start = log_start.or(seldom.log_start);
-            seldom.isr_shrunk |= isr_shrunk;
-        }
+        self.isr_shrunk |= later.isr_shrunk;
+        self.proposal = later.proposal.or(self.proposal);
         self
-    }
-
-    fn seldom(&mut self) -> &mut Seldom {
-        self.seldom.get_or_insert_default()
     }
 }
 
@@ -120,10 +96,9 @@ impl Partition {
             }
             Effect::Follow { leader, leader_epoch } => {
                 state.log.forget_epoch_without_records();
-                let log = position(&state.log, state.replica.high_watermark());
-                left.seldom().fetch = Some(Fetch::From { leader, leader_epoch, log });
+                self.fetch_from(state, leader, leader_epoch);
             }
-            Effect::StopFollowing => left.seldom().fetch = Some(Fetch::FromNobody),
+            Effect::StopFollowing => self.surroundings.fetchers.unfollow(self.key),
             Effect::LeadershipLost { leader_epoch } => {
                 tracing::debug!(partition = %self.name, %leader_epoch, "leads no longer");
                 left.lost = true;
@@ -138,15 +113,15 @@ impl Partition {
             // The next Fetch says so: until then the leader counts on the older one (DeleteRecords).
             Effect::RaiseLogStart { to } => {
                 if state.log.raise_log_start(to) {
-                    left.seldom().log_start = Some(state.log.log_start());
+                    self.surroundings.fetchers.log_start_moved(self.key, state.log.log_start());
                 }
             }
             Effect::AlterPartition { number, leader_epoch, partition_epoch, isr, recovery } => {
                 let proposal = Proposal { number, leader_epoch, partition_epoch, isr, recovery };
-                left.seldom().proposal = Some(proposal);
+                left.proposal = Some(Box::new(proposal));
             }
             Effect::IsrShrunk => {
-                left.seldom().isr_shrunk = true;
+                left.isr_shrunk = true;
                 self.surroundings.isr_changes.shrunk.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(partition = %self.name, "the ISR has shrunk");
             }
@@ -161,15 +136,29 @@ impl Partition {
         }
     }
 
-    /// Whoever fetches it now has others to fetch with from here on: those that are kept in the same way.
-    pub(super) fn fetched_anew(&self, state: &State) -> Left {
-        let log = position(&state.log, state.replica.high_watermark());
-        let leader_epoch = state.replica.leader_epoch();
-        let mut left = Left::default();
-        if let Some(leader) = state.replica.following() {
-            left.seldom().fetch = Some(Fetch::From { leader, leader_epoch, log });
+    /// It is fetched from `leader` from here on, with others that are kept in the same way. That is told under the lock: its fetcher hears of
+    /// a sync that ends later after it has heard of the log as it was before.
+    fn fetch_from(&self, state: &State, leader: BrokerId, leader_epoch: LeaderEpoch) {
+        // Such a log copies nothing, and by its Fetches the leader would take it for one that is in sync.
+        if state.log.is_offline() {
+            return self.surroundings.fetchers.unfollow(self.key);
         }
-        left
+        let durability = self.config.load().kept_before_fetching_on();
+        let log = position(&state.log, state.replica.high_watermark());
+        self.surroundings.fetchers.follow(self.key, (leader, durability), leader_epoch, log);
+    }
+
+    /// Its settings have changed: how it is kept decides who fetches it, and what had set it aside may be mended.
+    pub(super) fn fetched_anew(&self, state: &State) {
+        if let Some(leader) = state.replica.following() {
+            self.fetch_from(state, leader, state.replica.leader_epoch());
+        }
+    }
+
+    /// It is fetched no further before its log is synced, which nobody else may ever ask for: what was appended before needed no sync.
+    pub(super) fn awaits_sync(&self, state: &State) -> bool {
+        let is_kept_first = self.config.load().kept_before_fetching_on() == Durability::Fsync;
+        state.replica.following().is_some() && is_kept_first && state.log.has_unsynced_records()
     }
 
     /// Does the rest, without the lock.
@@ -177,44 +166,15 @@ impl Partition {
         if let Some(watermark) = left.watermark {
             self.watermark_moved(watermark);
         }
-        if let Some(seldom) = left.seldom {
-            self.settle_seldom(*seldom);
+        if left.isr_shrunk {
+            self.isr_shrunk();
+        }
+        if let Some(proposal) = left.proposal {
+            self.surroundings.propose(self.key, *proposal);
         }
         if left.lost {
             self.wake_all();
         }
-    }
-
-    #[cold]
-    fn settle_seldom(&self, Seldom { fetch, proposal, log_start, isr_shrunk }: Seldom) {
-        if isr_shrunk {
-            self.isr_shrunk();
-        }
-        if let Some(log_start) = log_start {
-            self.surroundings.fetchers.log_start_moved(self.key, log_start);
-        }
-        match fetch {
-            Some(Fetch::From { leader, leader_epoch, log }) => {
-                let durability = self.config.load().kept_before_fetching_on();
-                if !self.is_offline() {
-                    self.surroundings.fetchers.follow(self.key, (leader, durability), leader_epoch, log);
-                }
-                // Also where that has just happened.
-                if self.is_offline() {
-                    self.surroundings.fetchers.unfollow(self.key);
-                }
-            }
-            Some(Fetch::FromNobody) => self.surroundings.fetchers.unfollow(self.key),
-            None => {}
-        }
-        if let Some(proposal) = proposal {
-            self.surroundings.propose(self.key, proposal);
-        }
-    }
-
-    /// Such a log copies nothing, and by its Fetches the leader would take it for one that is in sync.
-    fn is_offline(&self) -> bool {
-        self.lock_unless_hanging().is_ok_and(|state| state.log.is_offline())
     }
 
     /// The log was appended to, synced or cut: on the way of every batch, and so without an allocation or a look at the clock by which only
@@ -231,7 +191,7 @@ impl Partition {
     }
 
     /// Takes over what the metadata says of the partition.
-    pub fn assign(&self, assignment: &Assignment) {
+    pub fn assign(self: &Arc<Self>, assignment: &Assignment) {
         let mut state = self.lock();
         let recovery = match assignment.leader_recovery_state {
             RecoveryState::Recovered => LeaderRecoveryState::Recovered,
@@ -253,8 +213,12 @@ impl Partition {
         let epoch_before = state.replica.leader_epoch();
         let left = self.assigned(&mut state, assigned);
         let is_new_epoch = state.replica.leader_epoch() != epoch_before;
+        let awaits_sync = self.awaits_sync(&state);
         drop(state);
         self.settle(left);
+        if awaits_sync {
+            self.flusher.ask(self);
+        }
         // Perhaps with fewer replicas.
         self.low_watermark_moved();
         if is_new_epoch {
@@ -267,7 +231,7 @@ impl Partition {
         let isr_before = state.replica.isr_size();
         let mut left = self.step(state, Input::Assigned(assigned));
         if state.replica.isr_size() < isr_before {
-            left.seldom().isr_shrunk = true;
+            left.isr_shrunk = true;
         }
         left
     }
@@ -332,34 +296,40 @@ pub(super) fn position(log: &Log, high_watermark: Offset) -> LogPosition {
 #[cfg(test)]
 impl Partition {
     /// This broker leads from now on, alone, in `epoch`.
-    pub(crate) fn lead(&self, epoch: LeaderEpoch) {
+    pub(crate) fn lead(self: &Arc<Self>, epoch: LeaderEpoch) {
         let own = self.surroundings.own();
         self.assign_to(epoch, own, &[own]);
     }
 
     /// `leader` leads from now on.
-    pub(crate) fn follow(&self, epoch: LeaderEpoch, leader: BrokerId) {
+    pub(crate) fn follow(self: &Arc<Self>, epoch: LeaderEpoch, leader: BrokerId) {
         self.assign_to(epoch, leader, &[leader]);
     }
 
+    /// As `follow`; `between` happens once the lock is released, before anything else does.
+    pub(super) fn follow_and(self: &Arc<Self>, epoch: LeaderEpoch, leader: BrokerId, between: impl FnOnce()) {
+        self.tell_assigned(epoch, epoch.0, leader, (&[leader], &[leader]), between);
+    }
+
     /// `leader` leads from now on, and all of `replicas` are in sync.
-    pub(crate) fn assign_to(&self, leader_epoch: LeaderEpoch, leader: BrokerId, replicas: &[BrokerId]) {
-        self.tell_assigned(leader_epoch, leader_epoch.0, leader, (replicas, replicas));
+    pub(crate) fn assign_to(self: &Arc<Self>, leader_epoch: LeaderEpoch, leader: BrokerId, replicas: &[BrokerId]) {
+        self.tell_assigned(leader_epoch, leader_epoch.0, leader, (replicas, replicas), || {});
         self.wake_all();
     }
 
     /// Of `replicas` only this broker is in sync any more.
-    pub(crate) fn shrink_to(&self, leader_epoch: LeaderEpoch, replicas: &[BrokerId]) {
+    pub(crate) fn shrink_to(self: &Arc<Self>, leader_epoch: LeaderEpoch, replicas: &[BrokerId]) {
         let own = self.surroundings.own();
-        self.tell_assigned(leader_epoch, leader_epoch.0 + 1, own, (replicas, &[own]));
+        self.tell_assigned(leader_epoch, leader_epoch.0 + 1, own, (replicas, &[own]), || {});
     }
 
     fn tell_assigned(
-        &self,
+        self: &Arc<Self>,
         leader_epoch: LeaderEpoch,
         partition_epoch: i32,
         leader: BrokerId,
         (replicas, isr): (&[BrokerId], &[BrokerId]),
+        between: impl FnOnce(),
     ) {
         let mut state = self.lock();
         let assigned = Assigned {
@@ -375,8 +345,13 @@ impl Partition {
             durable_end: state.log.durable_end(),
         };
         let left = self.assigned(&mut state, assigned);
+        let awaits_sync = self.awaits_sync(&state);
         drop(state);
+        between();
         self.settle(left);
+        if awaits_sync {
+            self.flusher.ask(self);
+        }
     }
 
     /// `broker` has fetched from `offset`.

@@ -112,7 +112,7 @@ impl Hosting {
 
     /// Changes a partition's role or settings: at once or, while its disk does not answer or somebody else is at it, on a thread that may wait
     /// for a write that hangs. Who calls this may be the thread that would see that one hangs.
-    pub async fn change(&self, partition: &Arc<Partition>, change: impl FnOnce(&Partition) + Send + 'static) {
+    pub async fn change(&self, partition: &Arc<Partition>, change: impl FnOnce(&Arc<Partition>) + Send + 'static) {
         if !partition.condition().is_stalled() && !partition.is_held() {
             return change(partition);
         }
@@ -141,7 +141,7 @@ impl Hosting {
         }
         let Some(partition) = self.replicas.get(key) else { return Ok(()) };
         let replicas = Arc::clone(&self.replicas);
-        let remove = move |removed: &Partition| {
+        let remove = move |removed: &Arc<Partition>| {
             _ = replicas.remove(key);
             // Another partition of its name may be made where it was: a compaction under way must not put its files there.
             removed.with_log(barnabas_log::Log::take_offline);

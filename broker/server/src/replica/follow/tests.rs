@@ -1,18 +1,24 @@
 //! A follower between its fetcher and its disk: what is fetched is synced where that counts, and nothing that happens meanwhile makes
 //! the fetcher wait for ever.
 
+use std::time::Duration;
+
 use barnabas_records::{BatchBuilder, Compression};
-use barnabas_types::BrokerId;
+use barnabas_replica::Settings;
+use barnabas_replica::fetcher::{Config, Effect, Fetcher, Input};
+use barnabas_types::{BrokerId, Now};
 use tempfile::TempDir;
 
 use super::*;
-use crate::replica::tests::{NOW, partition};
+use crate::replica::fetchers::Inbox;
+use crate::replica::tests::{NOW, append_one, partition};
 use crate::replica::{Durability, PartitionConfig};
 use crate::storage::Flusher;
 
 const EPOCH: LeaderEpoch = LeaderEpoch(4);
 const LEADER: BrokerId = BrokerId(9);
 const FSYNC: PartitionConfigChange = |config| config.durability = Durability::Fsync;
+const REPLICATED: PartitionConfigChange = |config| config.durability = Durability::Replicated;
 
 type PartitionConfigChange = fn(&mut PartitionConfig);
 
@@ -21,6 +27,12 @@ struct FollowerContext {
     partition: Arc<Partition>,
     flusher: Arc<Flusher>,
     _directory: TempDir,
+}
+
+/// A fetcher as its driver has it.
+struct Driven {
+    core: Fetcher,
+    inbox: Arc<Inbox>,
 }
 
 fn told() -> Told {
@@ -47,6 +59,10 @@ impl FollowerContext {
         context
     }
 
+    fn set_config(&self, change: PartitionConfigChange) {
+        self.partition.set_config(changed(&self.partition.config(), change));
+    }
+
     fn fetched(&self, offset: i64) -> Result<LogPosition, AppendFailure> {
         let mut builder = BatchBuilder::new(Offset(offset), Compression::None);
         builder.append(NOW, None, Some(b"value"), &[]).unwrap();
@@ -56,6 +72,41 @@ impl FollowerContext {
     fn durable_end(&self) -> Offset {
         self.partition.with_log(|log| log.durable_end())
     }
+
+    /// The fetchers that have begun since this was asked last.
+    async fn fetchers(&self) -> Vec<Driven> {
+        let begun = self.partition.surroundings.fetchers.begun().await;
+        begun.into_iter().map(|((_, durability), inbox)| Driven::new(durability, inbox)).collect()
+    }
+}
+
+impl Driven {
+    fn new(durability: Durability, inbox: Arc<Inbox>) -> Self {
+        let settings = Settings { durability, ..Settings::default() };
+        let core = Fetcher::new(Config { backoff_ms: 1000, sync_patience_ms: 50, settings });
+        Self { core, inbox }
+    }
+
+    fn handle(&mut self, inputs: Vec<Input>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let now = Now { monotonic: Duration::from_secs(1), wall: NOW };
+        self.core.handle_all(inputs, now, &mut effects);
+        effects
+    }
+
+    /// Takes what it was told.
+    fn take(&mut self) -> Vec<Effect> {
+        let inputs = self.inbox.take();
+        self.handle(inputs)
+    }
+}
+
+/// From where a Fetch among `effects` asks for the partition.
+fn fetches_from(effects: &[Effect]) -> Option<Offset> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Fetch { request, .. } => Some(request.partitions.first()?.offset),
+        _ => None,
+    })
 }
 
 #[test]
@@ -75,4 +126,43 @@ fn a_follower_with_flush_messages_syncs_at_once_for_it_fetches_no_further_before
     context.fetched(0).unwrap();
     context.flusher.sync_urgent();
     assert_eq!(context.durable_end(), Offset(1), "nobody syncs");
+}
+
+#[test]
+fn a_follower_that_is_from_now_on_to_sync_what_it_fetches_syncs_what_it_has() {
+    let flushes: PartitionConfigChange = |config| config.flush_messages = 1000;
+    for change in [FSYNC, flushes] {
+        let context = FollowerContext::following(REPLICATED);
+        context.fetched(0).unwrap();
+        context.flusher.sync_urgent();
+        assert_eq!(context.durable_end(), Offset(0), "nobody needs it");
+        context.set_config(change);
+        context.flusher.sync_urgent();
+        assert_eq!(context.durable_end(), Offset(1), "nobody syncs");
+    }
+}
+
+#[test]
+fn who_led_with_flush_messages_and_follows_syncs_what_it_has() {
+    let context = FollowerContext::leading(|config| {
+        config.durability = Durability::Replicated;
+        config.flush_messages = 1000;
+    });
+    append_one(&context.partition);
+    context.partition.follow(EPOCH, LEADER);
+    context.flusher.sync_urgent();
+    assert_eq!(context.durable_end(), Offset(1), "nobody syncs");
+}
+
+#[tokio::test]
+async fn a_sync_that_ends_while_its_partition_begins_to_be_followed_is_not_lost() {
+    let context = FollowerContext::leading(FSYNC);
+    append_one(&context.partition);
+    let syncs = || {
+        let ticket = context.partition.prepare_flush().unwrap();
+        context.partition.flushed(ticket.run());
+    };
+    context.partition.follow_and(EPOCH, LEADER, syncs);
+    let mut fetcher = context.fetchers().await.remove(0);
+    assert_eq!(fetches_from(&fetcher.take()), Some(Offset(1)));
 }
