@@ -51,8 +51,9 @@ pub enum Effect {
         /// The request.
         request: FetchRequest,
     },
-    /// Validate the records that the answer has for the partition. Under its lock: it must still be followed in this epoch and its log
-    /// end at `offset`; append, and hand what the leader told to the [`Replica`](crate::Replica). Then hand in what came of it.
+    /// Validate the records that the answer has for the partition. Under its lock: it must still be followed in this epoch; if its log ends at
+    /// `offset`, append, and hand what the leader told to the [`Replica`](crate::Replica). Then hand in what came of it; where the log ends
+    /// elsewhere, how far it has come.
     Append {
         /// Which.
         partition: TopicIdPartition,

@@ -217,7 +217,7 @@ impl World {
         self.check_following(id, leader_epoch)?;
         let log = &mut self.broker_mut(id).log;
         if log.end() != at {
-            return Err(AppendFailure::Refused);
+            return Ok(());
         }
         records.iter().for_each(|&(epoch, value)| log.append(epoch, value));
         self.log_moved(id);

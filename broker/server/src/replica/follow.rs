@@ -46,7 +46,8 @@ impl State {
 }
 
 impl Partition {
-    /// Appends batches of the leader at `offset`, and hands what the leader told to the replica. Under `fsync` a sync is asked for.
+    /// Appends batches of the leader at `offset`, and hands what the leader told to the replica. Under `fsync` a sync is asked for. Where the
+    /// log ends elsewhere nothing is done: it is fetched on from its end.
     pub(super) fn append_fetched(
         self: &Arc<Self>,
         records: &[u8],
@@ -61,7 +62,8 @@ impl Partition {
         };
         state.following_in(epoch)?;
         if state.log.log_end() != offset {
-            return Err(AppendFailure::NotFollowing);
+            // Another fetcher had it when these were asked for, or those before them were taken in part.
+            return Ok(position(&state.log, state.replica.high_watermark()));
         }
         let writing = self.condition().begin_write();
         let appended = state.log.append_as_follower(records, now);

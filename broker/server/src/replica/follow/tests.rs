@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use barnabas_records::{BatchBuilder, Compression};
 use barnabas_replica::Settings;
-use barnabas_replica::fetcher::{Config, Effect, Fetcher, Input};
-use barnabas_types::{BrokerId, Now};
+use barnabas_replica::fetcher::{Config, Effect, FetchAnswer, Fetcher, Input, PartitionAnswer, PartitionOutcome};
+use barnabas_types::{BrokerId, Now, TopicIdPartition};
 use tempfile::TempDir;
 
 use super::*;
@@ -29,10 +29,11 @@ struct FollowerContext {
     _directory: TempDir,
 }
 
-/// A fetcher as its driver has it.
+/// A fetcher as its driver has it, and the requests that it has sent.
 struct Driven {
     core: Fetcher,
     inbox: Arc<Inbox>,
+    last_fetch: Option<u64>,
 }
 
 fn told() -> Told {
@@ -84,13 +85,18 @@ impl Driven {
     fn new(durability: Durability, inbox: Arc<Inbox>) -> Self {
         let settings = Settings { durability, ..Settings::default() };
         let core = Fetcher::new(Config { backoff_ms: 1000, sync_patience_ms: 50, settings });
-        Self { core, inbox }
+        Self { core, inbox, last_fetch: None }
     }
 
     fn handle(&mut self, inputs: Vec<Input>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let now = Now { monotonic: Duration::from_secs(1), wall: NOW };
         self.core.handle_all(inputs, now, &mut effects);
+        for effect in &effects {
+            if let Effect::Fetch { number, .. } = effect {
+                self.last_fetch = Some(*number);
+            }
+        }
         effects
     }
 
@@ -98,6 +104,14 @@ impl Driven {
     fn take(&mut self) -> Vec<Effect> {
         let inputs = self.inbox.take();
         self.handle(inputs)
+    }
+
+    /// Its Fetch is answered with records.
+    fn answered(&mut self, partition: TopicIdPartition) -> Vec<Effect> {
+        let outcome = PartitionOutcome::Records { has_records: true, high_watermark: Offset(0), log_start: Offset(0) };
+        let answer = Ok(FetchAnswer { session_id: 7, partitions: vec![PartitionAnswer { partition, outcome }] });
+        let number = self.last_fetch.unwrap();
+        self.handle(vec![Input::Answered { number, answer }])
     }
 }
 
@@ -164,5 +178,26 @@ async fn a_sync_that_ends_while_its_partition_begins_to_be_followed_is_not_lost(
     };
     context.partition.follow_and(EPOCH, LEADER, syncs);
     let mut fetcher = context.fetchers().await.remove(0);
+    assert_eq!(fetches_from(&fetcher.take()), Some(Offset(1)));
+}
+
+#[tokio::test]
+async fn who_is_to_append_where_the_log_does_not_end_any_more_goes_on_from_its_end() {
+    let context = FollowerContext::following(REPLICATED);
+    let mut before = context.fetchers().await.remove(0);
+    assert_eq!(fetches_from(&before.take()), Some(Offset(0)));
+    context.set_config(FSYNC);
+    let mut fetcher = context.fetchers().await.remove(0);
+    assert_eq!(fetches_from(&fetcher.take()), Some(Offset(0)));
+    // The other one has not seen yet that it was relieved.
+    let _appended_or_not = context.fetched(0);
+    let key = context.partition.key;
+    assert!(matches!(fetcher.answered(key)[..], [Effect::Append { offset: Offset(0), .. }]));
+    let result = context.fetched(0);
+    assert_eq!(
+        fetches_from(&fetcher.handle(vec![Input::Appended { partition: key, leader_epoch: EPOCH, result }])),
+        None
+    );
+    context.flusher.sync_urgent();
     assert_eq!(fetches_from(&fetcher.take()), Some(Offset(1)));
 }
