@@ -132,7 +132,7 @@ impl Fetcher {
         for input in inputs {
             self.take(input, now_ms, out);
         }
-        self.end_waits(now_ms);
+        self.end_waits(now_ms, out);
         self.begin_round(now_ms, out);
     }
 

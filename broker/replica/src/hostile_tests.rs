@@ -182,8 +182,9 @@ fn no_input_makes_a_replica_panic_or_a_leaders_watermark_go_back() {
 
 fn fetcher_input(random: &mut Random, number: u64) -> fetcher::Input {
     let (partition, leader_epoch, log) = (random.partition(), random.epoch(), random.log());
-    let failure = [AppendFailure::Corrupt, AppendFailure::Refused, AppendFailure::NotFollowing];
-    let failure = failure[usize::try_from(random.below(3)).unwrap()];
+    let failure =
+        [AppendFailure::Corrupt, AppendFailure::Hindered, AppendFailure::Refused, AppendFailure::NotFollowing];
+    let failure = failure[usize::try_from(random.below(4)).unwrap()];
     let result = if random.below(3) > 0 { Ok(log) } else { Err(failure) };
     match random.below(10) {
         0 => fetcher::Input::Follow { partition, leader_epoch, log },

@@ -15,6 +15,8 @@ use crate::time::Millis;
 
 /// After the first of several failures.
 const FIRST_BACKOFF_MS: Millis = 20;
+/// How long a log that is hindered waits at most, in backoffs: what it does not take is brought in vain each time.
+const HINDERED_BACKOFFS: Millis = 10;
 /// Far beyond any backoff.
 const MOST_DOUBLINGS: u32 = 32;
 
@@ -59,7 +61,7 @@ impl Fetcher {
             FetchFailure::Malformed => self.config.backoff_ms,
             FetchFailure::SessionIdNotFound | FetchFailure::NoAnswer | FetchFailure::Session(_) => {
                 self.failures = self.failures.saturating_add(1);
-                self.growing_ms(self.failures)
+                growing_ms(self.failures, self.config.backoff_ms)
             }
         };
         self.not_before_ms = now_ms.saturating_add(backoff_ms);
@@ -89,17 +91,13 @@ impl Fetcher {
         if !is_about_this_log || slot.phase != Phase::Ready {
             return;
         }
-        if !matches!(outcome, PartitionOutcome::Refused(_))
-            && let Some(slot) = self.slots.get_mut(&partition)
-        {
-            slot.premature = 0;
-        }
         match outcome {
             PartitionOutcome::Records { has_records: true, high_watermark, log_start } => {
                 self.set_phase(partition, Phase::Working, now_ms);
                 out.push(Effect::Append { partition, leader_epoch, offset, high_watermark, log_start });
             }
             PartitionOutcome::Records { has_records: false, high_watermark, log_start } => {
+                self.slots.entry(partition).and_modify(|slot| slot.failures = 0);
                 out.push(Effect::Learn { partition, leader_epoch, high_watermark, log_start });
             }
             PartitionOutcome::Diverging { leader, own } => self.on_diverging(partition, leader, &own, now_ms, out),
@@ -145,23 +143,22 @@ impl Fetcher {
             }
             // One of the two does not know the newest metadata yet, which is a matter of milliseconds.
             PartitionError::UnknownLeaderEpoch | PartitionError::NotLeaderOrFollower | PartitionError::UnknownTopic => {
-                let Some(slot) = self.slots.get_mut(&partition) else { return };
-                slot.premature = slot.premature.saturating_add(1);
-                let premature = slot.premature;
-                self.delay_for(partition, self.growing_ms(premature), now_ms);
+                self.delay_longer(partition, self.config.backoff_ms, now_ms);
             }
             PartitionError::OffsetOutOfRange | PartitionError::Other(_) => self.delay(partition, now_ms),
         }
     }
 
-    /// How long to wait after so many failures, one after the other: twice as long each time, up to the whole time.
-    fn growing_ms(&self, failures: u32) -> Millis {
-        let doubled = FIRST_BACKOFF_MS.checked_shl(failures.saturating_sub(1).min(MOST_DOUBLINGS));
-        doubled.unwrap_or(Millis::MAX).min(self.config.backoff_ms)
-    }
-
     fn delay(&mut self, partition: TopicIdPartition, now_ms: Millis) {
         self.delay_for(partition, self.config.backoff_ms, now_ms);
+    }
+
+    /// Each time for longer, up to `most_ms`.
+    fn delay_longer(&mut self, partition: TopicIdPartition, most_ms: Millis, now_ms: Millis) {
+        let Some(slot) = self.slots.get_mut(&partition) else { return };
+        slot.failures = slot.failures.saturating_add(1);
+        let backoff_ms = growing_ms(slot.failures, most_ms);
+        self.delay_for(partition, backoff_ms, now_ms);
     }
 
     fn delay_for(&mut self, partition: TopicIdPartition, backoff_ms: Millis, now_ms: Millis) {
@@ -184,6 +181,10 @@ impl Fetcher {
             Ok(log) if self.is_cut_in_vain(partition, &log) => self.delay(partition, now_ms),
             Ok(log) => self.go_on(partition, &log, false, now_ms),
             Err(AppendFailure::Corrupt) => self.delay(partition, now_ms),
+            Err(AppendFailure::Hindered) => {
+                let most_ms = self.config.backoff_ms.saturating_mul(HINDERED_BACKOFFS);
+                self.delay_longer(partition, most_ms, now_ms);
+            }
             Err(AppendFailure::NotFollowing) => self.set_phase(partition, Phase::SetAside, now_ms),
             Err(AppendFailure::Refused) => {
                 self.set_phase(partition, Phase::SetAside, now_ms);
@@ -195,7 +196,7 @@ impl Fetcher {
     /// The log is as it was: the leader would say the same again, at once and for ever. A cut at the log's end is not in vain where it makes
     /// the log forget an epoch that has begun there and has no record.
     fn is_cut_in_vain(&self, partition: TopicIdPartition, log: &LogPosition) -> bool {
-        let before = self.slots.get(&partition).map(|slot| slot.position);
+        let before = self.slots.get(&partition).filter(|slot| !slot.is_cut_first).map(|slot| slot.position);
         let compares = !self.config.settings.has(Bug::TruncatesToLeadersEnd);
         compares && before.is_some_and(|before| (before.offset, before.last_epoch) == (log.log_end, log.last_epoch))
     }
@@ -240,4 +241,10 @@ impl Fetcher {
         let slot = self.slots.get(&partition);
         slot.is_some_and(|slot| slot.position.leader_epoch == leader_epoch && slot.phase == phase)
     }
+}
+
+/// How long to wait after so many failures, one after the other: twice as long each time, up to `most_ms`.
+fn growing_ms(failures: u32, most_ms: Millis) -> Millis {
+    let doubled = FIRST_BACKOFF_MS.checked_shl(failures.saturating_sub(1).min(MOST_DOUBLINGS));
+    doubled.unwrap_or(Millis::MAX).min(most_ms)
 }

@@ -122,7 +122,9 @@ pub struct LeaderEnds {
 pub enum AppendFailure {
     /// The records break a rule: they may have been damaged on their way and are fetched again.
     Corrupt,
-    /// The disk failed, or the log refuses: fetching again does not help.
+    /// The disk has no room, or does not answer just now, or something else that passes: tried again, more and more seldom.
+    Hindered,
+    /// The disk failed, or the log refuses: trying again does not help.
     Refused,
     /// The partition is no longer followed in that epoch: the metadata has said so, or will.
     NotFollowing,

@@ -43,24 +43,32 @@ impl Fetcher {
         if known.is_some_and(|slot| slot.position.leader_epoch == leader_epoch && slot.phase != Phase::SetAside) {
             return;
         }
-        let position = Position::of(leader_epoch, log);
+        let mut position = Position::of(leader_epoch, log);
         // What the session may have of it is not what is wanted now, whatever that was.
         let was_asked = known.is_some_and(|slot| slot.asked.is_some());
         self.set_phase(partition, Phase::SetAside, now_ms);
         let is_listed = self.slots.get(&partition).is_some_and(|slot| slot.is_listed);
         let nothing = Position { leader_epoch: LeaderEpoch::NONE, ..position };
         let asked = (self.dropped.remove(&partition) || was_asked).then_some(nothing);
-        self.slots.insert(partition, Slot { position, phase: Phase::SetAside, asked, is_listed, premature: 0 });
         // A log that does not say of which epoch its records are can be compared with no other: only what is committed is kept.
-        let cuts = (log.last_epoch.is_none() || self.config.settings.has(Bug::TruncatesToWatermark))
+        let is_cut_first = (log.last_epoch.is_none() || self.config.settings.has(Bug::TruncatesToWatermark))
             && log.log_end > log.high_watermark;
-        if cuts {
-            self.set_phase(partition, Phase::Working, now_ms);
-            let (to, is_below_watermark) = (log.high_watermark, false);
-            out.push(Effect::Truncate { partition, leader_epoch, to, is_below_watermark });
-        } else {
-            self.go_on(partition, log, true, now_ms);
+        if is_cut_first {
+            position.offset = log.high_watermark;
         }
+        let slot = Slot { position, phase: Phase::SetAside, asked, is_listed, failures: 0, is_cut_first };
+        self.slots.insert(partition, slot);
+        match is_cut_first {
+            true => self.cut_first(partition, now_ms, out),
+            false => self.go_on(partition, log, true, now_ms),
+        }
+    }
+
+    fn cut_first(&mut self, partition: TopicIdPartition, now_ms: Millis, out: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get(&partition) else { return };
+        let Position { leader_epoch, offset: to, .. } = slot.position;
+        self.set_phase(partition, Phase::Working, now_ms);
+        out.push(Effect::Truncate { partition, leader_epoch, to, is_below_watermark: false });
     }
 
     pub(super) fn on_unfollow(&mut self, partition: TopicIdPartition, out: &mut Vec<Effect>) {
@@ -100,6 +108,7 @@ impl Fetcher {
     pub(super) fn go_on(&mut self, partition: TopicIdPartition, log: &LogPosition, is_new: bool, now_ms: Millis) {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
         slot.position = Position::of(slot.position.leader_epoch, log);
+        (slot.failures, slot.is_cut_first) = (0, false);
         let settings = &self.config.settings;
         if settings.has(Bug::TruncatesToWatermark) || settings.has(Bug::TruncatesToLeadersEnd) && !is_new {
             // Who had those bugs compared the logs once, or never.
@@ -150,13 +159,17 @@ impl Fetcher {
     }
 
     /// Waits that are over.
-    pub(super) fn end_waits(&mut self, now_ms: Millis) {
+    pub(super) fn end_waits(&mut self, now_ms: Millis, out: &mut Vec<Effect>) {
         while let Some(&(until_ms, partition)) = self.delayed.first() {
             if until_ms > now_ms {
                 return;
             }
             // Where it is gone, its wait went with it.
             self.delayed.remove(&(until_ms, partition));
+            if self.slots.get(&partition).is_some_and(|slot| slot.is_cut_first) {
+                self.cut_first(partition, now_ms, out);
+                continue;
+            }
             self.set_phase(partition, Phase::Ready, now_ms);
             // The request under way does not wait for much longer than this one did.
             self.overdue.remove(&partition);

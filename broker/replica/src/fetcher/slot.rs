@@ -14,8 +14,10 @@ pub(super) struct Slot {
     pub asked: Option<Position>,
     /// It is in the list of those that have changed.
     pub is_listed: bool,
-    /// How often the leader did not know the metadata that this broker has, one after the other.
-    pub premature: u32,
+    /// How often, one after the other, the leader did not know the metadata that this broker has, or the own log was hindered.
+    pub failures: u32,
+    /// Its log is cut to `position.offset` before anything is fetched.
+    pub is_cut_first: bool,
 }
 
 /// From where a partition is fetched.

@@ -124,6 +124,7 @@ impl FetcherHarness {
         let failed = match command.text("failed") {
             None => Ok(log),
             Some("corrupt") => Err(AppendFailure::Corrupt),
+            Some("hindered") => Err(AppendFailure::Hindered),
             Some("refused") => Err(AppendFailure::Refused),
             Some(_) => Err(AppendFailure::NotFollowing),
         };

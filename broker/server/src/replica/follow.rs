@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use barnabas_log::AppendError;
+use barnabas_log::fs::IoError;
+use barnabas_log::{AppendError, ChangeError, ReadError};
 use barnabas_replica::Input;
 use barnabas_replica::fetcher::{AppendFailure, EpochEnd, LogPosition, OwnLog};
 use barnabas_types::{LeaderEpoch, Offset, Timestamp};
@@ -55,7 +56,7 @@ impl Partition {
         told: Told,
         now: Timestamp,
     ) -> Result<LogPosition, AppendFailure> {
-        let mut state = self.lock_unless_hanging().map_err(|_| AppendFailure::Refused)?;
+        let mut state = self.lock_unless_hanging().map_err(|_| AppendFailure::Hindered)?;
         let epoch = match self.surroundings.has(Bug::FollowsOlderEpochs) {
             true => state.replica.leader_epoch(),
             false => told.leader_epoch,
@@ -71,6 +72,7 @@ impl Partition {
         let moved = self.log_moved(&mut state, &self.config.load());
         let told = self.step(&mut state, told.into());
         let position = position(&state.log, state.replica.high_watermark());
+        let is_offline = state.log.is_offline();
         drop(state);
         self.settle(moved.and(told));
         if position.durable_end < position.log_end {
@@ -78,26 +80,46 @@ impl Partition {
         }
         match appended {
             Ok(_) => Ok(position),
-            Err(error) => Err(self.append_failed(&error)),
+            Err(error) => Err(self.append_failed(&error, is_offline)),
         }
     }
 
-    fn append_failed(&self, error: &AppendError) -> AppendFailure {
+    fn append_failed(&self, error: &AppendError, is_offline: bool) -> AppendFailure {
         match error {
             AppendError::Batch(_) | AppendError::NotContinuing { .. } => {
                 tracing::warn!(partition = %self.name, %error, "what the leader sent does not fit and is fetched again");
                 AppendFailure::Corrupt
             }
-            AppendError::Io(cause) => {
-                self.condition().noticed(cause);
-                tracing::error!(partition = %self.name, %error, "a follower's append failed");
-                AppendFailure::Refused
-            }
+            AppendError::Io(error) => self.disk_refused(error, is_offline),
             error => {
-                tracing::error!(partition = %self.name, %error, "the log does not take what the leader has");
+                tracing::error!(
+                    partition = %self.name, %error,
+                    "the log does not take what the leader has; nothing is fetched before the topic's settings or its leader change"
+                );
                 AppendFailure::Refused
             }
         }
+    }
+
+    /// What the disk refuses while it and the log are sound, it may take later.
+    fn disk_refused(&self, error: &IoError, is_offline: bool) -> AppendFailure {
+        self.condition().noticed(error);
+        if is_offline || self.condition().is_offline() {
+            tracing::error!(
+                partition = %self.name, %error,
+                "a follower's log could not be changed; it is offline until the broker is started again on a sound disk"
+            );
+            return AppendFailure::Refused;
+        }
+        // Of a full disk the directory tells, once for all its partitions.
+        match error.is_out_of_space() {
+            true => tracing::debug!(partition = %self.name, %error, "a follower's log waits for room"),
+            false => tracing::warn!(
+                partition = %self.name, %error,
+                "a follower's log could not be changed; this is tried again, more and more seldom, until the cause is mended"
+            ),
+        }
+        AppendFailure::Hindered
     }
 
     /// Hands what the leader told to the replica.
@@ -127,6 +149,7 @@ impl Partition {
         };
         let left = self.log_moved(&mut state, &self.config.load());
         let position = position(&state.log, state.replica.high_watermark());
+        let is_offline = state.log.is_offline();
         drop(state);
         self.settle(left);
         match cut_off {
@@ -135,8 +158,14 @@ impl Partition {
                 self.appended_as_follower();
                 Ok(position)
             }
+            Err(ChangeError::Io(error) | ChangeError::Read(ReadError::Io(error))) => {
+                Err(self.disk_refused(&error, is_offline))
+            }
             Err(error) => {
-                tracing::error!(partition = %self.name, %error, ?cut, "the log could not be cut to what the leader has");
+                tracing::error!(
+                    partition = %self.name, %error, ?cut,
+                    "the log could not be cut to what the leader has; nothing is fetched before the topic's settings or its leader change"
+                );
                 Err(AppendFailure::Refused)
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_log::fs::{Disk, RealFs};
+use barnabas_log::fs::{Disk, Fs, RealFs};
 use barnabas_log::{Log, OpenOptions};
 use barnabas_protocol::ErrorCode;
 use barnabas_recording::{read, replay};
@@ -37,11 +37,20 @@ pub(crate) fn surroundings() -> Arc<Surroundings> {
 
 /// An empty partition that is led in epoch 3; nobody runs its flusher yet.
 pub(crate) fn partition(flusher: Arc<Flusher>, config: PartitionConfig) -> (TempDir, Arc<Partition>) {
+    partition_on(RealFs, flusher, config)
+}
+
+/// As `partition`, on a disk of its own.
+pub(crate) fn partition_on(
+    fs: impl Fs + 'static,
+    flusher: Arc<Flusher>,
+    config: PartitionConfig,
+) -> (TempDir, Arc<Partition>) {
     let directory = TempDir::new().unwrap();
-    let disk = Arc::new(Disk::new(Arc::new(RealFs), 16));
+    let disk = Arc::new(Disk::new(Arc::new(fs), 16));
     let options = OpenOptions {
         directory: directory.path().join("orders-0"),
-        config: Arc::default(),
+        config: Arc::clone(&config.log),
         recovery_point: Offset(0),
         log_start: Offset(0),
         clean: false,

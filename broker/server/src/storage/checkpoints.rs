@@ -115,10 +115,15 @@ pub fn lower(directories: &LogDirectories, partition: &Partition, limit: Offset)
         (cleaned, checkpoint::CLEANER_OFFSET),
     ];
     for (offsets, file) in files {
-        if offsets.get(&partition.name) > limit {
+        let before = offsets.get(&partition.name);
+        if before > limit {
             offsets.set(&partition.name, Some(limit));
             let written = offsets.write(directories.disk(), &directory.path.join(file));
-            written.inspect_err(|error| directory.condition.noticed(error))?;
+            written.inspect_err(|error| {
+                // Whoever tries again writes it.
+                offsets.set(&partition.name, Some(before));
+                directory.condition.noticed(error);
+            })?;
         }
     }
     Ok(())

@@ -466,3 +466,23 @@ fn new_partitions_go_where_records_are_taken_and_found_ones_are_opened_where_the
     directories.cordon(&context.paths()[1..]);
     assert_eq!([place(6), place(7)], [first; 2]);
 }
+
+#[tokio::test]
+async fn a_checkpoint_that_could_not_be_lowered_for_want_of_room_is_lowered_by_the_next_try() {
+    let context = DiskContext::new();
+    let run = context.start().await;
+    let partition = run.host_four().await.remove(0);
+    append(&partition).unwrap();
+    run.hosting.sync(std::slice::from_ref(&partition));
+    let directories = &run.hosting.directories;
+    checkpoints::raise_recovery_point(directories, &partition).unwrap();
+    let path = context.paths()[0].join("recovery-point-offset-checkpoint");
+    let kept = || std::fs::read_to_string(&path).unwrap();
+    assert!(kept().contains("t 0 1"), "{}", kept());
+    context.fs.inject(Fault::always(Operation::Write, "recovery-point", ENOSPC));
+    checkpoints::lower(directories, &partition, Offset(0)).unwrap_err();
+    context.fs.heal();
+    checkpoints::lower(directories, &partition, Offset(0)).unwrap();
+    assert!(!kept().contains("t 0 1"), "{}", kept());
+    run.join().await;
+}

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use barnabas_log::LogConfig;
+use barnabas_log::fs::{Fault, FaultyFs, Fs, Operation, RealFs};
 use barnabas_records::{BatchBuilder, Compression};
 use barnabas_replica::Settings;
 use barnabas_replica::fetcher::{Config, Effect, FetchAnswer, Fetcher, Input, PartitionAnswer, PartitionOutcome};
@@ -11,12 +13,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::replica::fetchers::Inbox;
-use crate::replica::tests::{NOW, append_one, partition};
+use crate::replica::tests::{NOW, append_one, partition_on};
 use crate::replica::{Durability, PartitionConfig};
 use crate::storage::Flusher;
 
 const EPOCH: LeaderEpoch = LeaderEpoch(4);
 const LEADER: BrokerId = BrokerId(9);
+const ENOSPC: i32 = 28;
+const EMFILE: i32 = 24;
 const FSYNC: PartitionConfigChange = |config| config.durability = Durability::Fsync;
 const REPLICATED: PartitionConfigChange = |config| config.durability = Durability::Replicated;
 
@@ -34,6 +38,7 @@ struct Driven {
     core: Fetcher,
     inbox: Arc<Inbox>,
     last_fetch: Option<u64>,
+    now: Duration,
 }
 
 fn told() -> Told {
@@ -49,13 +54,22 @@ fn changed(config: &PartitionConfig, change: PartitionConfigChange) -> Partition
 impl FollowerContext {
     /// Leads in an epoch before [`EPOCH`].
     fn leading(config: PartitionConfigChange) -> Self {
+        Self::leading_on(RealFs, config)
+    }
+
+    fn leading_on(fs: impl Fs + 'static, config: PartitionConfigChange) -> Self {
         let flusher = Arc::new(Flusher::default());
-        let (_directory, partition) = partition(Arc::clone(&flusher), changed(&PartitionConfig::default(), config));
+        let config = changed(&PartitionConfig::default(), config);
+        let (_directory, partition) = partition_on(fs, Arc::clone(&flusher), config);
         Self { partition, flusher, _directory }
     }
 
     fn following(config: PartitionConfigChange) -> Self {
-        let context = Self::leading(config);
+        Self::following_on(RealFs, config)
+    }
+
+    fn following_on(fs: impl Fs + 'static, config: PartitionConfigChange) -> Self {
+        let context = Self::leading_on(fs, config);
         context.partition.follow(EPOCH, LEADER);
         context
     }
@@ -85,19 +99,35 @@ impl Driven {
     fn new(durability: Durability, inbox: Arc<Inbox>) -> Self {
         let settings = Settings { durability, ..Settings::default() };
         let core = Fetcher::new(Config { backoff_ms: 1000, sync_patience_ms: 50, settings });
-        Self { core, inbox, last_fetch: None }
+        Self { core, inbox, last_fetch: None, now: Duration::from_secs(1) }
     }
 
     fn handle(&mut self, inputs: Vec<Input>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let now = Now { monotonic: Duration::from_secs(1), wall: NOW };
-        self.core.handle_all(inputs, now, &mut effects);
+        self.core.handle_all(inputs, self.now(), &mut effects);
         for effect in &effects {
             if let Effect::Fetch { number, .. } = effect {
                 self.last_fetch = Some(*number);
             }
         }
         effects
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic: self.now, wall: NOW }
+    }
+
+    /// Its Fetch is answered without news.
+    fn answered_nothing(&mut self) -> Vec<Effect> {
+        let answer = Ok(FetchAnswer { session_id: 7, partitions: Vec::new() });
+        let number = self.last_fetch.unwrap();
+        self.handle(vec![Input::Answered { number, answer }])
+    }
+
+    /// When it has waited for as long as it wants to, its Fetch is answered without news.
+    fn wait(&mut self) -> Vec<Effect> {
+        self.now = self.core.next_deadline(self.now()).expect("it waits for something");
+        self.answered_nothing()
     }
 
     /// Takes what it was told.
@@ -112,6 +142,21 @@ impl Driven {
         let answer = Ok(FetchAnswer { session_id: 7, partitions: vec![PartitionAnswer { partition, outcome }] });
         let number = self.last_fetch.unwrap();
         self.handle(vec![Input::Answered { number, answer }])
+    }
+}
+
+impl Driven {
+    /// The answer to its Fetch has the next record, which is handed to the log.
+    fn appends(&mut self, context: &FollowerContext) -> Vec<Effect> {
+        let partition = context.partition.key;
+        let [Effect::Append { offset, leader_epoch, .. }] = self.answered(partition)[..] else { panic!("no Append") };
+        let result = context.fetched(offset.0);
+        self.handle(vec![Input::Appended { partition, leader_epoch, result }])
+    }
+
+    /// As `appends`; says whether the partition is fetched no further for now.
+    fn is_hindered(&mut self, context: &FollowerContext) -> bool {
+        fetches_from(&self.appends(context)).is_none()
     }
 }
 
@@ -200,4 +245,56 @@ async fn who_is_to_append_where_the_log_does_not_end_any_more_goes_on_from_its_e
     );
     context.flusher.sync_urgent();
     assert_eq!(fetches_from(&fetcher.take()), Some(Offset(1)));
+}
+
+#[tokio::test]
+async fn a_follower_that_has_found_no_room_or_no_descriptor_fetches_on_once_there_is_one() {
+    for errno in [ENOSPC, EMFILE] {
+        let fs = FaultyFs::default();
+        let context = FollowerContext::following_on(fs.clone(), REPLICATED);
+        let mut fetcher = context.fetchers().await.remove(0);
+        assert_eq!(fetches_from(&fetcher.take()), Some(Offset(0)));
+        fs.inject(Fault::always(Operation::Write, "orders-0", errno));
+        for _ in 0..20 {
+            assert!(fetcher.is_hindered(&context));
+            assert_eq!(fetches_from(&fetcher.wait()), Some(Offset(0)));
+        }
+        assert_eq!(fetcher.core.set_aside(), 0);
+        assert_eq!(context.partition.condition().take_out_of_space(), errno == ENOSPC);
+        fs.heal();
+        assert!(!fetcher.is_hindered(&context));
+        assert_eq!(context.partition.marks().log_end, Offset(1));
+    }
+}
+
+#[tokio::test]
+async fn a_follower_whose_log_somebody_uses_while_its_disk_is_slow_fetches_on() {
+    let context = FollowerContext::following(REPLICATED);
+    let mut fetcher = context.fetchers().await.remove(0);
+    fetcher.take();
+    context.partition.condition().set_stalled(true);
+    let used = context.partition.lock();
+    assert!(fetcher.is_hindered(&context));
+    drop(used);
+    assert_eq!(fetches_from(&fetcher.wait()), Some(Offset(0)));
+    assert!(!fetcher.is_hindered(&context));
+}
+
+#[tokio::test]
+async fn what_a_log_refuses_by_its_settings_it_takes_once_they_have_changed() {
+    let segment_bytes = |bytes| Arc::new(LogConfig { segment_bytes: bytes, ..LogConfig::default() });
+    let context = FollowerContext::following(REPLICATED);
+    let set = |bytes| {
+        let config = PartitionConfig { log: segment_bytes(bytes), ..(*context.partition.config()).clone() };
+        context.partition.set_config(config);
+    };
+    set(60);
+    let mut fetcher = context.fetchers().await.remove(0);
+    fetcher.take();
+    let refused = fetcher.appends(&context);
+    assert!(refused.iter().any(|effect| matches!(effect, Effect::SetAside { .. })), "{refused:?}");
+    set(1 << 20);
+    fetcher.take();
+    assert_eq!(fetches_from(&fetcher.answered_nothing()), Some(Offset(0)));
+    assert!(!fetcher.is_hindered(&context));
 }
