@@ -71,7 +71,7 @@ use barnabas_types::{BrokerId, Offset, Uuid};
 use crate::bug::Seeded;
 use crate::{BrokerRegistration, Image, ReplayError};
 use partition_index::PartitionIndex;
-use periodic_elections::PeriodicElections;
+use periodic_elections::{PeriodicElections, key_of};
 use sessions::Sessions;
 use stop_permit::StopPermits;
 
@@ -196,7 +196,27 @@ impl Controller {
         let touched = PartitionIndex::touched_by(record, &self.head);
         self.head.replay(record)?;
         self.index.follow(touched, &self.head);
+        self.written(record);
         Ok(())
+    }
+
+    /// What is soft and goes with a record changes with it: a decision need not be written, for want of room.
+    fn written(&mut self, record: &MetadataRecord<'_>) {
+        match record {
+            MetadataRecord::BrokerRegistrationChange(change) if change.fenced > 0 => {
+                self.sessions.fenced(BrokerId(change.broker_id));
+            }
+            MetadataRecord::UnregisterBroker(record) => self.sessions.forget(BrokerId(record.broker_id)),
+            MetadataRecord::PartitionChange(change) => self.periodic.written(key_of(change)),
+            MetadataRecord::NoOp(record) => self.permits.written(record),
+            _ => {}
+        }
+    }
+
+    /// Of the records of a decision only the first were written, by `now`: each of them holds by itself. Whoever asked asks again, as after a
+    /// refusal; what nobody asks for again is looked at.
+    pub fn broke_off(&mut self, now: Duration) {
+        self.periodic.look_soon(now);
     }
 
     /// The members of `replicas` that may lead.

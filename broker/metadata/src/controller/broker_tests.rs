@@ -246,6 +246,76 @@ fn a_new_controller_gives_everybody_a_whole_session() {
 }
 
 #[test]
+fn a_silent_broker_is_named_again_until_it_is_written_that_it_is_fenced_and_not_all_the_time() {
+    let mut context = ControllerContext::with_brokers(2);
+    let epoch = context.epoch(2);
+    let looks = |context: &mut ControllerContext| {
+        let due = context.controller.session_deadline(SESSION).unwrap();
+        assert!(due > context.now, "somebody would look without end");
+        context.now = due;
+        context.beat(&heartbeat(2, epoch, epoch));
+        context.decide(|controller, context| controller.fence_silent(context))
+    };
+    context.decide(|controller, context| controller.fence_silent(context));
+    let mut before = 0;
+    while looks(&mut context).response.is_none() {
+        before += 1;
+        assert!(before < 20);
+    }
+    for _ in 0..10 {
+        assert_eq!(looks(&mut context).response, Some(BrokerId(1)), "there was no room to write it");
+    }
+    let Outcome { records, response } = looks(&mut context);
+    assert_eq!(response, Some(BrokerId(1)));
+    context.apply(&records);
+    assert!(context.controller.head().brokers.get(BrokerId(1)).unwrap().fenced);
+    assert_eq!(context.decide(|controller, context| controller.fence_silent(context)).response, None);
+    for _ in 0..10 {
+        assert_eq!(looks(&mut context).response, None);
+    }
+}
+
+#[test]
+fn a_broker_hands_over_with_its_next_heartbeat_what_could_not_be_written_with_the_first() {
+    // Nothing was written, or a part of it.
+    for written in [0, 1, 2] {
+        let mut context = ControllerContext::with_brokers(2);
+        context.create(vec![assigned("a", &[(0, &[1, 2]), (1, &[1, 2]), (2, &[1, 2])])]);
+        let (epoch, other) = (context.epoch(1), context.epoch(2));
+        let stopping = Heartbeat { want_shut_down: true, ..heartbeat(1, epoch, epoch) };
+        let first = context.decide(|controller, context| controller.heartbeat(context, &stopping)).unwrap();
+        assert_eq!(first.records.len(), 4);
+        context.apply(&first.records[..written]);
+        let (records, reply) = context.beat(&stopping);
+        assert!(records.len() >= 4 - written && !reply.should_shut_down, "{written}: {records:?}");
+        for partition in 0..3 {
+            assert_eq!(context.partition("a", partition).leader, BrokerId(2), "{written}");
+        }
+        let end = context.next_offset();
+        assert!(!context.beat(&stopping).1.should_shut_down, "broker 2 does not know yet that it leads");
+        context.beat(&heartbeat(2, other, end - 1));
+        assert!(context.beat(&stopping).1.should_shut_down, "{written}");
+    }
+}
+
+#[test]
+fn who_was_to_stop_and_could_not_be_fenced_is_fenced_when_it_is_silent() {
+    let mut context = ControllerContext::with_brokers(1);
+    let stopping = Heartbeat { want_shut_down: true, ..heartbeat(1, context.epoch(1), context.epoch(1)) };
+    let refused = context.decide(|controller, context| controller.heartbeat(context, &stopping)).unwrap();
+    assert!(refused.response.should_shut_down && !refused.records.is_empty());
+    let mut looks = 0;
+    loop {
+        context.now = context.controller.session_deadline(SESSION).expect("it is still to be fenced");
+        if context.decide(|controller, context| controller.fence_silent(context)).response == Some(BrokerId(1)) {
+            break;
+        }
+        looks += 1;
+        assert!(looks < 20);
+    }
+}
+
+#[test]
 fn the_log_says_who_leads_before_it_says_that_a_broker_is_fenced() {
     let mut context = ControllerContext::with_brokers(2);
     context.create(vec![assigned("a", &[(0, &[1, 2])])]);

@@ -88,8 +88,9 @@ impl Controller {
         let is_caught_up = heartbeat.applied_offset.0 >= epoch;
         let current = match (broker.fenced, self.sessions.stops_after(id)) {
             (true, _) => State::Fenced,
-            (false, Some(_)) => State::ControlledShutdown,
-            (false, None) => State::Unfenced,
+            (false, Some(_)) if broker.in_controlled_shutdown => State::ControlledShutdown,
+            // If it wanted to stop already, there was no room to write it.
+            (false, _) => State::Unfenced,
         };
         let lost = lost_directories(broker, heartbeat);
         let next = match self.next_state(current, heartbeat, is_caught_up) {
@@ -97,20 +98,25 @@ impl Controller {
             State::Unfenced if current == State::Fenced && !lost.is_empty() => State::Fenced,
             next => next,
         };
-        let mut records = if next == current { Vec::new() } else { self.state_change(context, broker, next) };
-        if !next.is_fenced() && next == current && !lost.is_empty() {
+        // What it leads still could not be written when it began to stop.
+        let hands_over = next == State::ControlledShutdown && (current != next || self.leads_any(id));
+        let goes_on = next == current && !hands_over;
+        let mut records = if goes_on { Vec::new() } else { self.state_change(context, broker, next) };
+        if !next.is_fenced() && goes_on && !lost.is_empty() {
             records.extend(self.partition_changes(context, Move::LosesDirectories(id, &lost)));
         }
         records.extend(self.directory_change(broker, heartbeat, &lost));
+        let is_fenced_already = broker.fenced;
         match next {
-            State::ControlledShutdown => {
+            State::ControlledShutdown if hands_over => {
                 let made = i64::try_from(records.len()).unwrap_or(i64::MAX);
                 self.sessions.stop_after(id, context.next_offset.plus(made));
             }
             State::Fenced => self.sessions.goes_on(id),
             // It will not be heard of again: whoever comes next under its id is its successor.
-            State::ShutDownNow => self.sessions.forget(id),
-            State::Unfenced => {}
+            State::ShutDownNow if is_fenced_already => self.sessions.forget(id),
+            State::ShutDownNow => self.sessions.end_with_fencing(id),
+            State::Unfenced | State::ControlledShutdown => {}
         }
         let (is_fenced, should_shut_down) = (next.is_fenced(), next == State::ShutDownNow);
         Ok(Outcome { records, response: HeartbeatReply { is_caught_up, is_fenced, should_shut_down } })
@@ -205,12 +211,14 @@ impl Controller {
     }
 
     /// Fences a broker that is gone. Its partitions change first, one record each; the registration last, so that a controller that takes
-    /// over in the midst of it does it again.
+    /// over in the midst of it does it again. So does this one where the records could not be written: the session ends with the last of them.
     pub fn fence_broker(&mut self, context: &Context<'_>, broker: BrokerId) -> Outcome<()> {
-        self.sessions.forget(broker);
-        let registered = self.head.brokers.get(broker).filter(|registered| !registered.fenced);
-        let records =
-            registered.map_or_else(Vec::new, |registered| self.state_change(context, registered, State::Fenced));
+        let Some(registered) = self.head.brokers.get(broker).filter(|registered| !registered.fenced) else {
+            self.sessions.forget(broker);
+            return Outcome { records: Vec::new(), response: () };
+        };
+        let records = self.state_change(context, registered, State::Fenced);
+        self.sessions.end_with_fencing(broker);
         Outcome { records, response: () }
     }
 
@@ -225,7 +233,7 @@ impl Controller {
     }
 
     /// Fences the broker that has been silent for longest, if for `broker.session.timeout.ms`; the response names it. To be asked
-    /// again until it names none.
+    /// again until it names none, or the records of the one that it names could not be written: then it names that one again.
     pub fn fence_silent(&mut self, context: &Context<'_>) -> Outcome<Option<BrokerId>> {
         while let Some(broker) = self.sessions.expired(context.now, context.broker_session_timeout) {
             let Outcome { records, .. } = self.fence_broker(context, broker);

@@ -212,7 +212,7 @@ impl Controller {
     /// # Errors
     /// Nobody knows it.
     pub fn unregister_broker(
-        &mut self,
+        &self,
         context: &Context<'_>,
         broker: BrokerId,
     ) -> Result<Outcome<()>, BrokerNotRegistered> {
@@ -224,7 +224,6 @@ impl Controller {
         };
         let mut records = self.partition_changes(context, Move::Leaves(broker));
         records.push(MetadataRecord::UnregisterBroker(record));
-        self.sessions.forget(broker);
         Ok(Outcome { records, response: () })
     }
 

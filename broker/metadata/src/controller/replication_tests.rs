@@ -582,6 +582,39 @@ fn partitions_without_a_leader_are_looked_at_again_and_led_at_a_price_where_that
 }
 
 #[test]
+fn elections_that_could_not_be_written_are_made_again_soon_and_not_all_the_time() {
+    let mut context = ControllerContext::with_brokers(2);
+    create(&mut context, vec![assigned("a", &[(0, &[1, 2])])]);
+    let key = context.key("a", 0);
+    let nobody = PartitionChangeRecord {
+        topic_id: key.topic_id,
+        partition_id: 0,
+        leader: -1,
+        ..PartitionChangeRecord::default()
+    };
+    context.apply(&[nobody.into()]);
+    context.controller.activate(context.now, &PermitsBefore::since(context.now));
+    for _ in 0..5 {
+        let refused = context.decide(|controller, context| controller.elect_periodically(context));
+        assert_eq!((refused.response, refused.records.len()), (Some(PeriodicElection::Leaderless), 1));
+        assert_eq!(elect_nothing(&mut context), (None, 0), "not at once");
+        let due = context.controller.election_deadline().unwrap();
+        assert!(due > context.now && due < context.now + UNCLEAN_INTERVAL / 10);
+        context.now = due;
+    }
+    assert_eq!(elect_periodically(&mut context), (Some(PeriodicElection::Leaderless), 1));
+    assert_eq!(standing(&context, "a", 0).0, 1);
+    assert_eq!(elect_periodically(&mut context), (None, 0));
+    assert_eq!(context.controller.election_deadline(), None);
+}
+
+/// What is due, none of which is written.
+fn elect_nothing(context: &mut ControllerContext) -> (Option<PeriodicElection>, usize) {
+    let outcome = context.decide(|controller, context| controller.elect_periodically(context));
+    (outcome.response, outcome.records.len())
+}
+
+#[test]
 fn a_new_partition_is_in_sync_where_its_brokers_are_up() {
     let mut context = ControllerContext::with_brokers(4);
     context.fence(2);

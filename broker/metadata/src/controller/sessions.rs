@@ -16,6 +16,8 @@ struct Session {
     applied_offset: Offset,
     /// What every other broker has to have applied before this one may stop.
     stops_after: Option<Offset>,
+    /// True when it ends with the record that fences its broker.
+    ends: bool,
 }
 
 /// The sessions of all brokers that were heard of.
@@ -28,12 +30,12 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Notes that the broker of this registration is there.
     pub(super) fn touch(&mut self, broker: BrokerId, epoch: i64, now: Duration, applied_offset: Option<Offset>) {
-        let new = Session { epoch, last_contact: now, applied_offset: Offset(-1), stops_after: None };
+        let new = Session { epoch, last_contact: now, applied_offset: Offset(-1), stops_after: None, ends: false };
         let session = self.by_broker.entry(broker).or_insert(new);
         if session.epoch != epoch {
             *session = new;
         }
-        session.last_contact = now;
+        (session.last_contact, session.ends) = (now, false);
         session.applied_offset = applied_offset.unwrap_or(session.applied_offset);
     }
 
@@ -55,6 +57,20 @@ impl Sessions {
         self.by_broker.remove(&broker);
     }
 
+    /// Forgets `broker` once it is fenced: until that is written, for which there may be no room, it has to be fenced still.
+    pub(super) fn end_with_fencing(&mut self, broker: BrokerId) {
+        if let Some(session) = self.by_broker.get_mut(&broker) {
+            session.ends = true;
+        }
+    }
+
+    /// The log says that `broker` is fenced.
+    pub(super) fn fenced(&mut self, broker: BrokerId) {
+        if self.by_broker.get(&broker).is_some_and(|session| session.ends) {
+            self.forget(broker);
+        }
+    }
+
     /// The broker that has been silent for longest, if that is `timeout` or more. A controller that has not looked for half that time
     /// was itself asleep, or kept from its work, and cannot say who was silent: then everybody gets a new session.
     pub(super) fn expired(&mut self, now: Duration, timeout: Duration) -> Option<BrokerId> {
@@ -69,14 +85,16 @@ impl Sessions {
 
     /// When somebody has to look again, at the latest.
     pub(super) fn deadline(&self, timeout: Duration) -> Option<Duration> {
-        let oldest = self.by_broker.values().map(|session| session.last_contact).min()?;
-        Some((oldest + timeout).min(self.last_look + timeout / 4))
+        let ended = self.by_broker.values().map(|session| session.last_contact).min()? + timeout;
+        let latest = self.last_look + timeout / 4;
+        // Who was named at the last look and is there still could not be fenced: not again at once.
+        Some(if ended <= self.last_look { latest } else { ended.min(latest) })
     }
 
-    /// Notes what everybody else has to have applied before `broker` may stop, unless that is known already.
+    /// Notes what everybody else has to have applied before `broker` may stop.
     pub(super) fn stop_after(&mut self, broker: BrokerId, offset: Offset) {
         if let Some(session) = self.by_broker.get_mut(&broker) {
-            session.stops_after.get_or_insert(offset);
+            session.stops_after = Some(offset);
         }
     }
 
@@ -176,7 +194,7 @@ mod tests {
         sessions.stop_after(BrokerId(1), Offset(11));
         assert_eq!(
             (sessions.applied_offset(BrokerId(1)), sessions.stops_after(BrokerId(1))),
-            (Offset(7), Some(Offset(9)))
+            (Offset(7), Some(Offset(11)))
         );
         sessions.touch(BrokerId(1), 6, at(1), None);
         assert_eq!((sessions.applied_offset(BrokerId(1)), sessions.stops_after(BrokerId(1))), (Offset(-1), None));

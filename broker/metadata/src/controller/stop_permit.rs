@@ -87,6 +87,8 @@ struct Permit {
 #[derive(Clone, Debug, Default)]
 pub(super) struct StopPermits {
     given: Option<Permit>,
+    /// What the record says that was decided last and may not be written; None in it for a permit that is taken back.
+    decided: Option<Option<Permit>>,
     /// Until then one of the controller before may be good.
     not_before: Duration,
 }
@@ -122,13 +124,26 @@ impl StopPermits {
             let until = read.saturating_add(STOP_PERMIT);
             Permit { broker, epoch, until }
         });
-        Self { given, not_before: before.since.saturating_add(STOP_PERMIT) }
+        Self { given, decided: None, not_before: before.since.saturating_add(STOP_PERMIT) }
+    }
+
+    /// What was decided counts once the log says it.
+    pub(super) fn written(&mut self, record: &NoOpRecord<'_>) {
+        let Some(said) = own_tags::read_stop_permit(&record.unknown_tags) else { return };
+        let is_that =
+            |decided: &mut Option<Permit>| said == decided.map_or(NOBODY, |permit| (permit.broker.0, permit.epoch));
+        if let Some(decided) = self.decided.take_if(is_that) {
+            self.given = decided;
+        }
     }
 }
 
-/// The record that tells the next controller who holds the permit, -1 for nobody.
-fn told(broker: BrokerId, epoch: i64) -> MetadataRecord<'static> {
-    NoOpRecord { unknown_tags: own_tags::stop_permit(broker.0, epoch) }.into()
+/// How a record says that nobody holds the permit.
+const NOBODY: (i32, i64) = (-1, -1);
+
+/// The record that tells the next controller who holds the permit.
+fn told((broker, epoch): (i32, i64)) -> MetadataRecord<'static> {
+    NoOpRecord { unknown_tags: own_tags::stop_permit(broker, epoch) }.into()
 }
 
 impl Controller {
@@ -151,8 +166,8 @@ impl Controller {
             Ok(_) if !shares => vec![NoOpRecord::default().into()],
             Ok(_) => {
                 let until = context.now + STOP_PERMIT;
-                self.permits.given = Some(Permit { broker, epoch: broker_epoch, until });
-                vec![told(broker, broker_epoch)]
+                self.permits.decided = Some(Some(Permit { broker, epoch: broker_epoch, until }));
+                vec![told((broker.0, broker_epoch))]
             }
             // It had asked before, and things have changed since.
             Err(_) => self.release(broker),
@@ -211,8 +226,11 @@ impl Controller {
 
     /// The records that say so, if it had one.
     fn release(&mut self, broker: BrokerId) -> Vec<MetadataRecord<'static>> {
-        let released = self.permits.given.take_if(|permit| permit.broker == broker);
-        released.map(|_| told(BrokerId::NONE, -1)).into_iter().collect()
+        if self.permits.given.is_none_or(|permit| permit.broker != broker) {
+            return Vec::new();
+        }
+        self.permits.decided = Some(None);
+        vec![told(NOBODY)]
     }
 
     /// The partitions that keep `broker` from stopping: the first of them, and how many there are.

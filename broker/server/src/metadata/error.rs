@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barnabas_log::fs::IoError;
 use barnabas_protocol::ErrorCode;
 
-use crate::raft::{AppendRecordsError, EncodeBatchError, LoadError, QuorumError};
+use crate::raft::{EncodeBatchError, LoadError, QuorumError};
 
 /// A decision that was not made, or not kept.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -68,7 +68,4 @@ pub enum Fatal {
     /// The first records of the cluster, or a snapshot that was downloaded.
     #[error(transparent)]
     Snapshot(#[from] crate::raft::ReadSnapshotError),
-    /// The controller's own records.
-    #[error(transparent)]
-    Append(#[from] AppendRecordsError),
 }

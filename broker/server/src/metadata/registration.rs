@@ -215,7 +215,8 @@ impl BrokerLife {
     }
 
     /// Hands over what this broker leads and fences it. Returns when it may stop: when it leads nothing, is in no ISR that others could
-    /// fill, and every broker that is up has applied so; or after 30 s, which is longer than the session of one that does not answer.
+    /// fill, and every broker that is up has applied so; or after 30 s, which is longer than the session of one that does not answer. A controller
+    /// without room to write is asked again for a while.
     ///
     /// # Errors
     /// The controller gives no answer; stopping all the same is what a crash does, and loses nothing.
@@ -227,10 +228,17 @@ impl BrokerLife {
         const NOBODY: Duration = Duration::from_secs(5);
         /// The same where none has answered before.
         const STILL_NOBODY: Duration = Duration::from_secs(1);
+        /// A controller that has no room to write for so long may have none for long.
+        const NO_ROOM: Duration = Duration::from_secs(10);
         let patience = if self.is_unanswered.load(Ordering::Relaxed) { STILL_NOBODY } else { NOBODY };
+        let no_room = self.node.runtime.deadline(NO_ROOM);
         for round in 0..ROUNDS {
-            if self.heartbeat(true, self.node.runtime.deadline(patience)).await?.should_shut_down {
-                break;
+            match self.heartbeat(true, self.node.runtime.deadline(patience)).await {
+                Ok(answer) if answer.should_shut_down => break,
+                Ok(_) => {}
+                Err(RegistrationFailed::Refused { code })
+                    if is_passing(code) && no_room > self.node.runtime.deadline(Duration::ZERO) => {}
+                Err(error) => return Err(error),
             }
             if round > 0 {
                 tokio::time::sleep(LEAVE / ROUNDS).await;

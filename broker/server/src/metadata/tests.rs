@@ -13,6 +13,7 @@ use barnabas_metadata::{
 };
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
 use barnabas_raft::{Config, Endpoint, ReplicaKey};
 use barnabas_types::{BrokerId, LeaderEpoch, Offset, ProducerId, Timestamp, Uuid};
 use futures::FutureExt;
@@ -334,4 +335,69 @@ async fn without_room_on_its_disk_the_controller_refuses_and_goes_on() {
     let image = again.image();
     assert!(made.iter().all(|id| image.topics.get(*id).is_some()));
     assert_eq!(image.topics.by_name().count(), made.len(), "nothing of what was refused is there");
+}
+
+/// A record that changes nothing.
+fn no_op() -> MetadataRecord<'static> {
+    NoOpRecord::default().into()
+}
+
+impl NodeContext {
+    /// Has the controller write that many records that change nothing.
+    async fn write(&self, count: usize) -> Result<(), ControllerError> {
+        let decided = self.controller.decide(self.deadline(), move |_, _| barnabas_metadata::Outcome {
+            records: vec![no_op(); count],
+            response: (),
+        });
+        decided.await
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_falls_silent_while_there_is_no_room_is_fenced_once_there_is() {
+    const SESSION: Duration = Duration::from_millis(200);
+    let directory = tempfile::tempdir().unwrap();
+    let fs = FaultyFs::default();
+    let disk = Arc::new(Disk::new(Arc::new(fs.clone()), 16));
+    let settings = ControllerSettings { broker_session_timeout: SESSION, ..QUIET };
+    let node = NodeContext::start_on(&disk, directory.path(), settings);
+    let epoch = node.register().await;
+    fs.inject(Fault::always(Operation::SetLength, METADATA_LOG, 28));
+    while node.write(1).await.is_ok() {
+        node.controller.heard(node.image().brokers.get(BrokerId(1)).unwrap(), node.runtime.now().monotonic);
+    }
+    let is_fenced = || node.image().brokers.get(BrokerId(1)).is_some_and(|broker| broker.fenced);
+    let silent = node.runtime.now().monotonic;
+    while node.runtime.now().monotonic < silent + 3 * SESSION {
+        assert!(matches!(node.write(1).await, Err(ControllerError::NoRoom(_))));
+    }
+    assert!(!is_fenced(), "there was no room to write it");
+    let mut applied = node.controller.applied().watch();
+    fs.heal();
+    while !is_fenced() {
+        tokio::time::timeout(Duration::from_secs(60), applied.changed()).await.expect("it is fenced").unwrap();
+    }
+    assert_eq!(node.image().brokers.get(BrokerId(1)).unwrap().epoch, epoch);
+}
+
+#[tokio::test]
+async fn a_decision_of_which_only_a_part_finds_room_is_refused_and_the_controller_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let fs = FaultyFs::default();
+    let disk = Arc::new(Disk::new(Arc::new(fs.clone()), 16));
+    let node = NodeContext::start_on(&disk, directory.path(), QUIET);
+    node.register().await;
+    let end = node.controller.applied().end();
+    // Each batch is larger than what is taken ahead.
+    fs.inject(Fault { after: 1, ..Fault::always(Operation::SetLength, METADATA_LOG, 28) });
+    let refused = node.write(25_000).await.unwrap_err();
+    assert!(matches!(refused, ControllerError::NoRoom(_)), "{refused}");
+    fs.heal();
+    let id = node.create("a").await.unwrap().unwrap();
+    let written = node.controller.applied().end().0 - end.0;
+    assert!((10_000..10_010).contains(&written), "{written} records: the first batch, and the topic");
+    node.controller.stop().await;
+    let again = NodeContext::start_on(&disk, directory.path(), QUIET);
+    again.register().await;
+    assert!(again.image().topics.get(id).is_some());
 }

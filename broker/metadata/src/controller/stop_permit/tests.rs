@@ -52,7 +52,9 @@ fn one_broker_may_stop_at_a_time_until_it_is_gone_gives_it_back_or_its_time_is_o
     assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT), "it has ended by itself");
     let epoch = context.epoch(2);
     let released = context.decide(|controller, context| controller.release_stop_permit(context, BrokerId(2), epoch));
-    assert_eq!(released.unwrap().response.0, context.next_offset());
+    let Outcome { records, response } = released.unwrap();
+    assert_eq!(response.0, context.next_offset());
+    context.apply(&records);
     assert_eq!(ask(&mut context, 1), Ok(STOP_PERMIT));
 
     // It stops: from then on the ISR says what may be done.
@@ -250,6 +252,23 @@ fn who_has_lost_what_it_was_permitted_for_loses_the_permit() {
     context.fence(3);
     assert!(ask(&mut context, 1).is_err(), "it is needed now");
     assert_eq!(context.controller.permits.given, None);
+}
+
+#[test]
+fn a_permit_of_which_there_was_no_room_to_tell_is_none_and_one_taken_back_so_is_one_still() {
+    let mut context = three();
+    context.inherit("min.insync.replicas", "1");
+    let epoch = context.epoch(1);
+    let refused = context.decide(|controller, context| controller.permit_stop(context, BrokerId(1), epoch)).unwrap();
+    assert_eq!(refused.response.permit, Ok(STOP_PERMIT));
+    // Somebody else's record does not make it one.
+    context.apply(&[NoOpRecord::default().into()]);
+    assert_eq!(ask(&mut context, 2), Ok(STOP_PERMIT));
+    let epoch = context.epoch(2);
+    let back = context.decide(|controller, context| controller.release_stop_permit(context, BrokerId(2), epoch));
+    assert_eq!(back.unwrap().records.len(), 1);
+    let held = Err(StopRefusal::Held { by: BrokerId(2), for_another: STOP_PERMIT });
+    assert_eq!(ask(&mut context, 1), held);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barnabas_metadata::{Context, Controller, MAX_RECORDS_PER_REQUEST, Outcome, first_batch, fit};
 use barnabas_protocol::records::metadata::{MetadataRecord, NoOpRecord};
-use barnabas_types::{LeaderEpoch, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset};
 
 use super::{Leading, Owner, Uncommitted};
 use crate::metadata::controller::{Completion, Decision};
@@ -68,10 +68,14 @@ impl Owner {
                 let nobody_waits: Completion = Box::new(|_| ());
                 let Ok((controller, context)) = turn else { return (Vec::new(), nobody_waits) };
                 let Outcome { records, response } = controller.fence_silent(context);
-                if let Some(broker) = response {
-                    tracing::warn!(broker = broker.0, "a broker has not been heard of for its session timeout: fenced");
-                }
-                (records, nobody_waits)
+                let Some(BrokerId(broker)) = response else { return (records, nobody_waits) };
+                let tell: Completion = Box::new(move |written| match written {
+                    Ok(_) => tracing::warn!(broker, "a broker has not been heard of for its session timeout: fenced"),
+                    Err(error) => {
+                        tracing::warn!(broker, %error, "a broker has not been heard of for its session timeout, and cannot be fenced yet")
+                    }
+                });
+                (records, tell)
             });
             let before = self.quorum.log_end();
             self.decide(decision)?;
@@ -91,10 +95,12 @@ impl Owner {
             let nobody_waits: Completion = Box::new(|_| ());
             let Ok((controller, context)) = turn else { return (Vec::new(), nobody_waits) };
             let Outcome { records, response } = controller.elect_periodically(context);
-            if let (Some(election), false) = (response, records.is_empty()) {
-                tracing::info!(?election, partitions = records.len(), "partitions get another leader");
-            }
-            (records, nobody_waits)
+            let (Some(election), partitions @ 1..) = (response, records.len()) else { return (records, nobody_waits) };
+            let tell: Completion = Box::new(move |written| match written {
+                Ok(_) => tracing::info!(?election, partitions, "partitions have another leader"),
+                Err(error) => tracing::warn!(?election, partitions, %error, "partitions get no other leader yet"),
+            });
+            (records, tell)
         }))
     }
 
@@ -135,37 +141,30 @@ impl Owner {
         let version = if version == 0 { barnabas_metadata::MAX_METADATA_VERSION } else { version };
         // What the log does not say must not become part of the metadata here either.
         records.iter_mut().for_each(|record| fit(record, version));
-        let begin = self.quorum.log_end();
-        let mut end = begin;
+        let (mut end, mut written, mut refused) = (self.quorum.log_end(), 0, None);
         for chunk in records.chunks(MAX_RECORDS_PER_REQUEST) {
-            match self.quorum.append(chunk, version, now) {
-                Ok(appended) => end = appended,
-                Err(AppendRecordsError::Encode(error)) => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::Encode(Arc::new(error))));
-                    }
-                    return Ok(());
+            let error = match self.quorum.append(chunk, version, now) {
+                Ok(appended) => {
+                    chunk.iter().try_for_each(|record| leading.controller.replay(record))?;
+                    (end, written, self.last_append) = (appended, written + chunk.len(), now.monotonic);
+                    continue;
                 }
-                Err(AppendRecordsError::Refused(_)) => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::NotController));
-                    }
-                    return Ok(());
-                }
-                Err(AppendRecordsError::NoRoom(error)) if end == begin => {
-                    if let Some(completion) = completion.take() {
-                        completion(Err(ControllerError::NoRoom(Arc::new(error))));
-                    }
-                    return Ok(());
-                }
-                // A part of the decision is in the log, and the rest cannot follow.
-                Err(error @ AppendRecordsError::NoRoom(_)) => return Err(error.into()),
+                Err(AppendRecordsError::Encode(error)) => ControllerError::Encode(Arc::new(error)),
+                Err(AppendRecordsError::Refused(_)) => ControllerError::NotController,
+                Err(AppendRecordsError::NoRoom(error)) => ControllerError::NoRoom(Arc::new(error)),
                 Err(AppendRecordsError::Quorum(error)) => return Err(error.into()),
+            };
+            refused = Some(error);
+            break;
+        }
+        if let Some(error) = refused {
+            completion.take().into_iter().for_each(|completion| completion(Err(error.clone())));
+            if written == 0 {
+                return Ok(());
             }
-            for record in chunk {
-                leading.controller.replay(record)?;
-            }
-            self.last_append = now.monotonic;
+            // What needs several batches holds record by record: what is in the log stays, and the rest is decided on anew.
+            records.truncate(written);
+            leading.controller.broke_off(now.monotonic);
         }
         self.uncommitted.push_back(Uncommitted { end, records, completion });
         Ok(())
