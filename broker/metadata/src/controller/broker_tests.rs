@@ -246,6 +246,34 @@ fn a_new_controller_gives_everybody_a_whole_session() {
 }
 
 #[test]
+fn a_broker_that_has_lost_every_directory_is_fenced_and_let_in_no_more() {
+    for at_once in [false, true] {
+        let mut context = ControllerContext::with_brokers(2);
+        context.now += SESSION;
+        let log_dirs = vec![Uuid::from_u128(1001), Uuid::from_u128(1101)];
+        let registration = Registration { log_dirs: log_dirs.clone(), ..ControllerContext::registration(1, 9) };
+        let epoch = context.register(registration).unwrap();
+        context.beat(&heartbeat(1, epoch, epoch));
+        context.create(vec![assigned("a", &[(0, &[1, 2])]), assigned("b", &[(0, &[1])])]);
+        let lost = |count: usize| Heartbeat {
+            offline_log_dirs: log_dirs[..count].to_vec(),
+            ..heartbeat(1, epoch, epoch + 50)
+        };
+        if !at_once {
+            assert!(!context.beat(&lost(1)).1.is_fenced, "it has another");
+        }
+        let (_, reply) = context.beat(&lost(2));
+        assert!(reply.is_fenced && !reply.should_shut_down);
+        assert_eq!((context.partition("a", 0).leader, context.partition("b", 0).leader), (BrokerId(2), BrokerId::NONE));
+        assert_eq!(*context.partition("a", 0).isr, [BrokerId(2)]);
+        let (records, reply) = context.beat(&lost(2));
+        assert!(records.is_empty() && reply.is_fenced, "{records:?}");
+        let stopping = Heartbeat { want_shut_down: true, ..lost(2) };
+        assert!(context.beat(&stopping).1.should_shut_down);
+    }
+}
+
+#[test]
 fn a_silent_broker_is_named_again_until_it_is_written_that_it_is_fenced_and_not_all_the_time() {
     let mut context = ControllerContext::with_brokers(2);
     let epoch = context.epoch(2);

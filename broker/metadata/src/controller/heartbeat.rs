@@ -93,9 +93,12 @@ impl Controller {
             (false, _) => State::Unfenced,
         };
         let lost = lost_directories(broker, heartbeat);
+        let has_lost_all = !lost.is_empty() && lost.len() == broker.log_dirs.len();
         let next = match self.next_state(current, heartbeat, is_caught_up) {
             // First the registration says that they are gone, then it is let in: it must not be elected for what lies there.
             State::Unfenced if current == State::Fenced && !lost.is_empty() => State::Fenced,
+            // A registration names a directory at least, so that this one cannot say so; and there is nothing that such a broker could hold.
+            State::Unfenced | State::ControlledShutdown if has_lost_all => State::Fenced,
             next => next,
         };
         // What it leads still could not be written when it began to stop.
