@@ -69,7 +69,8 @@ impl AssignReplicaError {
 
 impl Controller {
     /// Notes the directory of each replica; one result each, in order. A replica in a directory that is known to be offline leaves the
-    /// ISR at once. One whose former directory is gone counts for nothing that it had: Kafka may elect it with an empty log.
+    /// ISR at once. One whose former directory is gone counts for nothing that it had, and leaves the ISR even as its last member: Kafka may elect it with an
+    /// empty log.
     ///
     /// # Errors
     /// The registration is not current, the level knows no directories, or there are too many.

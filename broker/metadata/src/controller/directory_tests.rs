@@ -1,6 +1,6 @@
 //! Replicas whose directory was replaced: who may still lead, and what counts as lost.
 
-use barnabas_protocol::records::metadata::{FeatureLevelRecord, PartitionChangeRecord};
+use barnabas_protocol::records::metadata::{ConfigRecord, FeatureLevelRecord, PartitionChangeRecord};
 use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
 use super::tests::{ControllerContext, SESSION, assigned, heartbeat};
@@ -78,6 +78,39 @@ fn who_led_last_is_not_elected_once_its_directory_is_another_nor_when_it_says_so
     context.fence(1);
     context.start_broker(2, 80);
     assert_eq!(standing(&context).0, -1);
+}
+
+#[test]
+fn who_was_the_last_in_sync_is_not_elected_once_its_log_was_made_anew_where_nobody_is_kept_eligible() {
+    let mut context = ControllerContext::with_brokers(3);
+    for result in context.create(vec![assigned("a", &[(0, &[1, 2])]), assigned("spare", &[(0, &[3])])]) {
+        result.unwrap();
+    }
+    [2, 1].into_iter().for_each(|broker| context.fence(broker));
+    assert_eq!(standing(&context), (-1, vec![1], vec![], vec![]));
+    let epoch = start(&mut context, Some(NEW_DIRECTORY), -1);
+    assert_eq!(standing(&context), (-1, vec![1], vec![], vec![]), "what it has lies in no directory of it");
+    assign(&mut context, epoch, NEW_DIRECTORY);
+    assert_eq!(context.partition("a", 0).directory(BrokerId(1)), Some(NEW_DIRECTORY), "it says so once");
+    assert_eq!(standing(&context), (-1, vec![], vec![], vec![]), "its log is empty");
+    context.start_broker(2, 79);
+    assert_eq!(standing(&context).0, -1, "2 would follow it, and lose what it has");
+    context.fence(1);
+    let again = start(&mut context, Some(NEW_DIRECTORY), epoch);
+    assign(&mut context, again, NEW_DIRECTORY);
+    assert_eq!(standing(&context), (-1, vec![], vec![], vec![]));
+    // Only where records may be lost.
+    let config = ConfigRecord {
+        resource_type: crate::ResourceType::Topic.id(),
+        resource_name: "a".into(),
+        name: "unclean.leader.election.enable".into(),
+        value: Some("true".into()),
+        ..ConfigRecord::default()
+    };
+    context.apply(&[config.into()]);
+    context.fence(1);
+    context.start_broker(2, 80);
+    assert_eq!(standing(&context), (2, vec![2], vec![], vec![]));
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
-    /// Takes `broker` out of the ISR. Where nobody is kept eligible the last member stays all the same, and leads nothing.
+    /// Takes `broker` out of the ISR. Where nobody is kept eligible the last member stays all the same, and leads nothing, unless it was made
+    /// anew: of that nothing is left, and to be elected for it would lose what was acknowledged.
     pub(super) fn without(mut self, broker: BrokerId) -> Self {
         self.isr.retain(|&member| member != broker);
         self
@@ -114,7 +115,7 @@ impl<'a> PartitionChange<'a> {
             record.leader = self.partition.leader.0;
         }
         self.say_eligible(conditions, &mut record);
-        let may_be_empty = conditions.keeps_eligible;
+        let may_be_empty = conditions.keeps_eligible || self.made_anew.is_some();
         if record.isr.is_none() && (!self.isr.is_empty() || may_be_empty) && *self.isr != *self.partition.isr {
             record.isr = Some(ids(&self.isr));
         }
