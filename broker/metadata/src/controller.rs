@@ -69,7 +69,8 @@ use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, Offset, Uuid};
 
 use crate::bug::Seeded;
-use crate::{BrokerRegistration, Image, ReplayError};
+use crate::{BrokerRegistration, ELIGIBLE_LEADER_REPLICAS, Image, ReplayError};
+use min_isr::MinIsrInForce;
 use partition_index::PartitionIndex;
 use periodic_elections::{PeriodicElections, key_of};
 use sessions::Sessions;
@@ -139,6 +140,8 @@ pub struct Controller {
     periodic: PeriodicElections,
     /// Soft, too.
     permits: StopPermits,
+    /// Soft, too.
+    min_isr_in_force: MinIsrInForce,
     /// A bug on purpose.
     seeded: Seeded,
 }
@@ -161,6 +164,8 @@ impl Controller {
     /// permits that others have given.
     pub fn activate(&mut self, now: Duration, before: &PermitsBefore) {
         self.periodic = PeriodicElections::begin(now);
+        // The controller before may have changed it a moment ago.
+        self.min_isr_in_force.changes();
         // A cluster whose log is empty had no controller that could have given one.
         let is_first = self.head.features.metadata_version() == 0;
         self.permits = if is_first { StopPermits::default() } else { StopPermits::after(before) };
@@ -209,6 +214,10 @@ impl Controller {
             MetadataRecord::UnregisterBroker(record) => self.sessions.forget(BrokerId(record.broker_id)),
             MetadataRecord::PartitionChange(change) => self.periodic.written(key_of(change)),
             MetadataRecord::NoOp(record) => self.permits.written(record),
+            MetadataRecord::ClearElr(_) => self.min_isr_in_force.changes(),
+            MetadataRecord::FeatureLevel(level) if level.name == ELIGIBLE_LEADER_REPLICAS => {
+                self.min_isr_in_force.changes()
+            }
             _ => {}
         }
     }

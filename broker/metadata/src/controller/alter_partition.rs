@@ -11,6 +11,7 @@ use barnabas_protocol::records::metadata::MetadataRecord;
 use barnabas_types::{BrokerId, LeaderEpoch, PartitionId, TopicIdPartition, Uuid};
 
 use super::elections::RulesInTurn;
+use super::min_isr::MIN_IN_SYNC_REPLICAS;
 use super::partition_change::PartitionChange;
 use super::{Context, Controller, Outcome, StaleBrokerEpoch};
 use crate::bug::{Bug, Seeded};
@@ -87,6 +88,12 @@ pub enum AlterPartitionError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// It may take fewer for enough than the controller does, and would acknowledge what those miss who are eligible.
+    #[error("broker {leader} has not applied the present {MIN_IN_SYNC_REPLICAS} yet, or has not said so: try again")]
+    OldMinimum {
+        /// Who leads.
+        leader: BrokerId,
+    },
     /// The change was made, and completed a reassignment that leaves the leader out.
     #[error("the change was made, and {leader} leads now")]
     NewLeader {
@@ -110,6 +117,7 @@ impl AlterPartitionError {
             | Self::WithoutLeader { .. }
             | Self::InvalidRecoveryState { .. } => ErrorCode::INVALID_REQUEST,
             Self::Ineligible { .. } => ErrorCode::INELIGIBLE_REPLICA,
+            Self::OldMinimum { .. } => ErrorCode::OPERATION_NOT_ATTEMPTED,
             Self::NewLeader { .. } => ErrorCode::NEW_LEADER_ELECTED,
         }
     }
@@ -191,6 +199,10 @@ impl Controller {
         members.iter().try_for_each(|&member| self.check_eligible(member))?;
 
         let rules = rules.of(self, context, topic);
+        let leaves = partition.isr.iter().any(|member| !isr.contains(member));
+        if leaves && self.keeps_eligible() && isr.len() < rules.min_isr && !self.knows_min_isr(broker) {
+            return Err(AlterPartitionError::OldMinimum { leader: broker });
+        }
         let mut change = PartitionChange::new(partition, rules.election);
         (change.isr, change.recovery_state) = (isr, recovery_state);
         let Some(record) = self.build(change, (key, partition), rules) else { return Ok(state(partition)) };

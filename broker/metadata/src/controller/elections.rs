@@ -46,7 +46,7 @@ impl Move<'_> {
 /// What the configuration of a topic says of elections in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ElectionRules {
-    min_isr: usize,
+    pub(super) min_isr: usize,
     /// Whom to look for where nobody asked for anybody in particular.
     pub(super) election: Election,
 }

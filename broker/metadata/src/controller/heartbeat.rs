@@ -83,6 +83,7 @@ impl Controller {
     ) -> Result<Outcome<HeartbeatReply>, StaleBrokerEpoch> {
         let (id, epoch) = (heartbeat.broker_id, heartbeat.broker_epoch);
         self.registered(id, epoch).ok_or(StaleBrokerEpoch { broker: id, epoch })?;
+        self.min_isr_in_force.look(context.next_offset);
         self.sessions.touch(id, epoch, context.now, Some(heartbeat.applied_offset));
         let broker = self.registered(id, epoch).ok_or(StaleBrokerEpoch { broker: id, epoch })?;
         let is_caught_up = heartbeat.applied_offset.0 >= epoch;

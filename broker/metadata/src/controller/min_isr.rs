@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use barnabas_protocol::records::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
+use barnabas_types::{BrokerId, Offset};
 
 use super::{ConfigRules, Context, Controller};
 use crate::{ConfigResource, Configs, ResourceType, Topic};
@@ -54,6 +55,32 @@ pub(super) fn clear_eligible_leaders(resource: &ConfigResource) -> MetadataRecor
     MetadataRecord::ClearElr(ClearElrRecord { topic_name: Cow::Owned(topic.to_owned()), ..ClearElrRecord::default() })
 }
 
+/// From where on the log has every minimum as it is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MinIsrInForce {
+    /// One has changed, and nobody has looked yet where the log ends since.
+    changed: bool,
+    since: Offset,
+}
+
+impl MinIsrInForce {
+    /// A minimum has changed, or may have.
+    pub(super) const fn changes(&mut self) {
+        self.changed = true;
+    }
+
+    /// The log ends at `log_end` now, with every change.
+    pub(super) const fn look(&mut self, log_end: Offset) {
+        if self.changed {
+            (self.changed, self.since) = (false, log_end);
+        }
+    }
+
+    const fn is_known_to_who_applied(self, applied: Offset) -> bool {
+        !self.changed && applied.0 >= self.since.0.saturating_sub(1)
+    }
+}
+
 impl Controller {
     /// What `rules`, this node's own configuration, says of the minimum, and what is in force instead; None where they agree, and where the
     /// configuration says no more than the default.
@@ -82,13 +109,20 @@ impl Controller {
     }
 
     /// `min.insync.replicas` of the topic. Where replicas are kept eligible the cluster has one for all topics, and it counts from its very
-    /// record on: what this node has applied is older, and by a minimum that was higher somebody would stay eligible who misses records.
+    /// record on: what this node has applied is older, and by a minimum that was higher somebody would stay eligible who misses records. For a
+    /// minimum that was lower see [`Controller::knows_min_isr`].
     pub(super) fn min_isr(&self, context: &Context<'_>, topic: &Topic) -> usize {
         let value = |resource| self.head.configs.value(&resource, MIN_IN_SYNC_REPLICAS).map(str::to_owned);
         let cluster = || value(ConfigResource::broker("")).filter(|_| self.keeps_eligible());
         let own = value(ConfigResource::topic(Arc::clone(&topic.name))).or_else(cluster);
         let value = own.or_else(|| self.topic_config(context, topic, MIN_IN_SYNC_REPLICAS));
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
+    }
+
+    /// True when `leader` goes by the minimum that this controller goes by. One that still has a lower one acknowledges records that who leaves
+    /// its ISR now need not have, and that one would be eligible by the higher minimum.
+    pub(super) fn knows_min_isr(&self, leader: BrokerId) -> bool {
+        self.min_isr_in_force.is_known_to_who_applied(self.sessions.applied_offset(leader))
     }
 }
 

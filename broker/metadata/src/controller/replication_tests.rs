@@ -37,6 +37,12 @@ fn three_with_eligible() -> ControllerContext {
     };
     context.apply(&[level.into()]);
     context.inherit("min.insync.replicas", "2");
+    // Every leader knows it.
+    let (end, brokers) = (context.next_offset(), context.controller.head().brokers.iter().count());
+    for id in (1..).take(brokers) {
+        let epoch = context.epoch(id);
+        context.beat(&heartbeat(id, epoch, end - 1));
+    }
     context
 }
 
@@ -54,7 +60,7 @@ fn eligible(context: &ControllerContext) -> (Vec<i32>, Vec<i32>) {
 }
 
 /// What the leader of `topic`-0 asks, as version 3 says it and with everything up to date.
-fn proposal(context: &ControllerContext, topic: &str, isr: &[i32]) -> AlterPartitionRequest<'static> {
+pub(super) fn proposal(context: &ControllerContext, topic: &str, isr: &[i32]) -> AlterPartitionRequest<'static> {
     let (key, partition) = (context.key(topic, 0), context.partition(topic, 0));
     let member =
         |&broker_id: &i32| BrokerState { broker_id, broker_epoch: context.epoch(broker_id), ..BrokerState::default() };
@@ -80,7 +86,7 @@ fn decide(
 }
 
 /// The code that a proposal for one partition is answered with; its records are applied.
-fn propose(context: &mut ControllerContext, request: &AlterPartitionRequest<'_>) -> ErrorCode {
+pub(super) fn propose(context: &mut ControllerContext, request: &AlterPartitionRequest<'_>) -> ErrorCode {
     let outcome = decide(context, request).unwrap();
     context.apply(&outcome.records);
     outcome.response[0].result.as_ref().map_or_else(AlterPartitionError::code, |_| ErrorCode::NONE)

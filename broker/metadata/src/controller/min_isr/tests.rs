@@ -4,10 +4,11 @@ use barnabas_protocol::ErrorCode;
 use barnabas_types::BrokerId;
 
 use super::*;
-use crate::controller::tests::{ControllerContext, assigned};
+use crate::controller::replication_tests::{proposal, propose};
+use crate::controller::tests::{ControllerContext, assigned, heartbeat};
 use crate::controller::{
-    AlterConfigsError, ConfigOperation, FeatureUpdate, InvalidConfig, UpgradeType, bootstrap_records, first_batch,
-    level_records,
+    AlterConfigsError, ConfigOperation, FeatureUpdate, InvalidConfig, PermitsBefore, UpgradeType, bootstrap_records,
+    first_batch, level_records,
 };
 use crate::{ELIGIBLE_LEADER_REPLICAS, History, METADATA_VERSION};
 
@@ -140,4 +141,77 @@ fn another_minimum_counts_from_its_record_on_whatever_this_node_has_applied() {
     assert_eq!(eligible(&context), []);
     context.fence(1);
     assert_eq!(eligible(&context), [BrokerId(1)], "only who was the last in sync");
+}
+
+/// Broker 1 says that it has applied everything before `end`.
+fn applied(context: &mut ControllerContext, end: i64) {
+    let epoch = context.epoch(1);
+    context.beat(&heartbeat(1, epoch, end - 1));
+}
+
+/// Who is in sync with `a`-0, and who is eligible.
+fn standing(context: &ControllerContext) -> (Vec<BrokerId>, Vec<BrokerId>) {
+    let partition = context.partition("a", 0);
+    (partition.isr.to_vec(), partition.eligible_leaders().to_vec())
+}
+
+#[test]
+fn nobody_is_eligible_by_a_minimum_that_its_leader_has_not_applied_yet() {
+    let (everybody, two, third) = ([1, 2, 3].map(BrokerId), [1, 2].map(BrokerId), [BrokerId(3)]);
+    type Raise = fn(&mut ControllerContext);
+    let raises: [Raise; 4] = [
+        |context| alter(context, &ConfigResource::broker(""), ConfigOperation::Set("3")).unwrap(),
+        |context| alter(context, &ConfigResource::topic("a"), ConfigOperation::Set("3")).unwrap(),
+        |context| {
+            let topic = ConfigResource::topic("a");
+            let configs = [(MIN_IN_SYNC_REPLICAS, Some("3"))];
+            let altered = context.decide(|controller, context| controller.alter_configs(context, &topic, &configs));
+            context.apply(&altered.unwrap().records);
+        },
+        // Another controller goes on, and cannot know who has read what the one before wrote.
+        |context| {
+            alter(context, &ConfigResource::broker(""), ConfigOperation::Set("3")).unwrap();
+            let now = context.now;
+            context.controller.activate(now, &PermitsBefore::since(now));
+        },
+    ];
+    for raise in raises {
+        let mut context = ControllerContext::with_brokers(3);
+        keep_eligible(&mut context);
+        for result in context.create(vec![assigned("a", &[(0, &[1, 2, 3])])]) {
+            result.unwrap();
+        }
+        alter(&mut context, &ConfigResource::broker(""), ConfigOperation::Set("2")).unwrap();
+        let end = context.next_offset();
+        applied(&mut context, end);
+        raise(&mut context);
+        // By the minimum that it knows, 1 and 2 are enough for what 3 misses.
+        let shrunk = proposal(&context, "a", &[1, 2]);
+        assert_eq!(propose(&mut context, &shrunk), ErrorCode::OPERATION_NOT_ATTEMPTED);
+        assert_eq!(standing(&context), (everybody.to_vec(), vec![]));
+        let end = context.next_offset();
+        applied(&mut context, end - 1);
+        assert_eq!(propose(&mut context, &shrunk), ErrorCode::OPERATION_NOT_ATTEMPTED, "a record is missing");
+        applied(&mut context, end);
+        assert_eq!(propose(&mut context, &shrunk), ErrorCode::NONE);
+        assert_eq!(standing(&context), (two.to_vec(), third.to_vec()));
+    }
+}
+
+#[test]
+fn who_begins_to_keep_replicas_eligible_waits_for_leaders_to_know_the_minimum_of_the_cluster() {
+    let mut context = ControllerContext::with_brokers(3);
+    context.inherit(MIN_IN_SYNC_REPLICAS, "2");
+    for result in context.create(vec![assigned("a", &[(0, &[1, 2, 3])])]) {
+        result.unwrap();
+    }
+    keep_eligible(&mut context);
+    let enough = proposal(&context, "a", &[1, 2]);
+    assert_eq!(propose(&mut context, &enough), ErrorCode::NONE, "nobody becomes eligible");
+    let alone = proposal(&context, "a", &[1]);
+    assert_eq!(propose(&mut context, &alone), ErrorCode::OPERATION_NOT_ATTEMPTED);
+    let end = context.next_offset();
+    applied(&mut context, end);
+    assert_eq!(propose(&mut context, &alone), ErrorCode::NONE);
+    assert_eq!(standing(&context), (vec![BrokerId(1)], vec![BrokerId(2)]));
 }
