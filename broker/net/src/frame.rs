@@ -1,7 +1,7 @@
 //! Reads Kafka's frames: a big-endian i32 length, then that many bytes. Refuses lengths outside the limit before
 //! reading on, and reserves memory only as bytes arrive, never by the declared length.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much is reserved ahead of what has arrived, in bytes. A peer that declares 100 MiB and sends nothing costs this much.
@@ -9,6 +9,9 @@ const RESERVE_AHEAD_BYTES: usize = 64 * 1024;
 
 /// What one read asks for when nothing is known yet, in bytes: most requests fit.
 const FIRST_READ_BYTES: usize = 4096;
+
+/// The memory of a frame up to this size is used again for the next, in bytes.
+const KEPT_BYTES: usize = 2 << 20;
 
 /// Reading a frame failed. The connection cannot be used further.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +84,32 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(frame) = self.take_buffered()? {
                 return Ok(Some(frame));
             }
-            let wanted = self.missing_bytes().min(RESERVE_AHEAD_BYTES);
-            self.buffer.reserve(wanted.max(FIRST_READ_BYTES));
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return self.end_of_stream();
+            if self.buffer.is_empty() {
+                if self.length_bytes().await?.is_none() {
+                    return Ok(None);
+                }
+                continue;
             }
+            self.read_on(self.missing_bytes()).await?;
+        }
+    }
+
+    /// How many bytes of the next frame have arrived, and of what follows it.
+    pub fn received_bytes(&self) -> usize {
+        self.buffer.len().saturating_sub(4)
+    }
+
+    /// Reads once in the middle of a frame, `most_bytes` of it at most, or a small part of what follows. For callers that find memory for
+    /// the rest of a frame step by step.
+    ///
+    /// # Errors
+    /// The peer closed, or the socket failed.
+    pub async fn read_on(&mut self, most_bytes: usize) -> Result<(), FrameError> {
+        let most_bytes = most_bytes.clamp(FIRST_READ_BYTES, RESERVE_AHEAD_BYTES);
+        self.buffer.reserve(most_bytes);
+        match self.stream.read_buf(&mut (&mut self.buffer).limit(most_bytes)).await? {
+            0 => Err(self.truncated()),
+            _ => Ok(()),
         }
     }
 
@@ -120,15 +144,23 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(None);
         }
         self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        let frame = self.buffer.split_to(length).freeze();
+        if length > KEPT_BYTES {
+            // What follows would keep all of the frame's memory for as long as the connection lives.
+            self.buffer = BytesMut::from(&*self.buffer);
+        }
+        Ok(Some(frame))
     }
 
     fn end_of_stream(&self) -> Result<Option<Bytes>, FrameError> {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        let received = self.buffer.len().saturating_sub(4);
-        Err(FrameError::Truncated { received, declared: self.declared().unwrap_or(0) })
+        Err(self.truncated())
+    }
+
+    fn truncated(&self) -> FrameError {
+        FrameError::Truncated { received: self.received_bytes(), declared: self.declared().unwrap_or(0) }
     }
 }
 
@@ -173,6 +205,17 @@ mod tests {
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), reader.next()).await;
         assert!(waiting.is_err());
         assert!(reader.buffer.capacity() <= 2 * RESERVE_AHEAD_BYTES);
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_large_frame_goes_with_it() {
+        let mut bytes = vec![7; KEPT_BYTES + 5];
+        bytes.splice(..4, u32::try_from(KEPT_BYTES + 1).unwrap().to_be_bytes());
+        bytes.extend(b"\0\0\0\x03abc");
+        let mut reader = FrameReader::new(&*bytes, 100 << 20);
+        let frame = reader.next().await.unwrap().unwrap();
+        assert_eq!((frame.len(), frame.is_unique()), (KEPT_BYTES + 1, true));
+        assert_eq!(reader.next().await.unwrap(), Some(Bytes::from("abc")));
     }
 
     #[tokio::test]

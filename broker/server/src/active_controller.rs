@@ -217,6 +217,7 @@ impl Node {
             peer: ([127, 0, 0, 1], 0).into(),
             metrics: self.metrics.connections.listener(LISTENER),
             opened_at: self.runtime.now().monotonic,
+            of_follower: false.into(),
         };
         RequestContext {
             node: Arc::clone(self),

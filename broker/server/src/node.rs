@@ -54,6 +54,8 @@ use health::NodeHealth;
 
 /// What requests between nodes may hold together, at most.
 const MAX_CONTROL_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// And at least: what a broker tells the controller of all its partitions fits, however little clients may have.
+const MIN_CONTROL_MEMORY_BYTES: usize = 8 * 1024 * 1024;
 /// Partitions that `/metrics` shows at most.
 const MAX_SHOWN_PARTITIONS: usize = 20_000;
 
@@ -86,8 +88,10 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     /// Memory for requests in flight.
     pub request_memory: MemoryBudget,
-    /// The same for what nodes ask each other: clients must not keep it from being heard.
+    /// The same for what nodes ask the controller: clients must not keep it from being heard.
     pub control_memory: MemoryBudget,
+    /// The same for what followers fetch: acks=all would wait for followers that wait for clients.
+    pub follower_memory: MemoryBudget,
     /// Open connections, counted.
     pub open_connections: Arc<OpenConnections>,
     /// Which thread serves which connection.
@@ -201,7 +205,8 @@ impl Running {
             incarnation_id,
             cluster_id: directories.cluster_id().into(),
             request_memory: MemoryBudget::new(request_memory_bytes(&config)),
-            control_memory: MemoryBudget::new((request_memory_bytes(&config) / 4).min(MAX_CONTROL_MEMORY_BYTES)),
+            control_memory: MemoryBudget::new(control_memory_bytes(&config)),
+            follower_memory: MemoryBudget::new(control_memory_bytes(&config)),
             detection: Detection::new(runtime.clone(), config.failure_detection),
             open_connections: Arc::default(),
             placement: Arc::default(),
@@ -472,6 +477,7 @@ fn accept(node: &Arc<Node>, sockets: Vec<Socket>, stop: &watch::Receiver<bool>) 
         max_connections_per_ip: network.max_connections_per_ip,
         max_idle: milliseconds(network.connections_max_idle_ms),
         max_request_bytes: network.socket_request_max_bytes,
+        max_control_request_bytes: network.socket_request_max_bytes.min(control_memory_bytes(&node.config) / 2),
     };
     let serve = |socket: Socket| {
         let listener = Listener { name: socket.name, kind: socket.kind, socket: socket.listening.socket };
@@ -522,6 +528,11 @@ fn request_memory_bytes(config: &BrokerConfig) -> usize {
         Ok(bytes) if bytes > 0 => bytes,
         _ => disks::memory_limit_bytes() / 4,
     }
+}
+
+/// What nodes ask each other has a quarter as much, within bounds.
+fn control_memory_bytes(config: &BrokerConfig) -> usize {
+    (request_memory_bytes(config) / 4).clamp(MIN_CONTROL_MEMORY_BYTES, MAX_CONTROL_MEMORY_BYTES)
 }
 
 /// A duration out of a configured number; a negative one is as good as never.

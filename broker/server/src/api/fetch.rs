@@ -4,6 +4,7 @@
 mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use barnabas_protocol::messages::fetch::{
@@ -36,6 +37,7 @@ struct Round {
 /// Reads, and waits for `min_bytes` until `max_wait_ms` have passed.
 pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> FetchResponse<'static> {
     let node = &context.node;
+    notice_follower(context, &request);
     let candidate_id = i32::from_be_bytes(node.runtime.random_bytes());
     let began = node.fetch_sessions.begin(&request, context.api_version, node.runtime.now().monotonic, candidate_id);
     let mut fetch = match began {
@@ -49,6 +51,16 @@ pub async fn handle(context: &RequestContext, request: FetchRequest<'_>) -> Fetc
         name_leaders(context, &mut response);
     }
     response
+}
+
+/// The connections of other brokers have memory of their own from their first Fetch on.
+fn notice_follower(context: &RequestContext, request: &FetchRequest<'_>) {
+    if let Some((broker, _)) = follower(request)
+        && !context.connection.is_followers()
+        && context.node.image().brokers.get(broker).is_some()
+    {
+        context.connection.of_follower.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Tells who leads the partitions that this broker does not, or leads in another epoch than the client believes.

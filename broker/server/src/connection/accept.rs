@@ -105,8 +105,9 @@ pub async fn accept(
             }
         };
         let (number, name) = (node.open_connections.next_number(), Arc::clone(&listener.name));
-        let (kind, metrics_of, opened_at) = (listener.kind, metrics.clone(), node.runtime.now().monotonic);
-        let connection = Connection { number, listener: name, kind, peer, metrics: metrics_of, opened_at };
+        let (kind, opened_at) = (listener.kind, node.runtime.now().monotonic);
+        let (metrics_of, of_follower) = (metrics.clone(), false.into());
+        let connection = Connection { number, listener: name, kind, peer, metrics: metrics_of, opened_at, of_follower };
         let Some(admitted) = node.open_connections.admit(connection.host(), &limits) else {
             metrics.rejected.inc();
             tracing::debug!(listener = %listener.name, %peer, "connection refused: a limit of connections is reached");

@@ -2,6 +2,7 @@
 
 mod accept;
 mod placement;
+mod receive;
 mod send;
 mod serve;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use accept::{Listener, OpenConnections, accept};
@@ -27,6 +29,8 @@ pub struct ConnectionLimits {
     pub max_idle: Duration,
     /// `socket.request.max.bytes`: the longest request.
     pub max_request_bytes: usize,
+    /// The longest request of the controller's listener: one must not take all the memory that there is for those.
+    pub max_control_request_bytes: usize,
 }
 
 /// Whom a listener is for: each kind serves APIs of its own.
@@ -53,9 +57,16 @@ pub struct Connection {
     pub metrics: ListenerMetrics,
     /// When it was accepted, by the clock that never goes back.
     pub opened_at: Duration,
+    /// Whether a broker of the cluster has fetched by it, as a follower.
+    pub of_follower: AtomicBool,
 }
 
 impl Connection {
+    /// What it asks from now on has memory of its own.
+    pub fn is_followers(&self) -> bool {
+        self.of_follower.load(Ordering::Relaxed)
+    }
+
     /// The client's address without its port, in one form for IPv4.
     #[must_use]
     pub fn host(&self) -> IpAddr {

@@ -10,18 +10,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use barnabas_net::{Detached, FrameError, FrameReader, ReadHalf, WriteHalf};
+use barnabas_net::{Detached, FrameError, ReadHalf, WriteHalf};
 use barnabas_protocol::{ApiKey, DecodeError, EncodeError, Reader, RequestHeader};
 use barnabas_types::Segments;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::placement::Seat;
+use super::receive::{Received, Requests};
 use super::send::{Patience, send};
 use super::{Connection, ConnectionLimits, ListenerKind};
 use crate::api::{Answer, Refusal, RequestContext, dispatch};
-use crate::memory::{MemoryBudget, Reservation};
+use crate::memory::Reservation;
 use crate::node::Node;
 
 /// Replies that may be outstanding on one connection before its next request is left unread.
@@ -58,6 +59,9 @@ pub enum ConnectionError {
     /// Nothing was asked, or nothing of a reply was read, for `connections.max.idle.ms`.
     #[error("idle")]
     Idle,
+    /// A request that had begun did not go on.
+    #[error("a request has begun and nothing more of it arrived for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// The node stops, and could not wait any longer for a reply to be read.
     #[error("a reply was not read in time before this node stopped")]
     Unread,
@@ -67,7 +71,7 @@ impl ConnectionError {
     /// True when the peer went away or said nothing: no reason to warn.
     pub(super) fn is_peers_choice(&self) -> bool {
         let is_away = matches!(self, Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. }));
-        is_away || matches!(self, Self::Send(_) | Self::Idle | Self::Unread)
+        is_away || matches!(self, Self::Send(_) | Self::Idle | Self::Stalled(_) | Self::Unread)
     }
 }
 
@@ -96,13 +100,13 @@ struct Measured {
 #[derive(Debug)]
 pub struct Stream {
     socket: Detached,
-    received: BytesMut,
+    received: Received,
 }
 
 impl Stream {
     /// A connection that has received nothing yet.
     pub fn new(socket: Detached) -> Self {
-        Self { socket, received: BytesMut::new() }
+        Self { socket, received: Received::default() }
     }
 }
 
@@ -119,7 +123,7 @@ struct Session {
     node: Arc<Node>,
     seat: Arc<Seat>,
     connection: Arc<Connection>,
-    frames: FrameReader<ReadHalf>,
+    requests: Requests<ReadHalf>,
     out: WriteHalf,
     patience: Patience,
     executing: Option<Executing>,
@@ -150,14 +154,18 @@ pub async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) -> Result<Served, ConnectionError> {
     let (input, out) = barnabas_net::Stream::attach(stream.socket).map_err(ConnectionError::Send)?.into_split();
-    let frames = FrameReader::with_received(input, limits.max_request_bytes, stream.received);
+    let most_bytes = match connection.kind {
+        ListenerKind::Broker => limits.max_request_bytes,
+        ListenerKind::Controller => limits.max_control_request_bytes,
+    };
+    let requests = Requests::new(input, most_bytes, stream.received);
     let runtime = node.runtime.clone();
     let patience = Patience::new(limits.max_idle, stopping.clone());
     let mut session = Session {
         node,
         seat,
         connection,
-        frames,
+        requests,
         out,
         patience,
         executing: None,
@@ -209,7 +217,7 @@ pub async fn serve(
 impl Session {
     /// Gives the socket back, to be served by another thread.
     fn leave(self) -> Result<Stream, ConnectionError> {
-        let (input, received) = self.frames.into_parts();
+        let (input, received) = self.requests.into_parts();
         let whole = barnabas_net::Stream::reunite(input, self.out);
         let socket = whole.and_then(barnabas_net::Stream::detach).map_err(ConnectionError::Send)?;
         Ok(Stream { socket, received })
@@ -222,6 +230,8 @@ impl Session {
     /// Cancelled, it loses nothing: the futures stay where they are, and bytes that arrived stay in the frame reader.
     async fn next_event(&mut self, read: bool) -> Result<Event, ConnectionError> {
         let memory = match self.connection.kind {
+            // Clients wait for what their requests hold; followers would keep acks=all waiting for it.
+            ListenerKind::Broker if self.connection.is_followers() => &self.node.follower_memory,
             ListenerKind::Broker => &self.node.request_memory,
             ListenerKind::Controller => &self.node.control_memory,
         };
@@ -242,7 +252,7 @@ impl Session {
                 let (answer, measured) = executed?;
                 Ok(Event::Executed(answer, measured))
             }
-            request = next_request(memory, &mut self.frames), if read => Ok(Event::Request(request?)),
+            request = self.requests.next(memory, &self.node.runtime), if read => Ok(Event::Request(request?)),
             // Nothing is ready: who waits has let the others go first.
             never = poll_fn(|_| { self.turn_bytes = TURN_BYTES; Poll::<Infallible>::Pending }) => match never {},
         }
@@ -314,6 +324,7 @@ impl Session {
     async fn send(&mut self, segments: Segments) -> Result<(), ConnectionError> {
         self.worked(segments.len());
         self.connection.metrics.sent_bytes.inc_by(segments.len() as u64);
+        self.requests.wait_anew();
         send(&mut self.out, segments, &self.node.runtime, &mut self.patience).await
     }
 
@@ -349,14 +360,4 @@ fn running(
         Ok(polled) => polled.map(|answer| Ok((answer?, *measured))),
         Err(_) => Poll::Ready(Err(ConnectionError::Panic)),
     }
-}
-
-/// The next frame, after memory for all of it is reserved.
-async fn next_request(
-    memory: &MemoryBudget,
-    frames: &mut FrameReader<ReadHalf>,
-) -> Result<Option<(Bytes, Reservation)>, FrameError> {
-    let Some(length) = frames.length_bytes().await? else { return Ok(None) };
-    let reservation = memory.reserve(length).await;
-    Ok(frames.next().await?.map(|frame| (frame, reservation)))
 }

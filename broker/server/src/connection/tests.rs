@@ -1,20 +1,27 @@
-//! Connections whose clients do not do their part, to a node in this process: they read no reply, or ask for more
-//! than they read. How soon the node stops then, and how much waits for them.
+//! Connections whose clients do not do their part, to a node in this process: they read no reply, or send no more than the beginning of a
+//! request. What others may still ask then, and how soon the node stops.
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_protocol::messages::describe_configs::DescribeConfigsResource;
+use barnabas_protocol::messages::fetch::{FetchPartition, FetchTopic, ReplicaState};
 use barnabas_protocol::messages::join_group::JoinGroupRequestProtocol;
+use barnabas_protocol::messages::metadata::MetadataRequestTopic;
 use barnabas_protocol::messages::{
-    ApiVersionsRequest, DescribeConfigsRequest, FindCoordinatorRequest, JoinGroupRequest, JoinGroupResponse,
+    ApiVersionsRequest, DescribeConfigsRequest, FetchRequest, FindCoordinatorRequest, JoinGroupRequest,
+    JoinGroupResponse, MetadataRequest,
 };
 use barnabas_protocol::{ApiKey, ErrorCode, encode_request};
-use barnabas_types::Segment;
+use barnabas_types::{Segment, Uuid};
+use futures::FutureExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::serve::MAX_OUTSTANDING;
+use crate::memory::FIRST_STEP_BYTES;
 use crate::metrics::ListenerMetrics;
 use crate::testing::{Broker, Client, served};
 
@@ -148,10 +155,94 @@ async fn a_client_that_always_has_asked_for_more_holds_up_no_stop() {
     _ = reader.join().unwrap();
 }
 
+/// Connections to `address` that say how long their request is, and no more.
+async fn begin_requests(address: &str, count: usize, length: u32) -> Vec<TcpStream> {
+    let mut begun = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&length.to_be_bytes()).await.unwrap();
+        begun.push(stream);
+    }
+    begun
+}
+
 async fn many_round_trips(client: &mut Client) {
     for _ in 0..ROUND_TRIPS {
         assert_eq!(client.call(2, &ApiVersionsRequest::default()).await.error_code, ErrorCode::NONE);
     }
+}
+
+#[tokio::test]
+async fn four_bytes_take_no_memory_from_what_the_controllers_listener_serves() {
+    // Free for now, and nobody else is likely to be given it at once.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let properties = format!(
+        "process.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:{port}\n"
+    );
+    let broker = Broker::start_with(&properties).await;
+    let address = format!("127.0.0.1:{port}");
+    let _longest = begin_requests(&address, 1, 0x0600_0000).await;
+    in_time("others are served", async { many_round_trips(&mut Client::to(&address).await).await }).await;
+    let _many = begin_requests(&address, 20, 4 << 20).await;
+    in_time("others are served", async { many_round_trips(&mut Client::to(&address).await).await }).await;
+    in_time("it stops", broker.running.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_only_begin_take_no_memory_from_those_that_come_whole() {
+    let broker = Broker::start_with("queued.max.request.bytes=4194304\n").await;
+    let _begun = begin_requests(&broker.address(), 20, 1 << 20).await;
+    let mut client = broker.connect().await;
+    in_time("a small request is served", many_round_trips(&mut client)).await;
+    let topic =
+        |number| MetadataRequestTopic { name: Some(format!("absent-{number:0200}").into()), ..Default::default() };
+    let large = MetadataRequest {
+        topics: Some((0..10_000).map(topic).collect()),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    };
+    let answered = in_time("one of two megabytes is served", client.call(12, &large)).await;
+    assert_eq!(answered.topics.len(), 10_000);
+    in_time("it stops", broker.running.stop()).await.unwrap();
+}
+
+/// A Fetch of some kilobytes, by a broker or a consumer (-1).
+fn large_fetch(replica_id: i32) -> FetchRequest<'static> {
+    let partition = |partition| FetchPartition { partition, ..Default::default() };
+    let topic = FetchTopic {
+        topic_id: Uuid::from_u128(7 << 100),
+        partitions: (0..1000).map(partition).collect(),
+        ..Default::default()
+    };
+    FetchRequest {
+        replica_state: ReplicaState { replica_id, replica_epoch: -1, ..Default::default() },
+        session_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn what_followers_fetch_waits_for_no_memory_of_clients() {
+    let broker = Broker::start_with("queued.max.request.bytes=4194304\n").await;
+    let node = Arc::clone(&broker.running.node);
+    let (mut follower, mut consumer, mut other) =
+        (broker.connect().await, broker.connect().await, broker.connect().await);
+    follower.call(16, &large_fetch(1)).await;
+    consumer.call(16, &large_fetch(-1)).await;
+    let mut held = Vec::new();
+    while let Some(step) = node.request_memory.begin(FIRST_STEP_BYTES).now_or_never() {
+        held.push(step);
+    }
+    consumer.send(16, &large_fetch(-1)).await.unwrap();
+    in_time("small requests are served", many_round_trips(&mut other)).await;
+    assert_eq!(node.metrics.requests.begun(ApiKey::Fetch), 2, "the consumer's waits");
+    in_time("the follower's is served", follower.call(16, &large_fetch(1))).await;
+    assert_eq!(node.metrics.requests.begun(ApiKey::Fetch), 3, "the consumer's waits");
+    drop(held);
+    in_time("the consumer's is served", consumer.receive()).await.unwrap();
+    in_time("it stops", broker.running.stop()).await.unwrap();
 }
 
 fn join(member_id: &str) -> JoinGroupRequest<'static> {
