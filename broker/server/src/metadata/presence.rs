@@ -55,9 +55,10 @@ impl Presence {
     /// Does not return while this controller is the one.
     async fn show_to(&self, active: &ActiveController) {
         let node = self.life.node();
-        let other = active.id.filter(|id| *id != node.broker_id).and_then(|_| node.address(active));
-        // The controller of this process knows what became of it.
-        let Some(address) = other else { return std::future::pending().await };
+        if active.id == Some(node.broker_id) {
+            return self.show_to_itself().await;
+        }
+        let Some(address) = active.id.and_then(|_| node.address(active)) else { return std::future::pending().await };
         let settings = Settings {
             max_response_bytes: MAX_ANSWER_BYTES,
             ..Settings::new(Vec::new(), &format!("broker-{}-presence", node.broker_id))
@@ -66,6 +67,22 @@ impl Presence {
             let Err(error) = self.pulse(&address, &settings).await;
             tracing::debug!(%error, "the active controller takes no pulse; trying again");
             tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// The controller of this process hears of its broker without a connection: with heartbeats alone, whose answers wait for the disk, a slow
+    /// disk would have it fence its own broker.
+    async fn show_to_itself(&self) {
+        let node = self.life.node();
+        loop {
+            let (image, epoch) = (node.image(), self.life.epoch());
+            if let Some(registered) = image.brokers.get(node.broker_id).filter(|registered| registered.epoch == epoch) {
+                node.controller.heard(registered, node.runtime.now().monotonic);
+                if registered.fenced {
+                    self.life.hurry();
+                }
+            }
+            tokio::time::sleep(PULSE_INTERVAL).await;
         }
     }
 
