@@ -11,7 +11,7 @@ use barnabas_protocol::{
     ApiKey, ErrorCode, IntoOwned, Message, Reader, Request, RequestHeader, ResponseHeader, UnknownTags, frame_request,
     own_tags,
 };
-use barnabas_types::{Segment, Segments};
+use barnabas_types::{BrokerId, Segment, Segments};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
@@ -69,6 +69,15 @@ enum Failed {
 }
 
 impl Node {
+    /// The controller of this node hears of this registration of `broker`. Whether that is fenced, as far as this node has applied the
+    /// metadata; None if it does not know it.
+    pub fn hear_of(&self, broker: BrokerId, epoch: i64) -> Option<bool> {
+        let image = self.image();
+        let registered = image.brokers.get(broker).filter(|registered| registered.epoch == epoch)?;
+        self.controller.heard(registered, self.runtime.now().monotonic);
+        Some(registered.fenced)
+    }
+
     /// Asks the active controller, and the next one if it changes, until `deadline`. `error_of` finds the code in an answer that would say that
     /// another controller is active.
     ///

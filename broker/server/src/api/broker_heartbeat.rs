@@ -19,7 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Takes a heartbeat.
 pub async fn handle(context: &RequestContext, request: BrokerHeartbeatRequest<'_>) -> BrokerHeartbeatResponse<'static> {
     let (broker, epoch) = (BrokerId(request.broker_id), request.broker_epoch);
-    let is_fenced = hear_of(context, broker, epoch);
+    context.node.detection.heard(broker, epoch, context.connection.number);
+    let is_fenced = context.node.hear_of(broker, epoch).unwrap_or(true);
     if own_tags::is_pulse(&request.unknown_tags) {
         return pulse(context, is_fenced);
     }
@@ -67,17 +68,4 @@ fn pulse(context: &RequestContext, is_fenced: bool) -> BrokerHeartbeatResponse<'
         false => ErrorCode::NOT_CONTROLLER,
     };
     BrokerHeartbeatResponse { error_code, is_fenced, ..BrokerHeartbeatResponse::default() }
-}
-
-/// Lets everybody know who has to that this registration was heard of. True when it may lead nothing, as far as this node has applied the
-/// metadata.
-fn hear_of(context: &RequestContext, broker: BrokerId, epoch: i64) -> bool {
-    let node = &context.node;
-    node.detection.heard(broker, epoch, context.connection.number);
-    let image = node.image();
-    let registered = image.brokers.get(broker).filter(|registered| registered.epoch == epoch);
-    if let Some(registered) = registered {
-        node.controller.heard(registered, node.runtime.now().monotonic);
-    }
-    registered.is_none_or(|registered| registered.fenced)
 }

@@ -13,7 +13,7 @@ use barnabas_types::{BrokerId, PartitionId};
 
 use super::RequestContext;
 use super::authorize::TOPIC_OPERATIONS;
-use super::metadata::offline_replicas;
+use super::metadata::{offline_replicas, reached};
 
 /// One page, from the cursor on, with at most as many partitions as client and broker allow.
 pub async fn handle(
@@ -84,8 +84,7 @@ fn describe(
 ) -> DescribeTopicPartitionsResponseTopic<'static> {
     let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Int32List<'static>>();
     let partition = |id: PartitionId, partition: &Partition| {
-        let leader = image.brokers.get(partition.leader).filter(|broker| broker.is_active());
-        let has_leader = leader.is_some_and(|broker| broker.endpoint(listener).is_some());
+        let has_leader = reached(image, listener, partition.leader).is_some();
         let unusual = partition.unusual();
         DescribeTopicPartitionsResponsePartition {
             error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use barnabas_metadata::{Image, Partition, Topic, topic_name};
+use barnabas_metadata::{BrokerRegistration, Image, Partition, Topic, topic_name};
 use barnabas_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -189,27 +189,31 @@ impl Describe<'_> {
     /// Who leads, where clients of this listener reach it; else why nobody does.
     fn leader(&self, partition: &Partition) -> Result<BrokerId, ErrorCode> {
         // Who hears now that there is none asks again soon; who is sent to one that is gone may take seconds to find out.
-        let is_left = self.context.node.replicas.surroundings().leaves(partition.leader);
-        let registered = self.image.brokers.get(partition.leader).filter(|broker| broker.is_active() && !is_left);
-        match registered {
-            None => Err(ErrorCode::LEADER_NOT_AVAILABLE),
-            Some(broker) if broker.endpoint(&self.context.connection.listener).is_some() => Ok(broker.id),
-            Some(_) if self.context.api_version < FIRST_VERSION_OF_LISTENER_NOT_FOUND => {
+        let (leader, listener) = (partition.leader, &self.context.connection.listener);
+        if !self.image.brokers.is_active(leader) || self.context.node.replicas.surroundings().leaves(leader) {
+            return Err(ErrorCode::LEADER_NOT_AVAILABLE);
+        }
+        match reached(self.image, listener, leader) {
+            Some(_) => Ok(leader),
+            None if self.context.api_version < FIRST_VERSION_OF_LISTENER_NOT_FOUND => {
                 Err(ErrorCode::LEADER_NOT_AVAILABLE)
             }
-            Some(_) => Err(ErrorCode::LISTENER_NOT_FOUND),
+            None => Err(ErrorCode::LISTENER_NOT_FOUND),
         }
     }
+}
+
+/// A broker that is up, if clients of `listener` reach it.
+pub fn reached<'a>(image: &'a Image, listener: &str, broker: BrokerId) -> Option<&'a Arc<BrokerRegistration>> {
+    image.brokers.get(broker).filter(|registered| registered.is_active() && registered.endpoint(listener).is_some())
 }
 
 /// Replicas that clients of `listener` do not reach: on brokers that are fenced, gone or without that listener, or in directories that are
 /// offline.
 pub fn offline_replicas(image: &Image, listener: &str, partition: &Partition) -> Int32List<'static> {
     let is_online = |broker: BrokerId| {
-        let registered = image.brokers.get(broker).filter(|registered| registered.is_active());
-        registered.is_some_and(|registered| {
-            registered.has_online(partition.noted_directory(broker)) && registered.endpoint(listener).is_some()
-        })
+        let registered = reached(image, listener, broker);
+        registered.is_some_and(|registered| registered.has_online(partition.noted_directory(broker)))
     };
     partition.replicas.iter().filter(|broker| !is_online(**broker)).map(|broker| broker.0).collect()
 }

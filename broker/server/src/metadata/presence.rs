@@ -75,12 +75,8 @@ impl Presence {
     async fn show_to_itself(&self) {
         let node = self.life.node();
         loop {
-            let (image, epoch) = (node.image(), self.life.epoch());
-            if let Some(registered) = image.brokers.get(node.broker_id).filter(|registered| registered.epoch == epoch) {
-                node.controller.heard(registered, node.runtime.now().monotonic);
-                if registered.fenced {
-                    self.life.hurry();
-                }
+            if node.hear_of(node.broker_id, self.life.epoch()) == Some(true) {
+                self.life.hurry();
             }
             tokio::time::sleep(PULSE_INTERVAL).await;
         }

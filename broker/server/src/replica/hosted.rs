@@ -257,12 +257,7 @@ impl Partition {
         let moved = self.log_moved(&mut state, &self.config.load());
         let changed = self.step(&mut state, Input::SettingsChanged);
         self.fetched_anew(&state);
-        let awaits_sync = self.awaits_sync(&state);
-        drop(state);
-        self.settle(moved.and(changed));
-        if awaits_sync {
-            self.flusher.ask(self);
-        }
+        self.settle_and_sync(state, moved.and(changed));
     }
 
     /// The settings in force.

@@ -1,8 +1,8 @@
 //! A hosted partition's replica between its log and the rest of the node: inputs go in under the partition's lock, what it asks for is done
 //! there or, after the lock is released, left with those who ask the controller. Decides nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use barnabas_log::Log;
 use barnabas_metadata::{Partition as Assignment, RecoveryState};
@@ -156,9 +156,19 @@ impl Partition {
     }
 
     /// It is fetched no further before its log is synced, which nobody else may ever ask for: what was appended before needed no sync.
-    pub(super) fn awaits_sync(&self, state: &State) -> bool {
+    fn awaits_sync(&self, state: &State) -> bool {
         let is_kept_first = self.config.load().kept_before_fetching_on() == Durability::Fsync;
         state.replica.following().is_some() && is_kept_first && state.log.has_unsynced_records()
+    }
+
+    /// Does the rest, without the lock, where what is followed or how it is kept may have changed.
+    pub(super) fn settle_and_sync(self: &Arc<Self>, state: MutexGuard<'_, State>, left: Left) {
+        let awaits_sync = self.awaits_sync(&state);
+        drop(state);
+        self.settle(left);
+        if awaits_sync {
+            self.flusher.ask(self);
+        }
     }
 
     /// Does the rest, without the lock.
@@ -213,12 +223,7 @@ impl Partition {
         let epoch_before = state.replica.leader_epoch();
         let left = self.assigned(&mut state, assigned);
         let is_new_epoch = state.replica.leader_epoch() != epoch_before;
-        let awaits_sync = self.awaits_sync(&state);
-        drop(state);
-        self.settle(left);
-        if awaits_sync {
-            self.flusher.ask(self);
-        }
+        self.settle_and_sync(state, left);
         // Perhaps with fewer replicas.
         self.low_watermark_moved();
         if is_new_epoch {
