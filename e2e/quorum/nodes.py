@@ -153,6 +153,10 @@ class Node:
         if not self.alive():
             return True
         self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self):
+        """Whether the process, which was told to end, did so in time. Afterwards it is gone, one way or the other."""
         try:
             self.process.wait(STOP_DEADLINE_SECONDS)
             return True

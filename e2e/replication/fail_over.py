@@ -15,7 +15,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ import figures
 import partitions
 import stage
 from client import JAVA, LIBRDKAFKA, commands
-from nodes import STOP_DEADLINE_SECONDS, Cluster
+from nodes import Cluster
 from partitions import Probe
 from under_load import GO_ON_SECONDS, OVERRIDES, UnderLoad, panics, replicas_differ
 
@@ -55,13 +54,10 @@ def terminate(cluster, node):
     struck.process.terminate()
 
     def end():
-        try:
-            code = struck.process.wait(STOP_DEADLINE_SECONDS)
-        except subprocess.TimeoutExpired as late:
-            struck.kill()
-            raise RuntimeError(f"node {node} was still there {STOP_DEADLINE_SECONDS} s after SIGTERM\n{struck.log_tail()}") from late
-        if code != ENDED[struck.kind]:
-            raise RuntimeError(f"node {node} was told to end in good order and exited {code}\n{struck.log_tail()}")
+        if not struck.ended():
+            raise RuntimeError(f"node {node} was still there long after SIGTERM, and was killed\n{struck.log_tail()}")
+        if struck.process.returncode != ENDED[struck.kind]:
+            raise RuntimeError(f"node {node} was told to end in good order and exited {struck.process.returncode}\n{struck.log_tail()}")
         struck.launch()
         struck.await_answer()
 
