@@ -63,18 +63,21 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let running = tokio::select! {
+        biased;
         running = Running::start(boot, format, log_level, runtime) => running?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     announce(&running, began.elapsed());
     let mut failed = tokio::select! {
+        biased;
+        () = running.failed() => true,
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        () = running.failed() => true,
     };
     if !failed {
         tokio::select! {
+            biased;
             () = running.stay_while_needed() => {}
             _ = terminate.recv() => tracing::info!("told twice to stop: it stays no longer"),
             _ = interrupt.recv() => tracing::info!("told twice to stop: it stays no longer"),
@@ -83,6 +86,7 @@ async fn serve(
     }
     tracing::info!("stopping");
     let stopped = tokio::select! {
+        biased;
         stopped = running.stop() => stopped,
         _ = terminate.recv() => Err(anyhow::anyhow!("told twice to stop: left at once, the next start recovers")),
         _ = interrupt.recv() => Err(anyhow::anyhow!("told twice to stop: left at once, the next start recovers")),

@@ -48,14 +48,18 @@ fn problems_of(path: &str, text: &str) -> Vec<String> {
         problem(format!("the name {stem} says nothing of its subject"));
     }
     let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text);
-    let lines = code.lines().count();
-    if lines > MAX_LINES && !is_test {
-        problem(format!("{lines} lines, at most {MAX_LINES}: it hides a second subject"));
+    let lines: Vec<_> = code.lines().collect();
+    if lines.len() > MAX_LINES && !is_test {
+        problem(format!("{} lines, at most {MAX_LINES}: it hides a second subject", lines.len()));
     }
     let in_server = path.contains("broker/server/src") && !path.ends_with("runtime.rs") && !is_test;
-    for (number, line) in code.lines().enumerate() {
+    for (number, line) in lines.iter().enumerate() {
         if in_server && let Some(call) = SEAM.iter().find(|call| line.contains(**call)) {
             problem(format!("line {}: {call}…) belongs behind runtime.rs", number + 1));
+        }
+        let next = lines.get(number + 1).map_or("", |next| next.trim());
+        if in_server && line.trim_end().ends_with("select! {") && next != "biased;" {
+            problem(format!("line {}: begin with biased; else chance that no seed governs takes a branch", number + 1));
         }
         if let Some(word) = FOREIGN_WORDS.iter().find(|word| line.contains(**word)) {
             problem(format!("line {}: {word} exists on no user's machine", number + 1));
@@ -80,6 +84,7 @@ mod tests {
             ("broker/log/src/util.rs", "//! x".to_owned(), "says nothing"),
             ("broker/log/src/log.rs", format!("//! x{}", "\n".repeat(601)), "at most 600"),
             ("broker/server/src/node.rs", "//! x\nlet t = Instant::now();".to_owned(), "behind runtime.rs"),
+            ("broker/server/src/node.rs", "//! x\nselect! {\n() = a => {}\n}".to_owned(), "biased"),
             ("e2e/x.rs", format!("//! x\n// see {}y", FOREIGN_WORDS[1]), "no user's machine"),
         ];
         for (path, text, expected) in cases {

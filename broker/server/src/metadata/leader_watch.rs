@@ -42,6 +42,7 @@ pub async fn watch_leader(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
             }
         };
         tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => return,
             changed = active.wait_for(|now| (now.id, now.epoch) != (current.id, current.epoch)) => {
                 if changed.is_err() {
