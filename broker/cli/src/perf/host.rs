@@ -57,7 +57,9 @@ impl CpuTime {
 
     /// What was used since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
-        Self { user: self.user.saturating_sub(earlier.user), system: self.system.saturating_sub(earlier.system) }
+        let total = (self.user + self.system).saturating_sub(earlier.user + earlier.system);
+        let user = self.user.saturating_sub(earlier.user).min(total);
+        Self { user, system: total - user }
     }
 }
 
@@ -111,11 +113,19 @@ mod tests {
 
     #[test]
     fn cpu_time_grows_with_work() {
-        let before = CpuTime::used();
-        let mut sum = 0_u64;
-        while CpuTime::used().since(before).user + CpuTime::used().since(before).system < Duration::from_millis(2) {
-            sum = sum.wrapping_add(1);
+        let (before, began) = (CpuTime::used(), Instant::now());
+        while CpuTime::used().since(before).user + CpuTime::used().since(before).system == Duration::ZERO {
+            assert!(began.elapsed() < Duration::from_secs(60), "a minute of work took no CPU time");
         }
-        assert!(sum > 0);
+    }
+
+    #[test]
+    fn what_was_used_since_is_exact_though_its_division_is_told_anew() {
+        let ms = Duration::from_millis;
+        let earlier = CpuTime { user: ms(5), system: ms(0) };
+        for (user, system) in [(0, 6), (6, 0), (2, 4)] {
+            let since = CpuTime { user: ms(user), system: ms(system) }.since(earlier);
+            assert_eq!(since.user + since.system, ms(1), "{since:?}");
+        }
     }
 }
