@@ -8,7 +8,7 @@ use barnabas_replica::{
     AlterAnswer, AlterRefusal, Around, Assigned, Brokers, Effect, Fetched, Input, LeaderRecoveryState, Replica,
     Settings,
 };
-use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Core, Kind, Played};
@@ -44,6 +44,7 @@ pub struct OwnedAssigned {
     partition_epoch: i32,
     isr: Vec<BrokerId>,
     replicas: Vec<BrokerId>,
+    directories: Vec<Uuid>,
     adding: Vec<BrokerId>,
     removing: Vec<BrokerId>,
     recovery: LeaderRecoveryState,
@@ -152,6 +153,7 @@ impl OwnedAssigned {
             partition_epoch: assigned.partition_epoch,
             isr: assigned.isr.to_vec(),
             replicas: assigned.replicas.to_vec(),
+            directories: assigned.directories.to_vec(),
             adding: assigned.adding.to_vec(),
             removing: assigned.removing.to_vec(),
             recovery: assigned.recovery,
@@ -167,6 +169,7 @@ impl OwnedAssigned {
             partition_epoch: self.partition_epoch,
             isr: &self.isr,
             replicas: &self.replicas,
+            directories: &self.directories,
             adding: &self.adding,
             removing: &self.removing,
             recovery: self.recovery,
@@ -181,7 +184,8 @@ fn weight(input: &Input<'_>) -> usize {
     let lists = match input {
         Input::Assigned(assigned) => {
             let lists = [assigned.isr, assigned.replicas, assigned.adding, assigned.removing];
-            size_of::<OwnedAssigned>() + lists.iter().map(|list| size_of_val(*list)).sum::<usize>()
+            let lists = lists.iter().map(|list| size_of_val(*list)).sum::<usize>();
+            size_of::<OwnedAssigned>() + lists + size_of_val(assigned.directories)
         }
         Input::AlterPartitionAnswered { answer: AlterAnswer::Altered { isr, .. }, .. } => size_of_val(*isr),
         _ => 0,

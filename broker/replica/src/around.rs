@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use barnabas_types::BrokerId;
+use barnabas_types::{BrokerId, Uuid};
 use serde::{Deserialize, Serialize};
 
 #[cfg(any(test, feature = "seeded-bugs"))]
 use crate::Bug;
+use crate::peer::Peer;
 
 /// When a record counts as kept (`barnabas.durability`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl Default for Settings {
 }
 
 /// What the metadata says of one broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokerState {
     /// The epoch of its registration.
     pub epoch: i64,
@@ -58,6 +59,15 @@ pub struct BrokerState {
     pub is_fenced: bool,
     /// It is in controlled shutdown.
     pub is_shutting_down: bool,
+    /// Its directories that are online; none where brokers tell of no directories.
+    pub log_dirs: Vec<Uuid>,
+}
+
+impl BrokerState {
+    /// False for a directory that is known to have failed, or to be gone.
+    fn has_online(&self, directory: Uuid) -> bool {
+        directory == Uuid::ZERO || self.log_dirs.is_empty() || self.log_dirs.contains(&directory)
+    }
 }
 
 /// What the metadata says of all registered brokers.
@@ -70,12 +80,12 @@ impl Brokers {
         self.0.get(&id).filter(|broker| !broker.is_fenced).map(|broker| broker.epoch)
     }
 
-    /// True when the controller would take `id` into an ISR: neither fenced nor shutting down, and the process that fetches is the one
-    /// that is registered (KIP-841, KIP-903). A fetch that says no epoch, -1, is not held against it.
-    pub(crate) fn may_join_isr(&self, id: BrokerId, fetched_with: Option<i64>) -> bool {
-        let Some(broker) = self.0.get(&id) else { return false };
+    /// True when the controller would take `peer` into an ISR: neither fenced nor shutting down, its directory online, and the process that
+    /// fetches is the one that is registered (KIP-841, KIP-858, KIP-903). A fetch that says no epoch, -1, is not held against it.
+    pub(crate) fn may_join_isr(&self, peer: &Peer, fetched_with: Option<i64>) -> bool {
+        let Some(broker) = self.0.get(&peer.id) else { return false };
         let is_registered = fetched_with.is_some_and(|epoch| epoch == -1 || epoch == broker.epoch);
-        !broker.is_fenced && !broker.is_shutting_down && is_registered
+        !broker.is_fenced && !broker.is_shutting_down && broker.has_online(peer.directory) && is_registered
     }
 }
 

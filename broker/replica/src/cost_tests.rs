@@ -90,6 +90,7 @@ fn a_replica_is_small_and_has_a_box_only_where_there_are_others() {
             partition_epoch: 0,
             isr: &replicas,
             replicas: &replicas,
+            directories: &[],
             adding: &[],
             removing: &[],
             recovery: LeaderRecoveryState::Recovered,

@@ -98,6 +98,8 @@ impl Random {
     }
 }
 
+const DIRECTORIES: [Uuid; 2] = [Uuid::from_u128(1), Uuid::ZERO];
+
 fn replica_input<'a>(random: &mut Random, lists: &'a [Vec<BrokerId>; 4]) -> Input<'a> {
     let (log_end, durable_end) = (random.offset(), random.offset());
     match random.below(9) {
@@ -107,6 +109,7 @@ fn replica_input<'a>(random: &mut Random, lists: &'a [Vec<BrokerId>; 4]) -> Inpu
             partition_epoch: random.small(),
             isr: &lists[0],
             replicas: &lists[1],
+            directories: &DIRECTORIES,
             adding: &lists[2],
             removing: &lists[3],
             recovery: LeaderRecoveryState::Recovering,
@@ -152,6 +155,7 @@ fn no_input_makes_a_replica_panic_or_a_leaders_watermark_go_back() {
             epoch: random.number(),
             is_fenced: random.below(4) == 0,
             is_shutting_down: random.below(4) == 0,
+            log_dirs: vec![Uuid::from_u128(u128::from(random.below(3)))],
         };
         let settings = Settings {
             min_insync_replicas: usize::try_from(random.below(4)).unwrap(),

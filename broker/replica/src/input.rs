@@ -1,6 +1,6 @@
 //! What can happen to a replica. Closed: everything that it learns comes in as one of these.
 
-use barnabas_types::{BrokerId, LeaderEpoch, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Offset, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// What the disk held when the replica was opened.
@@ -41,6 +41,8 @@ pub struct Assigned<'a> {
     pub isr: &'a [BrokerId],
     /// All replicas.
     pub replicas: &'a [BrokerId],
+    /// The directory of each of them, in their order; zero where that is not known.
+    pub directories: &'a [Uuid],
     /// Those of them that a reassignment adds.
     pub adding: &'a [BrokerId],
     /// Those of them that a reassignment will remove.

@@ -108,7 +108,7 @@ impl Replica {
             let is_live = fetches == Some(peer.id) || peer.is_caught_up(self.log_end, lag_max_ms, now_ms);
             let has_enough = peer.end.is_some_and(|end| end >= enough) && is_live;
             let fetched_with = if around.has(Bug::IgnoresBrokerEpochs) { Some(-1) } else { peer.broker_epoch };
-            has_enough && !others.isr.contains(&peer.id) && around.brokers.may_join_isr(peer.id, fetched_with)
+            has_enough && !others.isr.contains(&peer.id) && around.brokers.may_join_isr(peer, fetched_with)
         });
         joins.map(|peer| Change::Expand(peer.id))
     }

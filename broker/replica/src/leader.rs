@@ -1,7 +1,7 @@
 //! What only a leader with other replicas knows: how far they are, the ISR, and the change of it that is under way. Holds state and answers
 //! questions about it; changes of the ISR are in `isr`.
 
-use barnabas_types::BrokerId;
+use barnabas_types::{BrokerId, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::bug::Bug;
@@ -76,10 +76,13 @@ impl Others {
     /// Takes over replicas and ISR. What is known of those that stay, stays.
     pub(crate) fn assign(&mut self, assigned: &Assigned<'_>, own: BrokerId) {
         let mut known = std::mem::take(&mut self.peers);
-        for &id in assigned.replicas.iter().filter(|id| **id != own) {
+        let directories = assigned.directories.iter().copied().chain(std::iter::repeat(Uuid::ZERO));
+        for (&id, directory) in assigned.replicas.iter().zip(directories).filter(|(id, _)| **id != own) {
             if self.peer(id).is_none() {
                 let position = known.iter().position(|peer| peer.id == id);
-                self.peers.push(position.map_or_else(|| Peer::new(id), |position| known.swap_remove(position)));
+                let mut peer = position.map_or_else(|| Peer::new(id), |position| known.swap_remove(position));
+                peer.directory = directory;
+                self.peers.push(peer);
             }
         }
         self.isr = assigned.isr.to_vec();

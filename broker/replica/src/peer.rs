@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barnabas_types::{BrokerId, Offset};
+use barnabas_types::{BrokerId, Offset, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::Fetched;
@@ -40,6 +40,8 @@ pub(crate) struct Peer {
     last_caught_up_ms: Option<Millis>,
     /// The epoch of the process that last fetched.
     pub broker_epoch: Option<i64>,
+    /// Where it lies; zero where that is not known.
+    pub directory: Uuid,
 }
 
 impl Peer {
@@ -53,6 +55,7 @@ impl Peer {
             last_fetch_ms: None,
             last_caught_up_ms: None,
             broker_epoch: None,
+            directory: Uuid::ZERO,
         }
     }
 
@@ -64,7 +67,7 @@ impl Peer {
             self.leader_end = Some(leader_end);
             self.last_fetch_ms = now_if_in_sync;
         } else {
-            *self = Self::new(self.id);
+            *self = Self { directory: self.directory, ..Self::new(self.id) };
         }
         self.last_caught_up_ms = now_if_in_sync;
     }

@@ -37,7 +37,7 @@ impl Replica {
             let counts = || {
                 others.is_in_maximal_isr(peer.id, around)
                     || (peer.is_caught_up(ends.log_end, around.settings.replica_lag_time_max_ms, now_ms)
-                        && around.brokers.may_join_isr(peer.id, peer.broker_epoch))
+                        && around.brokers.may_join_isr(peer, peer.broker_epoch))
             };
             if peer.end.is_none_or(|end| end < least) && counts() {
                 least = peer.end?;

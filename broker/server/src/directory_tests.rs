@@ -95,6 +95,33 @@ async fn a_directory_that_fails_costs_its_own_partitions_their_leader_at_once_an
 }
 
 #[tokio::test]
+async fn leaders_wait_no_longer_for_followers_whose_directory_has_failed() {
+    let nodes = Nodes::start_with(TWO_DIRECTORIES).await;
+    let keys = create(&nodes, "t").await;
+    nodes.image_where(0, |image| (0..3).all(|index| nodes.is_noted(image, index, &keys))).await;
+    let (failing, broker) = (1, BrokerId(2));
+    let directory = &nodes.node(failing).node.directories.all()[1];
+    let is_followed = |key: &TopicIdPartition| {
+        nodes.leader(0, *key) != Some(failing) && nodes.lies_in(failing, *key) == Some(directory.id)
+    };
+    let followed: Vec<_> = keys.iter().copied().filter(is_followed).collect();
+    assert!(!followed.is_empty());
+    for &key in &followed {
+        assert_eq!(nodes.produce(nodes.leader(0, key).unwrap(), key, "before").await.0, ErrorCode::NONE);
+    }
+    directory.condition.fail(&std::io::Error::other("the test says so"));
+    for &key in &followed {
+        let leader = nodes.leader(0, key).unwrap();
+        let is_gone = |image: &Image| !image.topics.partition(key).unwrap().isr.contains(&broker);
+        nodes.image_where(leader, is_gone).await;
+        let began = tokio::time::Instant::now();
+        assert_eq!(nodes.produce(leader, key, "after").await, (ErrorCode::NONE, 1));
+        assert!(began.elapsed() < SOON / 10, "{:?}: not replica.lag.time.max.ms", began.elapsed());
+        assert!(is_gone(&nodes.node(leader).node.image()), "who has no disk does not join again");
+    }
+}
+
+#[tokio::test]
 async fn replicas_of_a_directory_that_was_replaced_are_made_anew_and_their_new_place_is_told() {
     let mut nodes = Nodes::start_with(TWO_DIRECTORIES).await;
     let keys = create(&nodes, "t").await;

@@ -196,7 +196,7 @@ impl Controller {
         let isr: Vec<BrokerId> = members.iter().map(|&(member, _)| member).collect();
         check_isr(partition, &isr)?;
         let recovery_state = check_recovery(partition, data.leader_recovery_state, isr.len())?;
-        members.iter().try_for_each(|&member| self.check_eligible(member))?;
+        members.iter().try_for_each(|&member| self.check_eligible(member, partition))?;
 
         let rules = rules.of(self, context, topic);
         let leaves = partition.isr.iter().any(|member| !isr.contains(member));
@@ -220,7 +220,7 @@ impl Controller {
         AlterPartitionError::StalePartitionEpoch { given: data.partition_epoch, current: current.saturating_add(1) }
     }
 
-    fn check_eligible(&self, (broker, epoch): Member) -> Result<(), AlterPartitionError> {
+    fn check_eligible(&self, (broker, epoch): Member, partition: &Partition) -> Result<(), AlterPartitionError> {
         let why = match self.head.brokers.get(broker) {
             None => "it is not registered",
             Some(registered) if registered.in_controlled_shutdown => "it is shutting down",
@@ -229,6 +229,10 @@ impl Controller {
                 if epoch != -1 && registered.epoch != epoch && !self.seeded.has(Bug::IgnoresMemberEpochs) =>
             {
                 "it has registered anew since"
+            }
+            // Its leader has not heard of that yet, or it does not say yet where it lies now. Kafka takes it, and acknowledgements wait for it.
+            Some(registered) if !registered.has_online(partition.noted_directory(broker)) => {
+                "its directory is not online"
             }
             Some(_) => return Ok(()),
         };

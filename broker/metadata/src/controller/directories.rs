@@ -120,9 +120,7 @@ impl Controller {
         change.directory = Some((broker, directory));
         // The log was made anew: what the former directory held is not there. Of a partition's only replica there is nothing better.
         let is_gone = |before| before != directory && !registered.has_online(before);
-        // Its registration took it out of every ISR: it has copied everything since.
-        let has_copied = self.keeps_eligible() && partition.isr.contains(&broker);
-        if partition.replicas.len() > 1 && !has_copied && partition.directory(broker).is_some_and(is_gone) {
+        if partition.replicas.len() > 1 && partition.directory(broker).is_some_and(is_gone) {
             change = change.without(broker);
             (change.lost_tail, change.made_anew) = (Some(broker), Some(broker));
         }

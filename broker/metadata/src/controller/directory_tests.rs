@@ -1,8 +1,10 @@
 //! Replicas whose directory was replaced: who may still lead, and what counts as lost.
 
-use barnabas_protocol::records::metadata::{ConfigRecord, FeatureLevelRecord, PartitionChangeRecord};
+use barnabas_protocol::ErrorCode;
+use barnabas_protocol::records::metadata::{ConfigRecord, FeatureLevelRecord};
 use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
+use super::replication_tests::{proposal, propose};
 use super::tests::{ControllerContext, SESSION, assigned, heartbeat};
 use super::*;
 
@@ -38,6 +40,12 @@ fn assign(context: &mut ControllerContext, epoch: i64, directory: Uuid) {
     let outcome = decided.unwrap();
     assert_eq!(outcome.response, [Ok(())]);
     context.apply(&outcome.records);
+}
+
+/// The code that the leader's proposal is answered with, that all three are in sync.
+fn propose_all(context: &mut ControllerContext) -> ErrorCode {
+    let request = proposal(context, "a", &[2, 3, 1]);
+    propose(context, &request)
 }
 
 /// Who leads (-1 for nobody), who is in sync, who is eligible, and who led last.
@@ -125,16 +133,30 @@ fn who_was_eligible_is_not_with_another_directory_though_it_has_kept_all_the_oth
 }
 
 #[test]
-fn who_has_joined_again_before_it_says_where_it_lies_now_stays_in_sync() {
-    let mut context = topic_on(&[1, 2, 3]);
+fn who_lies_in_a_directory_that_is_not_online_joins_only_once_it_says_where_it_lies_now() {
+    let mut context = topic_on(&[2, 1, 3]);
     let epoch = start(&mut context, Some(NEW_DIRECTORY), -1);
     assert_eq!(standing(&context).1, [2, 3]);
-    let key = context.key("a", 0);
-    let isr = Some(vec![2, 3, 1]);
-    let (topic_id, partition_id, leader) = (key.topic_id, key.partition, -2);
-    context.apply(&[PartitionChangeRecord { topic_id, partition_id, leader, isr, ..Default::default() }.into()]);
+    assert_eq!(propose_all(&mut context), ErrorCode::INELIGIBLE_REPLICA);
+    assert_eq!(standing(&context).1, [2, 3]);
     assign(&mut context, epoch, NEW_DIRECTORY);
+    assert_eq!(propose_all(&mut context), ErrorCode::NONE);
     assert_eq!(standing(&context).1, [2, 3, 1]);
+}
+
+#[test]
+fn a_leader_that_has_not_heard_of_a_failed_directory_does_not_get_its_replica_back_into_the_isr() {
+    let mut context = topic_on(&[2, 1, 3]);
+    context.now += SESSION;
+    let (kept, fails) = (Uuid::from_u128(1001), NEW_DIRECTORY);
+    let registration = Registration { log_dirs: vec![kept, fails], ..ControllerContext::registration(1, 77) };
+    let epoch = context.register(registration).unwrap();
+    context.beat(&heartbeat(1, epoch, epoch));
+    assign(&mut context, epoch, fails);
+    assert_eq!(propose_all(&mut context), ErrorCode::NONE);
+    context.beat(&Heartbeat { offline_log_dirs: vec![fails], ..heartbeat(1, epoch, epoch) });
+    assert_eq!(standing(&context).1, [2, 3]);
+    assert_eq!(propose_all(&mut context), ErrorCode::INELIGIBLE_REPLICA);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use barnabas_replica::{
     AlterAnswer, AlterRefusal, Around, Assigned, BrokerState, Brokers, Effect, Fetched, Input, LeaderRecoveryState,
     Opened, Replica, Settings,
 };
-use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Timestamp, Uuid};
 
 use super::{Random, damage_everywhere, head, replayed};
 use crate::{Kind, ReplicaRecorder};
@@ -29,7 +29,7 @@ fn brokers(fenced: u64) -> Arc<Brokers> {
     let state = |id: BrokerId| BrokerState {
         epoch: 7,
         is_fenced: u64::try_from(id.0).unwrap() == fenced,
-        is_shutting_down: false,
+        ..BrokerState::default()
     };
     Arc::new(Brokers(BROKERS.into_iter().map(|id| (id, state(id))).collect()))
 }
@@ -73,6 +73,7 @@ impl Driven {
                 partition_epoch: partition_epoch + 1,
                 isr: &BROKERS,
                 replicas: &BROKERS,
+                directories: &[Uuid::from_u128(1), Uuid::ZERO, Uuid::from_u128(3)],
                 adding: &[],
                 removing: &[],
                 recovery: LeaderRecoveryState::Recovered,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use barnabas_types::{BrokerId, Offset};
+use barnabas_types::{BrokerId, Offset, Uuid};
 
 /// One line of a script.
 pub(super) struct Command<'a> {
@@ -35,7 +35,15 @@ impl<'a> Command<'a> {
 
     /// `1,2,3`; nothing for none.
     pub(super) fn brokers(&self, name: &str) -> Vec<BrokerId> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(',').filter(|text| !text.is_empty()).map(|text| BrokerId(text.parse().expect(text))).collect()
+        self.list(name).map(|text| BrokerId(text.parse().expect(text))).collect()
+    }
+
+    /// `11,12,13`, the numbers of ids; nothing for none.
+    pub(super) fn ids(&self, name: &str) -> Vec<Uuid> {
+        self.list(name).map(|text| Uuid::from_u128(text.parse().expect(text))).collect()
+    }
+
+    fn list(&self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.text(name).unwrap_or_default().split(',').filter(|text| !text.is_empty())
     }
 }

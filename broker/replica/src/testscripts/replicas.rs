@@ -56,7 +56,7 @@ impl ReplicaHarness {
             durable_end: log.1,
             withheld: LeaderEpoch(command.number("withheld", -1)),
         };
-        let broker = |id: i32| BrokerState { epoch: 100 + i64::from(id), is_fenced: false, is_shutting_down: false };
+        let broker = |id: i32| BrokerState { epoch: 100 + i64::from(id), ..BrokerState::default() };
         let mut harness = Self {
             replica: Replica::new(opened),
             own: BrokerId(command.number("id", 1)),
@@ -78,11 +78,12 @@ impl ReplicaHarness {
 
     fn set_broker(&mut self, command: &Command<'_>) {
         let id = BrokerId(command.number("id", 0));
-        let before = self.brokers.0[&id];
+        let before = self.brokers.0[&id].clone();
         let is_fenced = command.number("fenced", before.is_fenced);
         let is_shutting_down = command.number("shutting_down", before.is_shutting_down);
         let epoch = command.number("epoch", before.epoch);
-        self.brokers.0.insert(id, BrokerState { epoch, is_fenced, is_shutting_down });
+        let log_dirs = if command.text("log_dirs").is_some() { command.ids("log_dirs") } else { before.log_dirs };
+        self.brokers.0.insert(id, BrokerState { epoch, is_fenced, is_shutting_down, log_dirs });
     }
 
     fn around(&self) -> Around<'_> {
@@ -96,6 +97,7 @@ impl ReplicaHarness {
     pub(super) fn run(&mut self, command: &Command<'_>, now: Now) -> Vec<String> {
         let (isr, replicas) = (command.brokers("isr"), command.brokers("replicas"));
         let (adding, removing) = (command.brokers("adding"), command.brokers("removing"));
+        let directories = command.ids("directories");
         let leader_epoch = LeaderEpoch(command.number("epoch", self.replica.leader_epoch().0));
         let partition_epoch = command.number("partition_epoch", self.replica.partition_epoch());
         let number = || {
@@ -119,6 +121,7 @@ impl ReplicaHarness {
                 partition_epoch,
                 isr: &isr,
                 replicas: &replicas,
+                directories: &directories,
                 adding: &adding,
                 removing: &removing,
                 recovery: LeaderRecoveryState::Recovered,

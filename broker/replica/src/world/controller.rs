@@ -33,8 +33,7 @@ impl Controller {
     /// At most three of the brokers have replicas.
     pub(crate) fn new(brokers: &[BrokerId]) -> Self {
         let replicas: Vec<_> = brokers.iter().copied().take(3).collect();
-        let broker =
-            |id: &BrokerId| (*id, BrokerState { epoch: i64::from(id.0), is_fenced: false, is_shutting_down: false });
+        let broker = |id: &BrokerId| (*id, BrokerState { epoch: i64::from(id.0), ..BrokerState::default() });
         let state = State {
             leader: replicas[0],
             leader_epoch: LeaderEpoch(0),
@@ -74,7 +73,7 @@ impl Controller {
     }
 
     fn may_lead(state: &State, id: BrokerId) -> bool {
-        let broker = state.brokers.0[&id];
+        let broker = &state.brokers.0[&id];
         state.isr.contains(&id) && !broker.is_fenced && !broker.is_shutting_down
     }
 
@@ -124,7 +123,7 @@ impl Controller {
             if has_lost {
                 state.isr.retain(|member| *member != id);
             }
-            state.brokers.0.insert(id, BrokerState { epoch, is_fenced: true, is_shutting_down: false });
+            state.brokers.0.insert(id, BrokerState { epoch, is_fenced: true, ..BrokerState::default() });
         });
         self.registered_at.insert(id, self.states.len() - 1);
         epoch
@@ -204,7 +203,7 @@ impl Controller {
             return Err(AlterRefusal::InvalidUpdateVersion);
         }
         let may_join = |member: &InSyncMember| {
-            let broker = state.brokers.0[&member.broker];
+            let broker = &state.brokers.0[&member.broker];
             let is_same = member.broker_epoch == -1 || member.broker_epoch == broker.epoch;
             !broker.is_fenced && !broker.is_shutting_down && is_same
         };

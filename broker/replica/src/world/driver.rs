@@ -66,6 +66,7 @@ impl World {
                 partition_epoch: state.partition_epoch,
                 isr: &state.isr,
                 replicas: &state.replicas,
+                directories: &[],
                 adding: &state.adding,
                 removing: &state.removing,
                 recovery: LeaderRecoveryState::Recovered,

@@ -80,6 +80,7 @@ impl Subscriber for OtherBrokers {
                     epoch: broker.epoch,
                     is_fenced: broker.fenced,
                     is_shutting_down: broker.in_controlled_shutdown,
+                    log_dirs: broker.log_dirs.clone(),
                 };
                 (broker.id, state)
             };

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use barnabas_log::Log;
-use barnabas_metadata::{Partition as Assignment, RecoveryState};
+use barnabas_metadata::{Partition as Assignment, RecoveryState, directory_id};
 use barnabas_replica::fetcher::LogPosition;
 use barnabas_replica::{AlterAnswer, Around, Assigned, Durability, Effect, Input, LeaderRecoveryState, Settings};
-use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset};
+use barnabas_types::{BrokerId, LeaderEpoch, Now, Offset, Uuid};
 
 use super::hosted::State;
 use super::surroundings::Proposal;
@@ -208,12 +208,17 @@ impl Partition {
             RecoveryState::Recovering => LeaderRecoveryState::Recovering,
         };
         let unusual = assignment.unusual();
+        // Not chosen yet, or not told: it may lie anywhere.
+        let is_open = |id: Uuid| directory_id::is_reserved(id) && id != directory_id::LOST;
+        let noted = assignment.directories.iter().copied();
+        let directories: Vec<_> = noted.map(|id| if is_open(id) { Uuid::ZERO } else { id }).collect();
         let assigned = Assigned {
             leader: assignment.leader,
             leader_epoch: assignment.leader_epoch,
             partition_epoch: assignment.partition_epoch,
             isr: &assignment.isr,
             replicas: &assignment.replicas,
+            directories: &directories,
             adding: &unusual.adding,
             removing: &unusual.removing,
             recovery,
@@ -343,6 +348,7 @@ impl Partition {
             partition_epoch,
             isr,
             replicas,
+            directories: &[],
             adding: &[],
             removing: &[],
             recovery: LeaderRecoveryState::Recovered,

@@ -218,7 +218,7 @@ async fn a_deletion_is_done_when_every_replica_that_is_alive_has_deleted_as_much
     let context = PartitionContext::new(Durability::Replicated);
     let (partition, [own, other]) = (&context.partition, [1, 2].map(BrokerId));
     let brokers = |is_fenced| {
-        let state = |is_fenced| barnabas_replica::BrokerState { epoch: 9, is_fenced, is_shutting_down: false };
+        let state = |is_fenced| barnabas_replica::BrokerState { epoch: 9, is_fenced, ..Default::default() };
         partition.surroundings.set_brokers([(own, state(false)), (other, state(is_fenced))].into_iter());
         partition.look_again(Again::BrokersChanged);
     };
