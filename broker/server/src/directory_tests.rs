@@ -1,8 +1,6 @@
 //! Brokers with several log directories, as whole nodes: the controller knows where each replica lies (KIP-858), so that a disk that fails
 //! costs its own partitions their leader and no others.
 
-use std::time::Duration;
-
 use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::CreatableTopic;
@@ -11,31 +9,16 @@ use barnabas_types::{BrokerId, TopicIdPartition, Uuid};
 
 use crate::logging::LogLevel;
 use crate::node::{FormatPolicy, Running};
-use crate::quorum_tests::Nodes;
+use crate::quorum_tests::{Nodes, SOON};
 use crate::runtime::Runtime;
 
 /// So many that on every broker each directory has several, some of them led.
 const PARTITIONS: i32 = 24;
 const TWO_DIRECTORIES: &str = "log.dirs={data}/a,{data}/b\n";
-/// What is told between two heartbeats is told for a reason.
+/// What is told between two heartbeats is told for a reason, and long before the next: see [`SOON`].
 const HEARTBEATS_FAR_APART: &str = "broker.heartbeat.interval.ms=60000\nbroker.session.timeout.ms=180000\n";
-/// Less than from one heartbeat to the next.
-const SOON: Duration = Duration::from_secs(30);
 
 impl Nodes {
-    /// The image of the node at `index`, once it is as `expected`.
-    async fn image_where(&self, index: usize, expected: impl Fn(&Image) -> bool) -> std::sync::Arc<Image> {
-        let node = &self.node(index).node;
-        let mut applied = node.controller.applied().watch();
-        let found = async {
-            while !expected(&node.image()) {
-                applied.changed().await.unwrap();
-            }
-        };
-        tokio::time::timeout(SOON, found).await.expect("in time");
-        node.image()
-    }
-
     /// Where the replica of the node at `index` lies.
     fn lies_in(&self, index: usize, key: TopicIdPartition) -> Option<Uuid> {
         self.node(index).node.replicas.get(key).map(|hosted| hosted.directory)

@@ -2,10 +2,12 @@
 //! elsewhere, in processes; here is what nodes say to each other and to clients.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use barnabas_log::fs::RealFs;
 use barnabas_log::identity::MetaProperties;
+use barnabas_metadata::Image;
 use barnabas_protocol::ErrorCode;
 use barnabas_protocol::messages::create_topics::CreatableTopic;
 use barnabas_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, InitProducerIdRequest};
@@ -24,6 +26,8 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// So long a node may take to hear of something, on a machine with much else to do.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// For so long it is seen that a broker waits; its predecessor is heard of every two seconds.
 const ALIVE: Duration = Duration::from_secs(3);
 const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
@@ -138,6 +142,19 @@ impl Nodes {
         while node.image().brokers.iter().filter(|broker| !broker.fenced).count() < count {
             applied.changed().await.unwrap();
         }
+    }
+
+    /// The image of the node at `index`, once it is as `expected`.
+    pub(crate) async fn image_where(&self, index: usize, expected: impl Fn(&Image) -> bool) -> Arc<Image> {
+        let node = &self.node(index).node;
+        let mut applied = node.controller.applied().watch();
+        let found = async {
+            while !expected(&node.image()) {
+                applied.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(SOON, found).await.expect("in time");
+        node.image()
     }
 
     pub(crate) async fn client(&self, index: usize) -> Client {
@@ -314,10 +331,9 @@ async fn a_voter_that_comes_back_on_an_empty_disk_copies_everything_before_it_vo
     // From here on nothing goes without its vote.
     nodes.running[leader].take().unwrap().stop().await.unwrap();
     assert_eq!(create(&mut nodes.client(other).await, "after", 1).await, ErrorCode::NONE);
-    let image = nodes.node(other).node.image();
-    for name in ["before", "between", "after"] {
-        assert!(image.topics.named(name).is_some(), "{name}");
-    }
+    // Whose client was answered need not be the active controller, and hears of it a moment later.
+    let has_all = |image: &Image| ["before", "between", "after"].iter().all(|name| image.topics.named(name).is_some());
+    nodes.image_where(other, has_all).await;
     nodes.stop().await;
 }
 
