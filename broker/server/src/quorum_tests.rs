@@ -27,7 +27,7 @@ fn free_port() -> u16 {
 }
 
 /// So long a node may take to hear of something, on a machine with much else to do.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(30);
 /// For so long it is seen that a broker waits; its predecessor is heard of every two seconds.
 const ALIVE: Duration = Duration::from_secs(3);
 const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
