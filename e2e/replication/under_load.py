@@ -10,6 +10,7 @@ import time
 import kill
 import partitions
 from client import JAVA, LIBRDKAFKA, Client, commands
+from witness import Witness
 
 from under_test.eventually import eventually
 
@@ -41,6 +42,7 @@ class UnderLoad:
             for at, name in enumerate((LIBRDKAFKA, JAVA))
         ]
         self.bootstrap = ",".join(f"{node.host}:9092" for node in cluster.brokers)
+        self.witness = Witness(self.bootstrap, self.clients[0].topic)
         self.verifiers = [kill.Verifier(self.bootstrap, client.lanes, client.topic) for client in self.clients]
 
     @staticmethod
@@ -55,8 +57,10 @@ class UnderLoad:
         return [(client, lane) for client in self.clients for lane in client.lanes]
 
     def go_on(self, seconds=BEGIN_SECONDS):
-        """Returns once each partition of each client has acknowledgements, and records read by the group, of records sent from now on."""
+        """Returns once each partition of each client has acknowledgements, and records read by the group, of records sent from now on; and an offset
+        is committed."""
         self.first_after(time.monotonic(), self.marks(), seconds)
+        self.witness.commit()
 
     def marks(self):
         return [(len(lane.times), len(lane.reads)) for _, lane in self.lanes()]
@@ -98,12 +102,15 @@ class UnderLoad:
             raise RuntimeError(wrong)
 
     def check(self):
-        """Reads all that was acknowledged so far: how many records; raises with what is wrong."""
+        """Reads all that was acknowledged so far: how many records; raises with what is wrong, with the committed offset, too."""
         goals = [client.goals() for client in self.clients]
         for client, verifier, some in zip(self.clients, self.verifiers, goals):
             wrong = verifier.check(some)
             if wrong:
                 raise RuntimeError(f"LOST OR DISORDERED: {client.topic}: {wrong}")
+        wrong = self.witness.check()
+        if wrong:
+            raise RuntimeError(f"LOST: {wrong}")
         return sum(map(sum, goals))
 
     def finish(self):
@@ -145,6 +152,7 @@ class UnderLoad:
     def __exit__(self, *error):
         for verifier in self.verifiers:
             verifier.consumer.close()
+        self.witness.close()
         self.running.__exit__(*error)
 
 

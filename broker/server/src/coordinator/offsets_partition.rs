@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::replica::{AppendError, FetchFrom, Isolation, Partition};
+use crate::replica::{AppendError, FetchFrom, Isolation, Partition, Reader};
 
 /// A partition of `__consumer_offsets` as its shard sees it.
 pub trait OffsetsPartition: Send + Sync + 'static {
@@ -35,7 +35,8 @@ pub trait OffsetsPartition: Send + Sync + 'static {
     /// Kafka's code, if this broker does not lead the partition.
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode>;
 
-    /// Whole batches from `offset` on, at least one and at most `max_bytes` of them; nothing at the end. May block on the disk.
+    /// Whole batches from `offset` on, at least one and at most `max_bytes` of them, above the watermark, too; nothing at the end. May block on
+    /// the disk.
     ///
     /// # Errors
     /// Kafka's code.
@@ -93,11 +94,32 @@ impl OffsetsPartition for LedPartition {
     }
 
     fn read(&self, offset: Offset, max_bytes: u32) -> Result<Vec<u8>, ErrorCode> {
-        let from = FetchFrom::batches(offset, max_bytes, Isolation::ReadUncommitted);
+        let committed = FetchFrom::batches(offset, max_bytes, Isolation::ReadUncommitted);
+        let from = FetchFrom { reader: Reader::Own, ..committed };
         let Some(region) = self.partition.fetch(from)?.region else { return Ok(Vec::new()) };
         region.bytes().map_err(|error| {
             tracing::error!(partition = %self.partition.name, %offset, %error, "a coordinator's partition cannot be read");
             ErrorCode::KAFKA_STORAGE_ERROR
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barnabas_types::BrokerId;
+
+    use super::*;
+    use crate::replica::tests::{append_one, partition};
+
+    #[test]
+    fn a_shard_reads_what_its_partition_says_that_it_has_wherever_the_watermark_is() {
+        let (_directory, partition) = partition(Arc::default(), Default::default());
+        partition.assign_to(LeaderEpoch(4), BrokerId(1), &[BrokerId(1), BrokerId(2)]);
+        append_one(&partition);
+        assert_eq!(partition.marks().high_watermark, Offset(0), "the other one has not fetched");
+        let led = LedPartition::of(partition);
+        assert_eq!(led.ends(), Ok((Offset(0), Offset(1))));
+        assert!(!led.read(Offset(0), 1).unwrap().is_empty());
+        assert!(led.read(Offset(1), 1).unwrap().is_empty());
     }
 }

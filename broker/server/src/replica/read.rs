@@ -58,6 +58,8 @@ pub enum Reader {
         /// The first offset that it has.
         log_start: Offset,
     },
+    /// This broker for itself, up to the end of the log.
+    Own,
 }
 
 impl Reader {
@@ -70,7 +72,7 @@ impl Reader {
     pub fn end(self, marks: &Marks) -> Offset {
         match self {
             Self::Consumer(isolation) => marks.readable(isolation),
-            Self::Follower { .. } => marks.log_end,
+            Self::Follower { .. } | Self::Own => marks.log_end,
         }
     }
 }
