@@ -19,6 +19,7 @@ OVERRIDES = {
     "default.replication.factor": 3,
     "min.insync.replicas": 2,
     "offsets.topic.replication.factor": 3,
+    "offsets.load.buffer.size": 1000,  # so that coordinators load by many reads, as they do with many groups
     "transaction.state.log.replication.factor": 3,
     "transaction.state.log.min.isr": 2,
     "share.coordinator.state.topic.replication.factor": 3,

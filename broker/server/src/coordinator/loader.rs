@@ -91,9 +91,12 @@ impl Loaded {
     fn replay(&mut self, bytes: &[u8], from: Offset) -> Result<Offset, LoadError> {
         let mut next = from;
         for batch in batches(bytes) {
-            let batch = batch?;
+            let batch = match batch {
+                // Cut off by the size of the read: the next one begins with it.
+                Err(BatchError::Truncated { .. }) if next > from => break,
+                batch => batch?,
+            };
             let header = batch.header();
-            // The last one may be cut off by the size of the read: whole batches come first.
             batch.check_crc()?;
             next = header.next_offset();
             if header.attributes.is_control() {

@@ -35,8 +35,8 @@ pub trait OffsetsPartition: Send + Sync + 'static {
     /// Kafka's code, if this broker does not lead the partition.
     fn ends(&self) -> Result<(Offset, Offset), ErrorCode>;
 
-    /// Whole batches from `offset` on, at least one and at most `max_bytes` of them, above the watermark, too; nothing at the end. May block on
-    /// the disk.
+    /// Batches from `offset` on, above the watermark, too: the first one whole, else at most `max_bytes`, with which the last may be cut off;
+    /// nothing at the end. May block on the disk.
     ///
     /// # Errors
     /// Kafka's code.
@@ -109,7 +109,10 @@ mod tests {
     use barnabas_types::BrokerId;
 
     use super::*;
+    use crate::coordinator::CoordinatorConfig;
+    use crate::coordinator::loader::load;
     use crate::replica::tests::{append_one, partition};
+    use crate::runtime::Runtime;
 
     #[test]
     fn a_shard_reads_what_its_partition_says_that_it_has_wherever_the_watermark_is() {
@@ -121,5 +124,19 @@ mod tests {
         assert_eq!(led.ends(), Ok((Offset(0), Offset(1))));
         assert!(!led.read(Offset(0), 1).unwrap().is_empty());
         assert!(led.read(Offset(1), 1).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_shard_is_loaded_by_as_many_reads_as_it_takes() {
+        let (_directory, partition) = partition(Arc::default(), Default::default());
+        (0..7).for_each(|_| append_one(&partition));
+        let led = Arc::new(LedPartition::of(partition));
+        let batch_bytes = u32::try_from(led.read(Offset(6), 1).unwrap().len()).unwrap();
+        for load_buffer_bytes in [1, batch_bytes, batch_bytes + 1, batch_bytes * 5 / 2] {
+            let config = CoordinatorConfig { load_buffer_bytes, ..CoordinatorConfig::default() };
+            let loaded = load(&Runtime::current(), &led, &config).await;
+            let loaded = loaded.unwrap_or_else(|error| panic!("{load_buffer_bytes}: {error}"));
+            assert_eq!((loaded.end, loaded.records + loaded.refused), (Offset(7), 7));
+        }
     }
 }
