@@ -137,11 +137,8 @@ impl Nodes {
 
     /// Returns once the node has applied that there are so many brokers, all of them let in.
     pub(crate) async fn await_brokers(&self, index: usize, count: usize) {
-        let node = &self.node(index).node;
-        let mut applied = node.controller.applied().watch();
-        while node.image().brokers.iter().filter(|broker| !broker.fenced).count() < count {
-            applied.changed().await.unwrap();
-        }
+        let has_all = |image: &Image| image.brokers.iter().filter(|broker| !broker.fenced).count() >= count;
+        self.image_where(index, has_all).await;
     }
 
     /// The image of the node at `index`, once it is as `expected`.
